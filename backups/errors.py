@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from backups.text.sentences import Sentence, english, joined, parts_of
@@ -55,6 +56,8 @@ class Refused(Problem):
     """Not started, because another run holds what this one needs (exit status 3)."""
 
     code = "refused"
+    # Which one, as commands print it; empty where it is no run.
+    held_by: Mapping[str, object] = MappingProxyType({})
 
 
 class Cancelled(Exception):

@@ -18,13 +18,13 @@ from django_q.exceptions import TimeoutException
 from backups.alerting import alerts
 from backups.choices import Trigger
 from backups.errors import Refused
-from backups.models import Database, Repository
+from backups.models import Repository
 from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyRequest
-from backups.runs import notes, queue
+from backups.runs import queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
-from backups.worker import answering, executor, reaper
+from backups.worker import answering, due, executor, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -87,14 +87,14 @@ def _live(_state: State, _lines: list[str]) -> None:
 
 @_scheduled
 def backup_due(database_id: int) -> None:
-    """The schedule's time for a backup has come."""
-    _due(database_id, BackupRequest)
+    """A message of the version before, which made no run when the time for a backup came."""
+    due.submit(BackupRequest, database_id)
 
 
 @_scheduled
 def verify_due(database_id: int) -> None:
-    """The schedule's time for a verification has come."""
-    _due(database_id, VerifyRequest)
+    """The same for a verification."""
+    due.submit(VerifyRequest, database_id)
 
 
 @_scheduled
@@ -111,17 +111,7 @@ def snapshots_due(repository_id: int) -> None:
 
 @_never_raising
 def tend_runs() -> None:
-    """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
+    """Once a minute: show that the worker lives, insert what is due, give up dead runs and clear up."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
+    due.runs_due()
     reaper.run()
-
-
-def _due(database_id: int, form: type[BackupRequest | VerifyRequest]) -> None:
-    database = Database.objects.filter(pk=database_id).first()
-    if database is None:
-        return  # deleted just now, and its schedule with it
-    try:
-        form(database).submit(_SCHEDULE)
-    except Refused as refused:
-        logger.warning("scheduled %s of %s: %s", form.action, database, refused)
-        notes.skipped_note(form.action, database)

@@ -187,6 +187,8 @@ _QUEUE_TIMEOUT_SECONDS = 24 * 3600
 # How many runs of the queue may be under way, and as many restores beside them.
 RUNS_AT_ONCE = env.integer("RUNS_AT_ONCE", 3, least=1, most=16)
 RESTORES_CLUSTER = "restores"
+# So long after it was taken a message is sent once more, as its worker may have died: it only wakes somebody.
+MESSAGE_SECONDS = 60
 
 Q_CLUSTER = {
     "name": "vedetta",
@@ -196,8 +198,8 @@ Q_CLUSTER = {
     "queue_limit": 1,
     "bulk": 1,
     "timeout": _QUEUE_TIMEOUT_SECONDS,
-    # Counted from the moment a message is taken off the queue, with one more waiting behind it.
-    "retry": 3 * _QUEUE_TIMEOUT_SECONDS + 600,
+    # django-q2 wants it to be longer than the timeout. What counts is MESSAGE_SECONDS.
+    "retry": _QUEUE_TIMEOUT_SECONDS + 600,
     "max_attempts": 1,
     "ack_failures": True,
     "catch_up": False,

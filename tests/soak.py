@@ -45,6 +45,11 @@ PARTS = {
         ("tests/actions/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
         ONE,
     ),
+    "workers": Part(
+        "one of two workers is killed, 200 times at random moments",
+        "reckoned 20 minutes",
+        ("tests/faults/test_two_workers.py",),
+    ),
     "swaps": Part(
         "killed before and after every step of a swap, and in undos",
         "reckoned 10 minutes",

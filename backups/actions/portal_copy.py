@@ -24,7 +24,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, strangers
 from backups.portal_copy.portal_database import reason
-from backups.runs import lifecycle, notes
+from backups.runs import notes, recovered
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots.naming import path_of_portal
@@ -231,7 +231,7 @@ def read(
             )
 
     def then(header: archive.Header) -> None:
-        lifecycle.after_portal_restore(header)
+        recovered.after_portal_restore(header)
         made_here.look_again()
         switched_off.extend(strangers.switch_off_unfit())
         if not is_ours:

@@ -121,9 +121,11 @@ class RunAdmin(ReadOnlyAdmin):
 
     @display(description=_("Remark"))
     def why(self, run: Run) -> str:
-        """The error, shortened; all of it is on the run's page."""
+        """The error, shortened; all of it is on the run's page. Before, its phase, or what it waits for."""
         if run.status == Status.RUNNING:
             return gettext(run.phase) if run.phase else ""
+        if run.status == Status.QUEUED:
+            return run.detail
         told = str(run.error_told)
         return told if len(told) <= 90 else f"{told[:88].rstrip()} …"
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups import restic
 from backups.choices import BAD_VERDICTS, Health, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification
-from backups.runs.lifecycle import run_rebuilt
 from backups.runs.notes import run_update
+from backups.runs.recovered import run_rebuilt
 from backups.text.sentences import phrase
 
 

@@ -24,6 +24,7 @@ from backups.choices import Status, Trigger
 from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
 from backups.management import elsewhere, interrupts
+from backups.management.waiting import Wait, add_wait
 from backups.management.watch import Watch
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy.portal_database import database_problem, reason
@@ -79,6 +80,8 @@ class VedettaCommand(BaseCommand):
     as_json = False
     # What a person should see goes to standard error where standard output is for data.
     stdout_is_data = False
+    # Whether it plays a run that may have to wait for others.
+    may_wait = False
     # Whether the command has a place of its own for what of `.env` is in doubt.
     tells_of_env_file = False
 
@@ -98,6 +101,8 @@ class VedettaCommand(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`--json` for all, then what the command itself takes."""
         add_json(parser)
+        if self.may_wait:
+            add_wait(parser)
         self.add_own_arguments(parser)
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
@@ -110,6 +115,7 @@ class VedettaCommand(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Run `work` and end with the exit status of the contract."""
         self.as_json = options.get("json", False)
+        self.waits = Wait(self.say, options)
         signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
         # The command says itself how its run ends.
         logging.getLogger("backups").setLevel(logging.ERROR)
@@ -120,7 +126,8 @@ class VedettaCommand(BaseCommand):
         except WrongUsage as wrong:
             self._end(WRONG_USAGE, failed(Failure.of(wrong)))
         except Refused as refused:
-            self._end(REFUSED, failed(Failure.of(refused)))
+            holder = {"held_by": refused.held_by} if refused.held_by else {}
+            self._end(REFUSED, failed(Failure.of(refused), **holder, **self.waits.told()))
         except RunEnded as ended:
             self._end(ended.exit_status, ended.result)
         except Problem as problem:
@@ -139,7 +146,7 @@ class VedettaCommand(BaseCommand):
         except KeyboardInterrupt:
             self._end(CANCELLED, failed(Failure(phrase("Cancelled."), errors.CANCELLED)))
         if self.as_json:
-            self._print_json({"status": "succeeded", **result})
+            self._print_json({"status": "succeeded", **result, **self.waits.told()})
 
     def say(self, text: str) -> None:
         """A line for a person; with `--json` it goes to standard error."""
@@ -168,22 +175,21 @@ class VedettaCommand(BaseCommand):
 
     def _played(self, request: Request) -> Run:
         with interrupts.held() as let_through:
-            run = request.submit(Asker(Trigger.CLI), send=False)
+            run = request.submit(Asker(Trigger.CLI, waits=self.waits.is_wanted), send=False)
             try:
                 let_through()
                 with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
-                    executor.execute(run.pk, observer=watch.observe, send_follow_ups=False)
+                    return self.waits.executed(run, watch.observe)
             except KeyboardInterrupt:
                 executor.end_interrupted(run)
                 run.refresh_from_db()
                 if run.status != Status.CANCELLED:
                     raise
-        run.refresh_from_db()  # which says what it left
-        return run
+        return run  # which says what it left
 
     def _followed(self, request: Request, missing: Problem) -> Run:
         with interrupts.held() as let_through:
-            run = request.submit(Asker(Trigger.CLI))
+            run = request.submit(Asker(Trigger.CLI, waits=self.waits.is_wanted))
             try:
                 let_through()
                 return self._follow(run, missing)
@@ -194,7 +200,7 @@ class VedettaCommand(BaseCommand):
         note = phrase("{missing} The worker plays it, as run {run}.", missing=missing.what, run=run.pk)
         self.stderr.write(escape_control_characters(note))
         with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
-            return elsewhere.Follower(run, missing, watch.observe).to_its_end()
+            return elsewhere.Follower(run, missing, watch.observe, self.waits).to_its_end()
 
     def _left(self, run: Run) -> Run:
         """After Ctrl-C, the run if it is cancelled. Raises RunEnded, and KeyboardInterrupt if it was over."""

@@ -26,6 +26,7 @@ from backups.choices import (
 )
 from backups.errors import Failure, Problem
 from backups.management import interrupts
+from backups.management.waiting import Wait
 from backups.models import Run, RunLine
 from backups.requests import (
     BackupRequest,
@@ -103,10 +104,11 @@ def _is_of_late(seen_at: datetime | None) -> bool:
 class Follower:
     """Follows a run that a worker plays, and what comes after it, as if this process played it."""
 
-    def __init__(self, run: Run, missing: Problem, observer: Observer) -> None:
+    def __init__(self, run: Run, missing: Problem, observer: Observer, waits: Wait | None = None) -> None:
         self._run = run
         self._missing = missing
         self._observer = observer
+        self._wait = waits
         self._family = {run.pk}
         self._told = 0
         self._waits = ""
@@ -141,6 +143,7 @@ class Follower:
         self._family |= set(Run.objects.filter(parent__in=self._family).values_list("pk", flat=True))
         under_way = list(self._under_way())
         self._tell(under_way)
+        self._go_on_waiting()
         for run in under_way:
             if self._is_lost(run):
                 return True
@@ -170,6 +173,12 @@ class Follower:
             lines.append(shown.detail)
         if under_way or lines:
             self._observer(state, lines)
+
+    def _go_on_waiting(self) -> None:
+        """Raises Refused where a run that waits for another has done so for as long as it may."""
+        before = self._run.waits_for if self._run.status == Status.QUEUED else None
+        if before is not None and self._wait is not None and self._wait.is_wanted:
+            self._wait.goes_on(self._run, before)
 
     def _is_lost(self, run: Run) -> bool:
         """Whether nobody comes for a queued run, which then is over. Raises Problem for a running one."""

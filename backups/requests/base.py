@@ -94,7 +94,10 @@ class Request(ABC):
         self.refuse_busy()
 
     def submit(self, asker: Asker, *, send: bool = True) -> Run:
-        """Insert its run, for the queue or, without `send`, for whoever submits it. Raises Problem."""
+        """Insert its run, for the queue or, without `send`, for whoever submits it. Raises Problem.
+
+        An asker who waits is not refused for what is under way.
+        """
         self.refuse_unfit()
         return lifecycle.run_enqueue(self._wanted(), asker, send=send)
 

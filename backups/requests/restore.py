@@ -47,7 +47,9 @@ class _Aimed(Request):
             # In one order, for whoever locks both.
             both = Repository.objects.filter(pk__in=[row.database.repository_id, row.snapshot.repository_id])
             list(both.select_for_update().order_by("pk"))
-            self.check()
+            self.refuse_unfit()
+            if not asker.waits:
+                self.refuse_busy()
             row.run = lifecycle.run_enqueue(self._wanted(), asker, send=send)
             row.save()
         return row.run

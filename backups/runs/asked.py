@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from django.contrib.auth.models import User
@@ -17,11 +18,17 @@ GATE = "gate"
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks for a run: by which way, which person, within or after which other run."""
+    """Who asks for a run: by which way, which person, within or after which other run.
+
+    `slot` is the planned time that a schedule asks for, `waits` says that a command waits for its turn
+    instead of being refused.
+    """
 
     trigger: Trigger
     user: User | None = None
     parent: Run | None = None
+    slot: datetime | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups import restic
-from backups.choices import EXCLUSIVE_ACTIONS, TERMINAL, Action, Status, Trigger, may_still
+from backups.choices import ACTIVE, TERMINAL, Action, Status, Trigger, may_still
 from backups.errors import CANCELLED, Failure, LeaseLost, Refused
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, Repository, Run
+from backups.runs import turns, waiting
 from backups.runs.asked import Asker, Wanted, right_of
 from backups.runs.consequences import lost_sentence
 from backups.runs.leases import BEAT_LOST, LEASE, lease_release, lease_take
 from backups.runs.notes import line, run_log
 from backups.runs.queue import WHO_ASKED, in_turn, note_wait, of_the_queue, wake_for
-from backups.runs.refusals import describe, refuse_twin
+from backups.runs.refusals import held, refuse_twin
 from backups.text.sentences import english, phrase
 
 logger = logging.getLogger(__name__)
@@ -39,18 +39,6 @@ LOCK_LEFT = timedelta(minutes=3)
 
 class IllegalTransition(Exception):
     """A run was to leave a status that it is not in."""
-
-
-class PortalCopy(Protocol):
-    """What is to be known of the copy from which the portal came back."""
-
-    @property
-    def made_at(self) -> datetime:
-        """When it was made."""
-
-    @property
-    def made_by(self) -> int:
-        """The run that made it, whose end it cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +60,61 @@ def run_enqueue(wanted: Wanted, asker: Asker, *, send: bool = True) -> Run:
     running one elsewhere, and never behind a queued one.
     """
     repository = wanted.where
-    with transaction.atomic():
-        Repository.objects.select_for_update().get(pk=repository.pk)
-        if asker.trigger != Trigger.RESTORE:
-            refuse_twin(wanted.action, wanted.database, repository)
-        run = Run.objects.create(
-            action=wanted.action,
-            trigger=asker.trigger,
-            database=wanted.database,
-            repository=repository,
-            snapshot=wanted.snapshot,
-            requested_by=asker.user,
-            parent=asker.parent,
-            options=dict(wanted.options),
-            request=wanted.request,
-            worker="" if send else WHO_ASKED,
-        )
-        if send:
-            transaction.on_commit(lambda: wake_for(run))
+    try:
+        with transaction.atomic():
+            Repository.objects.select_for_update().get(pk=repository.pk)
+            run = _row_of(wanted, repository, asker)
+            _refuse(run, asker)
+            run.worker = "" if send else WHO_ASKED
+            run.save()
+            if send:
+                transaction.on_commit(lambda: wake_for(run))
+    except IntegrityError:
+        if asker.slot is None:
+            raise
+        raise _slot_taken(wanted, asker.slot) from None
     return run
+
+
+def _row_of(wanted: Wanted, repository: Repository, asker: Asker) -> Run:
+    return Run(
+        action=wanted.action,
+        trigger=asker.trigger,
+        database=wanted.database,
+        repository=repository,
+        snapshot=wanted.snapshot,
+        requested_by=asker.user,
+        parent=asker.parent,
+        options=dict(wanted.options),
+        request=wanted.request,
+        slot=asker.slot,
+        priority=turns.priority_of(wanted.action, asker.trigger),
+    )
+
+
+def _refuse(run: Run, asker: Asker) -> None:
+    """Raise Refused for a run that is asked for while it may not be."""
+    if asker.trigger == Trigger.RESTORE or asker.waits:
+        return
+    action = Action(run.action)
+    slots = Run.objects.filter(database=run.database, action=action, slot=asker.slot)
+    if asker.slot is not None and slots.exists():
+        raise _slot_taken(Wanted(action, run.database), asker.slot)
+    refuse_twin(action, run.database, run.repository)
+    if asker.trigger == Trigger.CLI and (holder := waiting.in_use(run)) is not None:
+        raise held(run, holder)
+
+
+def _slot_taken(wanted: Wanted, slot: datetime) -> Refused:
+    return Refused(
+        phrase(
+            "The {action} of {database} that was planned for {slot} has been queued already.",
+            action=wanted.action.label.lower(),
+            database=wanted.database,
+            slot=f"{timezone.localtime(slot):%Y-%m-%d %H:%M}",
+        ),
+        code="run.slot_taken",
+    )
 
 
 def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run | None:
@@ -102,21 +126,37 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
     now = now or timezone.now()
     with transaction.atomic():
         run, holder = _take(run_id, worker, now)
-    if holder is not None:
-        refusal = Refused(
-            phrase(
-                "Not started: {holder} is using the same {held}.",
-                holder=describe(holder),
-                held=(
-                    phrase("repository") if run and run.action in EXCLUSIVE_ACTIONS else phrase("database")
-                ),
-            ),
-            code="run.lease_held",
-            do=phrase("Wait for it to end, then start again."),
-        )
+    if run is not None and holder is not None:
+        refusal = held(run, holder)
         run_finish(run_id, status=Status.FAILED, failure=Failure.of(refusal))
         raise refusal
     return run
+
+
+def run_claim_in_turn(
+    run_id: int, *, worker: str, now: datetime | None = None
+) -> tuple[Run | None, Run | None]:
+    """Take a queued run as soon as nothing stands in its way: the run, or for which other one it waits.
+
+    Both are None when it is over, or someone else's. To be called again within `BEAT_LOST`, else the run
+    is taken for one whose command has died.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        _one_picks_at_a_time()
+        queued = Run.objects.select_related("database__server", "repository")
+        run = queued.filter(pk=run_id, status=Status.QUEUED).first()
+        if run is None:
+            return None, None
+        holder = waiting.before(run, now)
+        if holder is None:
+            taken, holder = _take(run_id, worker, now)
+            if holder is None:
+                return taken, None
+            _put_back(run, holder)
+        Run.objects.filter(pk=run_id, status=Status.QUEUED).update(beat_at=now, worker=worker)
+        note_wait(run, holder)
+        return None, holder
 
 
 def run_pick(
@@ -136,7 +176,7 @@ def run_pick(
         _one_picks_at_a_time()
         if not has_room():
             return None
-        for queued in in_turn(prompt):
+        for queued in in_turn(prompt, now):
             run, holder = _take(queued.pk, worker, now)
             if holder is not None:
                 _put_back(queued, holder)
@@ -162,8 +202,9 @@ def _take(run_id: int, worker: str, now: datetime) -> tuple[Run | None, Run | No
     if _is_without_right(run_id, now):
         return None, None
     hit = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
-        status=Status.RUNNING, started_at=now, beat_at=now, worker=worker, detail=""
-    )
+        status=Status.RUNNING, started_at=now, beat_at=now, worker=worker, detail="",
+        waits_for=None,
+    )  # fmt: skip
     if hit != 1:
         return None, None
     related = ("database__repository", "database__server", "repository", "snapshot")
@@ -205,7 +246,7 @@ def _cancel_without_right(runs: QuerySet[Run], why: str, now: datetime) -> None:
     )
     keys = list(runs.values_list("pk", flat=True))
     Run.objects.filter(pk__in=keys, status=Status.QUEUED).update(
-        status=Status.CANCELLED, finished_at=now, **_columns(Failure(sentence, "run.asker_may_not"))
+        status=Status.CANCELLED, finished_at=now, **failure_columns(Failure(sentence, "run.asker_may_not"))
     )
     for key in keys:
         logger.warning("run %s: %s", key, sentence)
@@ -239,14 +280,14 @@ def run_finish(
         raise IllegalTransition(f"a run does not finish as {status}")
     with transaction.atomic():
         hit = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
-            status=status, finished_at=now or timezone.now(), detail="", **_columns(failure)
+            status=status, finished_at=now or timezone.now(), detail="", **failure_columns(failure)
         )
         if hit != 1:
             raise IllegalTransition(f"run {run_id} is not running")
         lease_release(run_id)
 
 
-def _columns(failure: Failure | None) -> dict[str, Any]:
+def failure_columns(failure: Failure | None) -> dict[str, Any]:
     """The columns that say why a run failed."""
     if failure is None:
         return {}
@@ -257,7 +298,7 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
     """Cancel a queued run at once; ask a running one's worker to stop. Raises IllegalTransition."""
     hit = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
         status=Status.CANCELLED,
-        **_columns(Failure(phrase("Cancelled before it started."), CANCELLED)),
+        **failure_columns(Failure(phrase("Cancelled before it started."), CANCELLED)),
         finished_at=now or timezone.now(),
     )
     hit += Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
@@ -268,7 +309,8 @@ def run_cancel(run: Run, *, now: datetime | None = None) -> None:
 def run_take_back(run_id: int, failure: Failure, *, now: datetime | None = None) -> bool:
     """Fail a queued run that nobody comes for; answers whether none had begun it."""
     queued = Run.objects.filter(pk=run_id, status=Status.QUEUED)
-    return bool(queued.update(status=Status.FAILED, finished_at=now or timezone.now(), **_columns(failure)))
+    columns = failure_columns(failure)
+    return bool(queued.update(status=Status.FAILED, finished_at=now or timezone.now(), **columns))
 
 
 def runs_stop(*, is_ours: Callable[[str], bool]) -> list[Run]:
@@ -298,17 +340,16 @@ def runs_reap(
     with an old beat that its worker may go by another clock.
     """
     now = now or timezone.now()
-    _give_up_never_begun(now)
     _count_from_now(now)
+    _give_up_never_begun(now, is_gone, may_live)
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
-        gone = bool(run.worker) and is_gone(run.worker)
-        if not gone and run.beat_at is not None and (run.beat_at > now - BEAT_LOST or may_live(run)):
+        if not _is_dead(run, now, is_gone, may_live):
             continue
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
                 status=Status.LOST,
-                **_columns(Failure(lost_sentence(run), "run.worker_died")),
+                **failure_columns(Failure(lost_sentence(run), "run.worker_died")),
                 finished_at=now,
                 detail="",
             )
@@ -320,20 +361,33 @@ def runs_reap(
     return lost
 
 
+def _is_dead(
+    run: Run, now: datetime, is_gone: Callable[[str], bool], may_live: Callable[[Run], bool]
+) -> bool:
+    if run.worker and is_gone(run.worker):
+        return True
+    return run.beat_at is None or not (run.beat_at > now - BEAT_LOST or may_live(run))
+
+
 def _count_from_now(now: datetime) -> None:
     """After the clock was set back, a dead worker's last beat would keep its run alive for as long."""
-    Run.objects.filter(status=Status.RUNNING, beat_at__gt=now + BEAT_LOST).update(beat_at=now)
+    Run.objects.filter(status__in=ACTIVE, beat_at__gt=now + BEAT_LOST).update(beat_at=now)
 
 
-def _give_up_never_begun(now: datetime) -> None:
+def _give_up_never_begun(
+    now: datetime, is_gone: Callable[[str], bool], may_live: Callable[[Run], bool]
+) -> None:
     """Runs that a process queued for itself alone, and then died: they would refuse others for ever."""
     why = Failure(
         phrase("The process of this run ended before the run began. Nothing was done."), "run.never_begun"
     )
     orphans = Run.objects.filter(status=Status.QUEUED).exclude(of_the_queue())
-    orphans.filter(Q(queued_at__lt=now - BEAT_LOST) | Q(parent__status__in=TERMINAL)).update(
+    waits = orphans.filter(beat_at__isnull=False)
+    dead = [run.pk for run in waits if _is_dead(run, now, is_gone, may_live)]
+    never_beat = Q(beat_at=None, queued_at__lt=now - BEAT_LOST)
+    orphans.filter(Q(pk__in=dead) | never_beat | Q(parent__status__in=TERMINAL)).update(
         status=Status.CANCELLED,
-        **_columns(why),
+        **failure_columns(why),
         finished_at=now,
     )
 
@@ -342,59 +396,3 @@ def repositories_left_locked(now: datetime | None = None) -> list[Repository]:
     """Where a run was lost lately: the restic of its dead worker may take a while to end."""
     lately = (now or timezone.now()) - LOCK_LEFT
     return list(Repository.objects.filter(runs__status=Status.LOST, runs__finished_at__gt=lately).distinct())
-
-
-def run_rebuilt(snapshot: Snapshot, info: restic.SnapshotInfo, database: Database) -> Run:
-    """Insert the backup that made a snapshot, as the repository tells of it."""
-    began = info.backup_start or info.time
-    return Run.objects.create(
-        action=Action.BACKUP,
-        database=database,
-        repository_id=snapshot.repository_id,
-        snapshot=snapshot,
-        status=Status.SUCCEEDED,
-        trigger=Trigger.RECOVERED,
-        queued_at=began,
-        started_at=began,
-        finished_at=info.backup_end or info.time,
-        bytes_done=info.total_bytes_processed or 0,
-        result={
-            "snapshot_id": info.id,
-            "dump_bytes": info.total_bytes_processed,
-            "data_added": info.data_added,
-            "data_added_packed": info.data_added_packed,
-        },
-    )
-
-
-def after_portal_restore(copy: PortalCopy) -> None:
-    """Give an outcome to what was under way when the portal was copied, and take all leases back.
-
-    Nothing queued then is played now: it was asked for in another state of things.
-    """
-    then = timezone.localtime(copy.made_at)
-    began = phrase("The portal came back from its copy of {then}", then=f"{then:%Y-%m-%d %H:%M:%S}")
-    cut = Failure(
-        phrase("{began}. In that copy this run was under way. How it ended is not known.", began=began),
-        "run.portal_came_back",
-    )
-    dropped = Failure(
-        phrase("{began}. In that copy this run had not begun. Nothing was done.", began=began),
-        "run.portal_came_back",
-    )
-    Run.objects.filter(pk=copy.made_by, status=Status.RUNNING).update(
-        status=Status.SUCCEEDED, finished_at=copy.made_at, detail=""
-    )
-    Run.objects.filter(status=Status.RUNNING).update(
-        status=Status.LOST,
-        **_columns(cut),
-        finished_at=copy.made_at,
-        detail="",
-    )
-    Run.objects.filter(status=Status.QUEUED).update(
-        status=Status.CANCELLED,
-        **_columns(dropped),
-        finished_at=copy.made_at,
-    )
-    for model in (Database, Repository):
-        model.objects.update(lease_run=None, lease_until=None)

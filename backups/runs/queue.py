@@ -6,31 +6,29 @@ The rows are the queue: a message only wakes a worker, and may be lost or double
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.signing import PickleSerializer
 from django_q.tasks import async_task
 
-from backups.choices import Level, Status, Trigger
+from backups.choices import Status, Trigger
 from backups.models import Repository, Run, WorkerPulse
-from backups.runs import turns
+from backups.runs import turns, waiting
 from backups.runs.leases import BEAT_LOST
-from backups.runs.notes import line, run_log
 from backups.runs.refusals import describe
 from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
 
-# So long a run may wait without a message that tells of it.
-QUEUE_LOST = timedelta(minutes=1)
 # So long whoever asked for a run may be busy with what comes before it.
 _ASKED_LOST = timedelta(minutes=5)
 PULSE_LOST = timedelta(minutes=2)
@@ -52,31 +50,46 @@ def of_the_queue() -> Q:
     return Q(trigger__in=SENT_BY_QUEUE) | left_to_the_worker
 
 
-def in_turn(prompt: bool) -> Iterator[Run]:
-    """Of the runs that wait in the queue those that may begin, looked for one after the other."""
+def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
+    """Of the runs that wait in the queue those that may begin, looked for one after the other.
+
+    A command that waits for its turn plays its run itself, and has its place among them.
+    """
+    now = now or timezone.now()
     related = ("database__server", "repository")
-    waiting = [run for run in _in_queue().select_related(*related) if turns.is_prompt(run) == prompt]
-    if not waiting:
+    rows = Run.objects.filter(_in_queue() | Q(beat_at__isnull=False), status=Status.QUEUED)
+    queued = [run for run in rows.select_related(*related) if turns.is_prompt(run) == prompt]
+    if all(map(_waits_with_command, queued)):
         return
-    running = list(Run.objects.filter(status=Status.RUNNING).order_by("pk").select_related(*related))
+    ahead = list(Run.objects.filter(status=Status.RUNNING).order_by("pk").select_related(*related))
     repositories = Repository.objects.count()
-    for run in turns.in_order(waiting):
-        before = turns.waits_for(run, running, repositories=repositories)
-        if before is None:
+    for run in turns.in_order(queued, now):
+        if _waits_with_command(run):
+            before = waiting.before(run, now)
+            if before is None:
+                ahead.append(run)  # within a second it will be under way
+        elif (before := turns.waits_for(run, ahead, repositories=repositories)) is None:
             yield run
         else:
             note_wait(run, before)
+        if before is not None and turns.holds_others_back(run, now):
+            ahead.append(run)
 
 
-def _in_queue() -> QuerySet[Run]:
-    return Run.objects.filter(of_the_queue(), status=Status.QUEUED, worker="")
+def _in_queue() -> Q:
+    return of_the_queue() & Q(worker="")
+
+
+def _waits_with_command(run: Run) -> bool:
+    """Whether the command that asked for a queued run says all the time that it waits."""
+    return run.beat_at is not None
 
 
 def note_wait(run: Run, before: Run) -> None:
     """Say of a queued run which other one it waits for."""
     words = phrase("Waits for {describe}.", describe=describe(before))[:200]
-    if run.detail != words:
-        Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(detail=words)
+    if (run.detail, run.waits_for_id) != (words, before.pk):
+        Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(detail=words, waits_for=before)
 
 
 def runs_wake(*, prompt: bool) -> bool:
@@ -87,47 +100,25 @@ def runs_wake(*, prompt: bool) -> bool:
     return run is not None
 
 
-def runs_resend(now: datetime | None = None) -> int:
-    """Wake workers for runs that may begin and of whom no message is left; answers how many.
-
-    Also those that whoever asked for them did not come to play. Messages that cannot be read go: the queue
-    would stumble over them for ever.
-    """
-    now = now or timezone.now()
-    since = now - QUEUE_LOST
+def runs_left(now: datetime | None = None) -> int:
+    """Leave to the queue what follows a run, if whoever asked for it did not play it; answers how many."""
     left = Run.objects.filter(status=Status.QUEUED, trigger__in=SENT_BY_QUEUE, worker=WHO_ASKED)
-    left.filter(queued_at__lt=now - _ASKED_LOST).update(worker="")
-    woken = _clusters_with_messages(now)
-    running = list(Run.objects.filter(status=Status.RUNNING).only("action"))
-    lost = [
-        run
-        for prompt in (False, True)
-        if _cluster(prompt) not in woken
-        and sum(turns.is_prompt(each) == prompt for each in running) < settings.RUNS_AT_ONCE
-        and (run := next(in_turn(prompt), None)) is not None
-        and run.queued_at < since
-    ]
-    for run in lost:
-        run_log(
-            run.pk,
-            [line(phrase("The message to the worker about it was lost. It is sent again."), Level.WARNING)],
-        )
-        wake_for(run)
-    return len(lost)
+    return left.filter(queued_at__lt=(now or timezone.now()) - _ASKED_LOST).update(worker="")
 
 
-def _clusters_with_messages(now: datetime) -> set[str]:
-    """The clusters for which a message waits that will wake one of their processes."""
-    found = set()
-    for row in OrmQ.objects.all():
-        try:
-            task = queue_read(row.payload)
-            if task["func"] == _EXECUTE and row.lock is not None and row.lock <= now:
-                found.add(row.key)
-        except Exception as error:  # noqa: BLE001  unpacking runs whatever the message names
-            queue_unreadable(row.pk, error)
-            row.delete()
-    return found
+def wake_up(*, prompt: bool) -> dict[str, Any] | None:
+    """What the message to this worker would be that a run may begin; None where none may.
+
+    Whoever looks at the rows now and then misses no run whose message was lost, or lies with a worker that
+    is dead or busy.
+    """
+    run = next(in_turn(prompt), None)
+    if run is None:
+        return None
+    return {
+        "id": uuid.uuid4().hex, "name": str(run), "func": _EXECUTE, "args": (run.pk,), "kwargs": {},
+        "group": run.action, "started": timezone.now(),
+    }  # fmt: skip
 
 
 def queue_read(payload: str) -> Any:
@@ -142,18 +133,20 @@ def queue_unreadable(pk: int, error: Exception) -> None:
     """Say in the log that a message goes because nobody can read it."""
     logger.error(
         "message %s of the queue cannot be read (%s) and is removed; was SECRET_KEY changed? "
-        "Queued runs are sent again; if a schedule's time was in it, back up by hand",
+        "Queued runs are done all the same",
         pk,
         type(error).__name__,
     )
 
 
 def repair_queue_clock(now: datetime | None = None) -> None:
-    """Free the messages that would wait for a time that was, before the clock was set back."""
+    """Free the messages that would wait for a time that was, before the clock was set back.
+
+    Also those that a worker of the version before has taken, which locked them for days.
+    """
     now = now or timezone.now()
-    # One that is being worked on is locked for longer than that, up to its very end.
-    taken = timedelta(seconds=Conf.RETRY - Conf.TIMEOUT)
-    OrmQ.objects.filter(lock__gt=now + BEAT_LOST, lock__lt=now + taken).update(lock=now)
+    longest = timedelta(seconds=settings.MESSAGE_SECONDS) + BEAT_LOST
+    OrmQ.objects.filter(lock__gt=now + longest).update(lock=now)
 
 
 _EXECUTE = "backups.tasks.run_execute"

@@ -3,16 +3,20 @@
 No two runs work at one database server at the same time, so that one that draws out its answers holds up its
 own databases alone; one address is one server, however many rows have it. And of several repositories none
 takes the last of the queue's processes.
+
+Nobody waits for ever: what has waited for long counts as if a person had asked for it, and what needs a
+repository for itself then keeps others from beginning there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from backups import mysql
-from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Trigger
+from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Status, Trigger
 from backups.models import Database, Run
 
 Address = tuple[str, int]
@@ -20,15 +24,41 @@ Address = tuple[str, int]
 _AT_THE_DATABASE = RESTORE_ACTIONS | {Action.BACKUP, Action.VERIFY}
 
 
-def in_order(waiting: Collection[Run]) -> list[Run]:
-    """What a person asked for comes before what a schedule did, and each in the order of asking."""
-    return sorted(waiting, key=lambda run: (run.trigger not in (Trigger.ADMIN, Trigger.CLI), run.pk))
+# `Run.priority`: a schedule's and what follows a run; what a person asked for; what somebody waits for.
+_PLANNED, _ASKED_FOR, _PROMPT = 0, 10, 20
+# After so long a planned run counts as asked for: then only what was asked for before it comes first.
+WAITED_LONG = timedelta(minutes=30)
+# After so long a run that needs its repository for itself keeps others from beginning there.
+HOLDS_BACK = timedelta(minutes=15)
+
+
+def priority_of(action: Action, trigger: Trigger) -> int:
+    """How soon a run is to begin among those that wait: higher ones before lower ones."""
+    if action in PROMPT_ACTIONS:
+        return _PROMPT
+    return _ASKED_FOR if trigger in (Trigger.ADMIN, Trigger.CLI) else _PLANNED
+
+
+def in_order(waiting: Collection[Run], now: datetime) -> list[Run]:
+    """What is more urgent first, and what is as urgent in the order of asking."""
+
+    def place(run: Run) -> tuple[int, int]:
+        has_waited_long = run.queued_at < now - WAITED_LONG
+        return -max(run.priority, _ASKED_FOR if has_waited_long else _PLANNED), run.pk
+
+    return sorted(waiting, key=place)
+
+
+def holds_others_back(run: Run, now: datetime) -> bool:
+    """Whether what would use the same repository is to wait until a run that may not begin yet has begun."""
+    return run.action in EXCLUSIVE_ACTIONS and run.queued_at < now - HOLDS_BACK
 
 
 def waits_for(run: Run, running: Sequence[Run], *, repositories: int) -> Run | None:
     """What has to end before a queued run may begin, None where nothing stands in its way.
 
-    `running` are the runs under way with their databases, `repositories` how many there are.
+    `running` are the runs under way with their databases, and those that come first all the same;
+    `repositories` is how many there are.
     """
     if run.action == Action.PREFLIGHT:
         return None  # a few questions, which have a time limit of their own
@@ -46,7 +76,7 @@ def is_prompt(run: Run) -> bool:
 
 def _is_kept_apart(run: Run, other: Run) -> bool:
     """restic's exclusive lock wants the repository for itself; a restore does not wait for that."""
-    if run.action == other.action == Action.BACKUP and run.database_id == other.database_id:
+    if run.action == other.action and run.database_id is not None and run.database_id == other.database_id:
         return True
     if run.repository_id != other.repository_id:
         return False
@@ -81,7 +111,9 @@ def _takes_the_last_process(run: Run, others: Sequence[Run]) -> Run | None:
     alike = [
         other
         for other in others
-        if other.repository_id == run.repository_id and is_prompt(other) == is_prompt(run)
+        if other.status == Status.RUNNING
+        and other.repository_id == run.repository_id
+        and is_prompt(other) == is_prompt(run)
     ]
     may_run = max(settings.RUNS_AT_ONCE - 1, 1)
     return alike[0] if len(alike) >= may_run else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Schedule
 
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Run
 from backups.text import checked
 from backups.text.sentences import phrase, template
 
@@ -27,6 +28,10 @@ _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _YEAR = timedelta(days=366)
 _GAPS_MEASURED = 3000
+# What the clocks of two machines may be apart without a planned time being played twice.
+CLOCKS_APART = timedelta(hours=1)
+# Planned times of these become runs by `due`, and no message tells of them.
+_BECOME_RUNS = ("backup", "verify")
 
 
 @dataclass(frozen=True)
@@ -110,26 +115,100 @@ def schedules_sync() -> None:
         unwanted.delete()
 
 
+@dataclass(frozen=True)
+class Due:
+    """A planned time of a database's that has come."""
+
+    schedule: int
+    name: str
+    verb: str
+    database: int
+    slot: datetime
+
+
+def due(now: datetime | None = None) -> list[Due]:
+    """The backups and verifications whose time has come, each with the time that was planned.
+
+    That is in the schedule's row, so that it is the same whoever looks, and whichever clock they go by.
+    """
+    ours = Schedule.objects.filter(_ours_alone(), next_run__lte=now or timezone.now())
+    found = []
+    for schedule in ours.order_by("next_run", "pk"):
+        verb, pk = _verb_and_pk(schedule)
+        if usable(schedule.cron) and pk:
+            found.append(Due(schedule.pk, schedule.name, verb, pk, schedule.next_run))
+    return found
+
+
+def pass_on(one: Due, now: datetime | None = None) -> bool:
+    """Plan the schedule's next time, after all that was missed; False where somebody else has done so."""
+    row = Schedule.objects.filter(pk=one.schedule, next_run=one.slot)
+    cron = row.values_list("cron", flat=True).first()
+    if not cron:
+        return False
+    following = next_times(cron, 1, after=max(now or timezone.now(), one.slot))[0]
+    return bool(row.update(next_run=following.astimezone(UTC)))
+
+
 @transaction.atomic
 def schedules_keep(now: datetime | None = None) -> None:
-    """Bring back to time what the queue, left alone, would do too late or once too often.
+    """Bring back to time what, left alone, would be done too late or once too often.
 
-    Its clock may have been set back, TIME_ZONE may have changed, and it takes an hour that comes
-    twice for two. What is due already is left to the queue, which catches up once.
+    The clock may have been set back, TIME_ZONE may have changed, and django-q2 takes an hour that comes
+    twice for two. What is due already is left as it is, and caught up with once.
     """
     now = now or timezone.now()
+    # django-q2 leaves these alone.
+    Schedule.objects.filter(_ours_alone()).exclude(repeats=0).update(repeats=0)
     ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
     for schedule in ours:
         if schedule.cron and not usable(schedule.cron):
             continue
-        if schedule.cron:
-            # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
-            right = next_times(schedule.cron, 1, after=now)[0].astimezone(UTC)
-        else:
-            right = min(schedule.next_run, now + _MINUTE)
+        right = _right_time(schedule, now) if schedule.cron else min(schedule.next_run, now + _MINUTE)
         if schedule.next_run != right:
             schedule.next_run = right
             schedule.save(update_fields=["next_run"])
+
+
+def _right_time(schedule: Schedule, now: datetime) -> datetime:
+    """When a schedule is due next, in UTC: Python takes a time in an hour that comes twice to equal none.
+
+    What a clock ahead of ours has passed on stays passed on. Only where no such clock explains the row's
+    time was ours set back.
+    """
+    latest = now + CLOCKS_APART
+    times = (time.astimezone(UTC) for time in _times(schedule.cron, now))
+    within: list[datetime] = []
+    while not within or within[-1] <= latest:
+        within.append(next(times))
+        if within[-1] == schedule.next_run:
+            return within[-1]
+    played = _played_until(schedule, latest)
+    return next((time for time in within if time not in played), within[-1])
+
+
+def _played_until(schedule: Schedule, latest: datetime) -> set[datetime]:
+    """The planned times that have a run. Later ones had one before the clock was set back: they are free."""
+    verb, pk = _verb_and_pk(schedule)
+    if verb not in _BECOME_RUNS:
+        return set()
+    runs = Run.objects.filter(database=pk, action=verb)
+    runs.filter(slot__gt=latest).update(slot=None)
+    newest = runs.filter(slot__isnull=False).order_by("-slot").values_list("slot", flat=True)[:100]
+    return {slot for slot in newest if slot}
+
+
+def _ours_alone() -> Q:
+    named = Q()
+    for verb in _BECOME_RUNS:
+        named |= Q(name__startswith=f"{_PREFIX}{verb} ")
+    return named
+
+
+def _verb_and_pk(schedule: Schedule) -> tuple[str, int]:
+    """What a schedule of ours does and with which row, 0 where its name tells of none."""
+    verb, _, of = schedule.name.removeprefix(_PREFIX).partition(" ")
+    return verb, int(of) if of.isdecimal() else 0
 
 
 def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[datetime]:
@@ -217,20 +296,28 @@ def _times(cron: str, after: datetime) -> Iterator[datetime]:
 
 
 def _upsert(schedule: Schedule | None, want: Wanted) -> None:
-    fields = {
-        "func": want.func,
-        "args": want.args or None,
+    rhythm = {
         "cron": want.cron or None,
         "schedule_type": Schedule.CRON if want.cron else Schedule.MINUTES,
         "minutes": None if want.cron else 1,
-        "repeats": -1,
+    }
+    verb = want.name.removeprefix(_PREFIX).partition(" ")[0]
+    others = {
+        "func": want.func,
+        "args": want.args or None,
+        "repeats": 0 if verb in _BECOME_RUNS else -1,
         "cluster": want.cluster,
     }
     if schedule is None:
-        schedule = Schedule(name=want.name)
-    elif all(getattr(schedule, name) == value for name, value in fields.items()):
+        schedule = Schedule(name=want.name, next_run=None)
+    if schedule.next_run is None or _differs(schedule, rhythm):
+        schedule.next_run = next_times(want.cron, 1)[0] if want.cron else timezone.now()
+    elif not _differs(schedule, others):
         return
-    for name, value in fields.items():
+    for name, value in {**rhythm, **others}.items():
         setattr(schedule, name, value)
-    schedule.next_run = next_times(want.cron, 1)[0] if want.cron else timezone.now()
     schedule.save()
+
+
+def _differs(schedule: Schedule, fields: Mapping[str, object]) -> bool:
+    return any(getattr(schedule, name) != value for name, value in fields.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -85,8 +86,26 @@ def execute(run_id: int, *, observer: Observer | None = None, send_follow_ups: b
     Refused (the run has failed with its sentence) when another run holds the lease.
     """
     run = lifecycle.run_claim(run_id, worker=process.identity())
-    if run is None:
-        return None
+    return _execute_all(run, observer, send_follow_ups=send_follow_ups) if run is not None else None
+
+
+def execute_in_turn(run_id: int, *, observer: Observer, waits_for: Callable[[Run], None]) -> Run | None:
+    """`execute` what somebody at a command line asked for, as soon as nothing stands in its way.
+
+    `waits_for` is told each second for which run it waits, and may raise.
+    """
+    while True:
+        run, before = lifecycle.run_claim_in_turn(run_id, worker=process.identity())
+        if before is None:
+            return _execute_all(run, observer, send_follow_ups=False) if run is not None else None
+        waits_for(before)
+        time.sleep(_LOOK_SECONDS)
+
+
+_LOOK_SECONDS = 1.0
+
+
+def _execute_all(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> Run:
     for child in _execute_and_wake(run, observer, send_follow_ups=send_follow_ups):
         if not send_follow_ups:
             with suppress(Refused):

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import logging
 import re
+import time
+import uuid
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from croniter import croniter
 from django.conf import settings
+from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import Schedule
 from django_q.signals import pre_enqueue
 from django_q.signing import SignedPackage
 
+from backups import process
 from backups.alerting import alerts
-from backups.runs.queue import queue_read, queue_unreadable
+from backups.choices import ACTIVE
+from backups.models import Run
+from backups.runs.queue import queue_read, queue_unreadable, wake_up
 from backups.scheduling import schedules
 from backups.text.sentences import phrase
 
@@ -36,6 +43,8 @@ _PLAYED = {
 }
 # Without those that call further functions (hook, chain) or play at once, in whichever process (sync).
 _PARTS = frozenset({"id", "name", "func", "args", "kwargs", "group", "cluster", "started", "ack_failure"})
+# So often a worker with nothing to do looks at the rows itself.
+_LOOK_SECONDS = 5.0
 _ID = re.compile(r"\([0-9]{1,18},\)")
 _REMOVED = phrase(
     "The queue runs only Vedetta's own functions. Backups go on as they are scheduled. Something else "
@@ -45,7 +54,12 @@ _REMOVED = phrase(
 
 
 class OwnOrders(ORM):
-    """The queue's messages in the portal's database, of which those that are not ours are removed."""
+    """The queue's messages in the portal's database, of which those that are not ours are removed.
+
+    A message may be lost or doubled: where there is none, the rows say what there is to do.
+    """
+
+    _looked = 0.0
 
     def enqueue(self, task: str) -> int | None:
         """Put a message into the queue, None where it is not one of ours."""
@@ -54,8 +68,16 @@ class OwnOrders(ORM):
             return None
         return int(super().enqueue(task))
 
+    def timeout(self, task: Any) -> datetime:
+        """When a message that was taken now is sent once more, if it was not worked on by then."""
+        return timezone.now() + timedelta(seconds=settings.MESSAGE_SECONDS)
+
     def dequeue(self) -> list[tuple[int, str]]:
-        """The next message, signed anew where that was with a key of before."""
+        """The next message, or what the rows have one do without it."""
+        return self._messages() or self._from_rows()
+
+    def _messages(self) -> list[tuple[int, str]]:
+        """Signed anew where that was with a key of before."""
         taken = []
         for pk, payload in super().dequeue() or ():
             try:
@@ -76,6 +98,29 @@ class OwnOrders(ORM):
             else:
                 taken.append((pk, SignedPackage.dumps(order)))
         return taken
+
+    def _from_rows(self) -> list[tuple[int, str]]:
+        """What no message needs to tell. It has no number, as there is nothing to be removed after it."""
+        if time.monotonic() < self._looked + _LOOK_SECONDS:
+            return []
+        self._looked = time.monotonic()
+        is_prompt = self.list_key == settings.RESTORES_CLUSTER
+        # In the cluster of which a process is free at any time.
+        order = _to_tend() if is_prompt and _somebody_died() else wake_up(prompt=is_prompt)
+        return [(0, SignedPackage.dumps(order))] if order else []
+
+
+def _somebody_died() -> bool:
+    """Whether the process of a run on this machine is gone, which holds up others until that is told."""
+    workers = Run.objects.filter(status__in=ACTIVE).exclude(worker="").values_list("worker", flat=True)
+    return any(map(process.is_gone, workers))
+
+
+def _to_tend() -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4().hex, "name": "tend", "func": "backups.tasks.tend_runs", "args": (), "kwargs": {},
+        "started": timezone.now(),
+    }  # fmt: skip
 
 
 def strange_schedules_remove() -> None:

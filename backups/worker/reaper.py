@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def run() -> list[Run]:
-    """Reap, unlock, send again, notify; answers the runs that were lost."""
+    """Reap, unlock, clear up, notify; answers the runs that were lost."""
     lost = lifecycle.runs_reap(is_gone=process.is_gone, may_live=_may_live)
     for dead in lost:
         logger.warning("%s: %s", dead, dead.error)
@@ -38,7 +38,7 @@ def run() -> list[Run]:
         _drop_scratch(dead)
     for dead in notes.runs_with_leftover("partial"):
         _remove_partial(dead)
-    queue.runs_resend()
+    queue.runs_left()
     for dead in lost:
         alerts.run_ended(dead.pk)
     alerts.tend()

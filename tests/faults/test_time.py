@@ -13,8 +13,6 @@ import pytest
 import time_machine
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
-from django_q.scheduler import scheduler
-from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
 from backups.alerting import alerts, delivery
@@ -24,6 +22,7 @@ from backups.runs import leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from backups.scheduling.schedules import schedules_keep, schedules_sync
 from backups.snapshots import holds, selection
+from backups.worker.due import runs_due
 from tests.actions.tools import back_up
 from tests.backups.conftest import MakeDatabase, MakePortal
 from tests.backups.worlds import Portal, Shop, wait_until
@@ -42,12 +41,12 @@ def rome(text: str) -> datetime:
     return datetime.strptime(f"2026-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=ROME).astimezone(UTC)
 
 
-# ---------------------------------------------------------------- Schedules, by the queue's own scheduler
+# ---------------------------------------------------------------- Schedules
 
 
 @dataclass
 class Clock:
-    """A clock that the queue's scheduler and the worker look at, and what they find due by it."""
+    """A clock that the worker looks at, and what it finds due by it."""
 
     now: datetime
     due: list[datetime] = field(default_factory=list)
@@ -62,15 +61,12 @@ class Clock:
         """What the worker does all the time."""
         with time_machine.travel(self.now, tick=False):
             schedules_keep()
-            scheduler()
-        for row in OrmQ.objects.all():
-            if SignedPackage.loads(row.payload)["func"] == "backups.tasks.backup_due":
-                self.due.append(self.now)
-        OrmQ.objects.all().delete()
+            self.due += [self.now for run in runs_due() if run.action == Action.BACKUP]
+        Run.objects.filter(status=Status.QUEUED).update(status=Status.SUCCEEDED)
 
     def seen(self) -> list[str]:
-        """When a backup was due, on Rome's clocks; the scheduler sees what is due at its next look."""
-        return [f"{(time - STEP).astimezone(ROME):%m-%d %H:%M}" for time in self.due]
+        """When a backup was due, on Rome's clocks."""
+        return [f"{time.astimezone(ROME):%m-%d %H:%M}" for time in self.due]
 
 
 def scheduled(cron: str, settings: Settings, begin: datetime) -> Clock:
@@ -200,15 +196,15 @@ def test_dead_worker_is_found_though_its_last_beat_lies_in_the_future() -> None:
 def test_message_queued_before_the_clock_was_set_back_does_not_wait_for_a_day() -> None:
     now = timezone.now()
     waiting = OrmQ.objects.create(key="vedetta", payload="", lock=now + DAY)
-    begun_a_day_ago = now - DAY + timedelta(days=3, minutes=10)
-    at_work = OrmQ.objects.create(key="vedetta", payload="", lock=begun_a_day_ago)
+    taken_just_now = now + timedelta(seconds=60)
+    at_work = OrmQ.objects.create(key="vedetta", payload="", lock=taken_just_now)
 
     queue.repair_queue_clock(now)
 
     waiting.refresh_from_db()
     at_work.refresh_from_db()
     assert waiting.lock == now
-    assert at_work.lock == begun_a_day_ago
+    assert at_work.lock == taken_just_now
 
 
 @pytest.mark.django_db

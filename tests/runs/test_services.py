@@ -309,24 +309,15 @@ def test_this_process_is_not_gone_and_one_with_another_start_is() -> None:
     assert not process.is_gone("another-host:1:1")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_lost_message_is_sent_again_and_only_once() -> None:
-    database = add_database()
-    run = enqueue(database, send=True)
-    OrmQ.objects.all().delete()
+def test_a_run_that_whoever_asked_does_not_come_to_play_is_left_to_the_queue(database: Database) -> None:
+    run = lifecycle.run_enqueue(Wanted(Action.FORGET, database), Asker(Trigger.BACKUP), send=False)
+    of_a_command = lifecycle.run_enqueue(Wanted(Action.VERIFY, database), Asker(Trigger.CLI), send=False)
 
-    assert queue.runs_resend(run.queued_at + timedelta(seconds=50)) == 0
-    assert queue.runs_resend(run.queued_at + timedelta(seconds=70)) == 1
-    assert queue.runs_resend(run.queued_at + timedelta(seconds=70)) == 0
-    assert OrmQ.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_run_of_the_command_line_is_never_sent_to_the_queue() -> None:
-    run = enqueue(add_database())
-
-    assert queue.runs_resend(run.queued_at + timedelta(hours=1)) == 0
-    assert not OrmQ.objects.exists()
+    assert queue.runs_left(run.queued_at + timedelta(minutes=4)) == 0
+    assert queue.runs_left(run.queued_at + timedelta(minutes=6)) == 1
+    assert list(queue.in_turn(prompt=False)) == [run]
+    of_a_command.refresh_from_db()
+    assert of_a_command.worker == queue.WHO_ASKED
 
 
 @pytest.mark.django_db(transaction=True)

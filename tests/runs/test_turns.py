@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.db import connection
+from django.utils import timezone
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
 from backups import process, tasks
 from backups.choices import Action, Status, Trigger
+from backups.errors import Refused
 from backups.models import Database, Question, Repository, Run
-from backups.runs import lifecycle, queue
+from backups.runs import leases, lifecycle, turns
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
 from backups.worker import executor
+from backups.worker.queue import OwnOrders
 from tests.rows import a_server
 
 pytestmark = pytest.mark.django_db
@@ -164,17 +172,187 @@ def test_whoever_made_room_wakes_who_waited(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lost_message_of_a_restore_is_sent_again_however_many_backups_run(settings: Settings) -> None:
-    settings.RUNS_AT_ONCE = 1
-    busy = running(Action.BACKUP, database("a", "one"))
-    backup, restore = (
-        waiting(action, database(action, action)) for action in (Action.BACKUP, Action.RESTORE)
-    )
+@pytest.mark.parametrize("cluster", ["vedetta", "restores"])
+def test_a_worker_without_a_message_looks_at_the_rows(cluster: str) -> None:
+    """A message may be lost, or lie with a worker that is dead or busy."""
+    runs = {
+        "vedetta": waiting(Action.BACKUP, database("a", "one")),
+        "restores": waiting(Action.RESTORE, database("b", "one")),
+    }
     OrmQ.objects.all().delete()
+    broker = OwnOrders(list_key=cluster)
 
-    assert queue.runs_resend(restore.queued_at + queue.QUEUE_LOST * 2) == 1
-    assert [each.key for each in OrmQ.objects.all()] == [settings.RESTORES_CLUSTER]
-    assert {busy.status, backup.status} == {Status.RUNNING, Status.QUEUED}
+    ((number, payload),) = broker.dequeue()
+
+    told = SignedPackage.loads(payload)
+    assert (number, told["func"], told["args"]) == (0, "backups.tasks.run_execute", (runs[cluster].pk,))
+    assert broker.dequeue() == []  # not at once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_that_nobody_worked_on_comes_again_within_the_minute() -> None:
+    waiting(Action.BACKUP, database("a", "one"))
+    ((number, _),) = OwnOrders(list_key="vedetta").dequeue()
+    again = OwnOrders(list_key="vedetta")
+
+    assert [pk for pk, _ in again.dequeue()] == [0]  # the rows tell it meanwhile
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert [pk for pk, _ in again.dequeue()] == [number]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dead_process_of_this_machine_is_noticed_between_two_tendings() -> None:
+    busy = running(Action.BACKUP, database("a", "one"))
+    OrmQ.objects.all().delete()
+    gone = f"{os.uname().nodename}:4194304:1"
+    Run.objects.filter(pk=busy.pk).update(worker=gone)
+
+    assert OwnOrders(list_key="vedetta").dequeue() == []
+    ((_, payload),) = OwnOrders(list_key="restores").dequeue()
+
+    assert SignedPackage.loads(payload)["func"] == "backups.tasks.tend_runs"
+
+
+def test_what_has_waited_for_long_counts_as_asked_for() -> None:
+    old, planned = (waiting(Action.BACKUP, database(name, name)) for name in "ab")
+    asked = waiting(Action.BACKUP, database("c", "c"), Trigger.ADMIN)
+    Run.objects.filter(pk=old.pk).update(queued_at=timezone.now() - turns.WAITED_LONG * 1.1)
+
+    assert [picked(), picked(), picked()] == [old, asked, planned]
+
+
+def test_backups_that_go_on_coming_keep_no_check_waiting_for_ever() -> None:
+    running(Action.BACKUP, database("a", "one"))
+    check = waiting(Action.CHECK, repository())
+    assert picked() is None
+    first = waiting(Action.BACKUP, database("b", "two"))
+    assert picked() == first
+
+    Run.objects.filter(pk=check.pk).update(queued_at=timezone.now() - turns.HOLDS_BACK * 1.1)
+    later = waiting(Action.BACKUP, database("c", "three"))
+    elsewhere = waiting(Action.BACKUP, database("d", "four", at="offsite"))
+
+    assert picked() == elsewhere
+    assert picked() is None
+    later.refresh_from_db()
+    assert later.waits_for == check
+    assert later.detail.startswith(f"Waits for check {check.pk} of main (since ")
+    Run.objects.filter(status=Status.RUNNING).update(status=Status.SUCCEEDED)
+    assert picked() == check
+
+
+def test_who_waits_says_for_which_run_until_it_begins() -> None:
+    busy = running(Action.BACKUP, database("a", "one"))
+    run = waiting(Action.BACKUP, database("b", "one"))
+    assert picked() is None
+    run.refresh_from_db()
+    assert run.waits_for == busy
+    assert run.detail.endswith(" on host).")
+
+    Run.objects.filter(pk=busy.pk).update(status=Status.SUCCEEDED)
+
+    assert picked() == run
+    run.refresh_from_db()
+    assert run.waits_for_id is None
+    assert run.detail == ""
+
+
+# ---------------------------------------------------------------- Commands
+
+
+def typed(action: Action, of: Database | Repository, *, waits: bool = False) -> Run:
+    """What somebody at a command line asks for."""
+    wanted = Wanted(action, repository=of) if isinstance(of, Repository) else Wanted(action, database=of)
+    return lifecycle.run_enqueue(wanted, Asker(Trigger.CLI, waits=waits), send=False)
+
+
+# Under way, what is typed, and whether it is refused.
+TYPED = {
+    "a check beside a backup": (Action.BACKUP, Action.CHECK, True),
+    "a forget beside a restore": (Action.RESTORE, Action.FORGET, True),
+    "a backup beside a check": (Action.CHECK, Action.BACKUP, False),  # it waits for it by itself
+    "a check beside a connection test": (Action.PREFLIGHT, Action.CHECK, False),
+    "a verification beside a backup": (Action.BACKUP, Action.VERIFY, False),
+}
+
+
+@pytest.mark.parametrize("story", TYPED)
+def test_what_is_typed_is_refused_at_once_by_who_uses_it(story: str) -> None:
+    first, second, is_refused = TYPED[story]
+    busy = running(first, database("a", "one"))
+
+    if not is_refused:
+        assert typed(second, database("b", "two")).status == Status.QUEUED
+        return
+    with pytest.raises(Refused) as told:
+        typed(second, database("b", "two"))
+
+    assert told.value.held_by["run_id"] == busy.pk
+    assert told.value.held_by["host"] == "host"
+    assert f"{busy.get_action_display().lower()} {busy.pk} of a (since " in str(told.value)
+    assert Run.objects.count() == 1
+
+
+def test_a_run_that_died_unheard_refuses_nobody_where_no_worker_is() -> None:
+    busy = running(Action.BACKUP, database("a", "one"))
+    here = f"{os.uname().nodename}:1:1"
+    long_ago = timezone.now() - leases.LEASE * 1.1
+    Run.objects.filter(pk=busy.pk).update(worker=here, beat_at=long_ago)
+
+    assert typed(Action.CHECK, repository()).status == Status.QUEUED
+
+
+def test_a_lease_of_another_machine_is_not_over_by_the_clock_of_this_one() -> None:
+    """Its clock may be five minutes behind."""
+    check = running(Action.CHECK, repository())
+    in_between = timezone.now() + timedelta(minutes=5)
+    prune = waiting(Action.PRUNE, repository())
+
+    with pytest.raises(Refused, match=f"check {check.pk} of main"):
+        lifecycle.run_claim(prune.pk, worker="here:1:1", now=in_between)
+    assert leases.lease_holder(repository(), in_between + leases.CLOCKS_APART) is None
+
+
+def test_a_command_that_waits_has_its_place_and_plays_its_run_itself() -> None:
+    busy = running(Action.BACKUP, database("a", "one"))
+    mine = typed(Action.BACKUP, busy.database, waits=True)  # type: ignore[arg-type]
+
+    assert lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1") == (None, busy)
+    mine.refresh_from_db()
+    assert (mine.status, mine.waits_for, mine.worker) == (Status.QUEUED, busy, "here:1:1")
+    assert picked() is None, "a worker took what a command plays"
+    lifecycle.run_finish(busy.pk, status=Status.SUCCEEDED)
+    planned = waiting(Action.BACKUP, database("b", "one"))
+    assert picked() is None
+    planned.refresh_from_db()
+    assert planned.waits_for == mine
+
+    taken, before = lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1")
+    assert (taken, before) == (mine, None)
+
+
+def test_a_command_that_waits_and_dies_keeps_nobody_waiting() -> None:
+    busy = running(Action.CHECK, repository())
+    mine = typed(Action.CHECK, repository(), waits=True)
+    lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1")
+
+    lifecycle.runs_reap(is_gone=lambda worker: worker == "here:1:1")
+
+    mine.refresh_from_db()
+    busy.refresh_from_db()
+    assert (mine.status, busy.status) == (Status.CANCELLED, Status.RUNNING)
+    assert lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1") == (None, None)
+
+
+def test_two_of_the_same_that_wait_come_one_after_the_other() -> None:
+    shop = database("a", "one")
+    busy = running(Action.VERIFY, shop)
+    first, second = (typed(Action.VERIFY, shop, waits=True) for _ in range(2))
+
+    assert lifecycle.run_claim_in_turn(second.pk, worker="here:1:2")[1] == first
+    lifecycle.run_finish(busy.pk, status=Status.SUCCEEDED)
+    assert lifecycle.run_claim_in_turn(second.pk, worker="here:1:2")[1] == first
+    assert lifecycle.run_claim_in_turn(first.pk, worker="here:1:1")[0] == first
 
 
 @pytest.mark.django_db(transaction=True)

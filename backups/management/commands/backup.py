@@ -16,6 +16,7 @@ from backups.text.sentences import phrase
 class Command(VedettaCommand):
     """Back up a database now."""
 
+    may_wait = True
     help = phrase("Back up a database now, then forget old snapshots and check when that is due.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:

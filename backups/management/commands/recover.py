@@ -34,6 +34,7 @@ _SHOWN = 50
 class Command(VedettaCommand):
     """Bring the portal back, rebuild what its copy lacks, restore the newest snapshot."""
 
+    may_wait = True
     help = phrase(
         "On an empty machine with only .env: bring the portal back from its newest copy, find the "
         "snapshots, restore the newest one into the database. Writes no heartbeat."

@@ -12,6 +12,7 @@ from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_json, given, repository_named
 from backups.management.elsewhere import missing_here
+from backups.management.waiting import add_wait
 from backups.models import Repository
 from backups.repositories import identity
 from backups.requests import (
@@ -33,6 +34,7 @@ from backups.text.sentences import phrase
 class Command(VedettaCommand):
     """Look after a restic repository."""
 
+    may_wait = True
     help = phrase("Look after the restic repository.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
@@ -43,6 +45,7 @@ class Command(VedettaCommand):
         for verb, text in _VERBS.items():
             of_verb = verbs.add_parser(verb, help=text, allow_abbrev=False)
             add_json(of_verb)
+            add_wait(of_verb)
             of_verb.add_argument("--repository", dest="after_verb", metavar="NAME", type=given, help=SUPPRESS)
         verbs.choices["init"].add_argument(
             "--new", action="store_true",

@@ -34,6 +34,7 @@ from backups.text.terminal import escape_control_characters
 class Command(VedettaCommand):
     """Restore a snapshot."""
 
+    may_wait = True
     help = phrase("Restore a snapshot to a file, into a new database or in the place of the live one.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
@@ -107,7 +108,9 @@ class Command(VedettaCommand):
             self._file_of_the_worker(target, missing)
         newer = _passed_over(snapshot, options, self.say)
         # Before the name is asked for, which would be typed in vain.
-        wanted.check()
+        wanted.refuse_unfit()
+        if not self.waits.is_wanted:
+            wanted.refuse_busy()
         is_strange = options["snapshot"] not in (None, "latest") and not snapshot.made_here
         if is_strange and mode not in OVERWRITING_MODES and not options["yes"]:
             _ask_of_strange(database, snapshot)

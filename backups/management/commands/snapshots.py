@@ -19,6 +19,7 @@ from backups.text.sentences import phrase
 class Command(VedettaCommand):
     """Bring the list of snapshots from the repository and print it."""
 
+    may_wait = True
     help = phrase("Bring the list of snapshots from the repository and print it.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:

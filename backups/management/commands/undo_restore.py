@@ -20,6 +20,7 @@ from backups.text.terminal import escape_control_characters
 class Command(VedettaCommand):
     """Undo the newest replacement of a database, or another by its number."""
 
+    may_wait = True
     help = phrase(
         "Go back to the tables that the newest restore with --replace kept; list, drop or complete them."
     )

@@ -23,6 +23,7 @@ from backups.text.sentences import phrase, plural
 class Command(VedettaCommand):
     """Restore a snapshot into a scratch database, dump it again, compare byte for byte."""
 
+    may_wait = True
     help = phrase("Restore a snapshot into a scratch database, dump it again and compare byte for byte.")
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:

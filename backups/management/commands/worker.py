@@ -27,7 +27,7 @@ from backups.runs import lifecycle
 from backups.runs.queue import repair_queue_clock
 from backups.scheduling import schedules
 from backups.text.sentences import phrase
-from backups.worker import queue
+from backups.worker import due, queue
 from backups.worker.downloads import DownloadServer
 
 logger = logging.getLogger(__name__)
@@ -166,10 +166,11 @@ def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
 
 
 def _keep_time() -> None:
-    """Here and not in the queue, whose own next minute a clock set back puts off as well."""
+    """Here and not in the queue: its own next minute a clock set back puts off, and its processes may die."""
     try:
         queue.strange_schedules_remove()
         schedules.schedules_keep()
+        due.runs_due()
         repair_queue_clock()
     except DatabaseError:
         logger.exception("the schedules could not be looked at, which is tried again in a moment")

@@ -1,0 +1,74 @@
+"""What schedules ask for becomes runs here, when its time comes: the row is there before any message.
+
+Any number of processes may look, on any number of machines. A planned time is in its schedule's row, which
+one of them moves on, and a second run of the same planned time is refused by the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups.alerting import alerts
+from backups.choices import Trigger
+from backups.errors import Refused
+from backups.models import Database, Run
+from backups.requests import Asker, BackupRequest, VerifyRequest
+from backups.runs import notes
+from backups.runs.refusals import SLOT_TAKEN
+from backups.scheduling import schedules
+from backups.text.sentences import phrase, template
+
+logger = logging.getLogger(__name__)
+
+Form = type[BackupRequest] | type[VerifyRequest]
+_FORMS: dict[str, Form] = {"backup": BackupRequest, "verify": VerifyRequest}
+_COULD_NOT_BE_QUEUED = template(
+    "Its time came, but it could not be queued ({error}). That is tried again every few seconds. Earlier "
+    "backups are safe. The worker's log says more."
+)
+
+
+def runs_due(now: datetime | None = None) -> list[Run]:
+    """Insert a run for each backup and verification whose time has come; answers those that were inserted.
+
+    What cannot be inserted is told to people, and tried again at the next look. Raises nothing of its own.
+    """
+    now = now or timezone.now()
+    inserted = []
+    for one in schedules.due(now):
+        name = schedules.in_words(one.name)
+        try:
+            run = _insert(one, now)
+        except Exception as error:
+            logger.exception("%s could not be queued", name)
+            alerts.schedule_played(name, phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__))
+        else:
+            alerts.schedule_played(name, "")
+            inserted += [run] if run else []
+    return inserted
+
+
+@transaction.atomic
+def _insert(one: schedules.Due, now: datetime) -> Run | None:
+    """Both or neither: a planned time that is passed on has its run."""
+    if not schedules.pass_on(one, now):
+        return None
+    return submit(_FORMS[one.verb], one.database, one.slot)
+
+
+def submit(form: Form, database_id: int, slot: datetime | None = None) -> Run | None:
+    """Ask for what a schedule asks for; None where the same is under way, which is noted there."""
+    database = Database.objects.filter(pk=database_id).first()
+    if database is None:
+        return None  # deleted just now, and its schedule with it
+    try:
+        return form(database).submit(Asker(Trigger.SCHEDULE, slot=slot))
+    except Refused as refused:
+        if refused.code != SLOT_TAKEN:
+            logger.warning("scheduled %s of %s: %s", form.action, database, refused)
+            notes.skipped_note(form.action, database)
+        return None
