@@ -24,7 +24,7 @@ from backups.runs import notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
-from backups.worker import answering, executor, reaper
+from backups.worker import answering, executor, nightly, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -111,9 +111,10 @@ def snapshots_due(repository_id: int) -> None:
 
 @_never_raising
 def tend_runs() -> None:
-    """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
+    """Once a minute: show that the worker lives, clear up after dead runs, ask for what is due at night."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
     reaper.run()
+    nightly.ask_due()
 
 
 def _due(database_id: int, form: type[BackupRequest | VerifyRequest]) -> None:

@@ -39,7 +39,7 @@ HOUSE = {
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices models process text",
-    "scheduling": "models text",
+    "scheduling": "choices models text",
     "snapshots": "choices errors models text",
     "templatetags": "choices models text",
     "aim": "choices errors models snapshots text validators",
