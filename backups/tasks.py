@@ -24,7 +24,7 @@ from backups.runs import queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
-from backups.worker import answering, due, executor, reaper
+from backups.worker import answering, due, executor, nightly, reaper
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -111,7 +111,8 @@ def snapshots_due(repository_id: int) -> None:
 
 @_never_raising
 def tend_runs() -> None:
-    """Once a minute: show that the worker lives, insert what is due, give up dead runs and clear up."""
+    """Once a minute: show that the worker lives, insert what is due, clear up after dead runs."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
     due.runs_due()
     reaper.run()
+    nightly.ask_due()

@@ -249,6 +249,9 @@ SECRETS_DIR = env.folder("SECRETS_DIR", "/run/secrets" if Path("/run/secrets").i
 BACKUP_HOST = env.text("BACKUP_HOST", "vedetta")
 BACKUP_CRON = env.cron("BACKUP_CRON", "0 3,15 * * *")
 VERIFY_CRON = env.cron("VERIFY_CRON", "0 5 * * 0")
+# After the night's backups; what waits its turn does not mind when they take longer.
+MAINTENANCE_CRON = env.cron("MAINTENANCE_CRON", "30 4 * * *")
+FORGET_AFTER = env.choice("FORGET_AFTER", "night", ["night", "backup"])
 BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)

@@ -39,7 +39,7 @@ HOUSE = {
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices models process text",
-    "scheduling": "models text",
+    "scheduling": "choices models text",
     "snapshots": "choices errors models text",
     "templatetags": "choices models text",
     "aim": "choices errors models snapshots text validators",
@@ -51,7 +51,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices errors models restoring runs snapshots text",
+    "requests": "aim catalog choices errors keeping models restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import transaction
 
 from backups import process, restic
-from backups.actions.portal_copy import copied_with
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
+from backups.actions.steps.follow_ups import after_backup, leaves_it_to_the_night
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
@@ -27,9 +27,8 @@ from backups.gate import heartbeat_files
 from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot
 from backups.repositories import identity
-from backups.requests import CheckRequest, ForgetRequest, PortalCopyRequest
 from backups.runs import notes
-from backups.runs.outcome import FollowUp, Outcome
+from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots.naming import path_of, tag_of
@@ -56,14 +55,8 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.warn(phrase("The heartbeat is withheld: this copy has all rows, but not all views."))
     else:
         _heartbeat(run, database, snapshot, suspicious, progress)
-    check_due = learned.backup_counted(database.repository)
-    follow_ups = [FollowUp(ForgetRequest(run.repository, database))]
-    if copied_with(database.repository):
-        follow_ups.append(FollowUp(PortalCopyRequest(run.repository)))
-    if check_due:
-        check = CheckRequest(run.repository, database, read_data_subset="5%")
-        follow_ups.append(FollowUp(check))
-    return Outcome(tuple(follow_ups))
+    learned.backup_counted(database.repository)
+    return Outcome(tuple(after_backup(run, database)))
 
 
 @dataclass(frozen=True)
@@ -168,6 +161,7 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
                 ),
                 phrase("storing the dump"),
                 pass_fds=[order_fd, report_fd],
+                trusts_lately=leaves_it_to_the_night(run),
             ),
             on_stdout=read_status,
             on_stderr=hear,

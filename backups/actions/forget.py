@@ -7,26 +7,25 @@ under one tag as one series, and a safety copy as a day's backup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.utils import timezone
 
 from backups import restic
 from backups.actions import portal_copy
+from backups.actions.steps import alone, follow_ups
 from backups.actions.steps.opening import opened
-from backups.actions.steps.snapshot_list import note_size, sync
+from backups.actions.steps.snapshot_list import Listing, brought, note_size
 from backups.catalog import records, series
 from backups.choices import SuspicionState
-from backups.keeping import suspicions
-from backups.models import Database, Run, Snapshot, SnapshotQuerySet
-from backups.requests.retention_plan import plan_of
+from backups.models import Run, Snapshot
+from backups.requests.retention_plan import DatabasePlan, plan_of_repository
 from backups.runs import notes
-from backups.runs.outcome import Outcome
+from backups.runs.outcome import CallsForMore, FollowUp, Outcome
 from backups.runs.progress import Progress
-from backups.snapshots import holds, retention
-from backups.text.sentences import phrase, plural
+from backups.snapshots import holds
+from backups.text.sentences import joined, phrase, plural
 
 # restic's argument list has its limits; a prune follows the last portion only.
 _PORTION = 500
@@ -35,43 +34,80 @@ _PORTION = 500
 def run(run: Run, progress: Progress) -> Outcome:
     """Forget for the run's database, or for all of its repository's. Raises Problem."""
     progress.phase("plan")
+    following = tuple(follow_ups.at_night(run))
     if settings.BACKUP_KEEP_ALL:
-        return _nothing(run, progress)
+        return _nothing(run, following, progress)
     access = opened(run, progress)
-    sync(run.repository, access, progress)
-    databases = [run.database] if run.database else list(run.repository.databases.order_by("pk"))
-    remove: list[str] = []
-    present = Snapshot.objects.present().filter(repository=run.repository).defer("manifest")
-    planned = list(_those_that_do_not_wait(databases, progress))
-    for database in planned:
-        of_database = present.filter(database=database)
-        policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
-        plan = plan_of(database, of_database, policy, timezone.now())
-        remove += _told(of_database, plan, progress)
-        for words in series.undecided_words(database):
-            progress.warn(words)
-    there = present.filter(database__in=databases).count()
-    copies = portal_copy.superfluous(run.repository, access, progress)
+    listing = brought(run.repository, access, progress)
+    plans = _plans(run, listing, progress)
+    remove = [each for plan in plans for each in plan.plan.forget]
+    # Each night is often enough, and each forget that follows a backup would plan the same again.
+    is_night = run.database is None
+    copies = portal_copy.superfluous(run.repository, listing.found, progress) if is_night else []
+    there = sum(plan.present.count() for plan in plans)
     progress.phase("forget")
     remove = _not_wanted_meanwhile(run, remove, progress)
     remove = _without_those_that_wait_by_now(remove, run, progress)
-    _forget(access, [*remove, *copies], progress)
-    sync(run.repository, access, progress)
-    if remove or copies:
+    _forget(run, access, [*remove, *copies], listing, progress)
+    if (remove or copies) and listing.unreadable is None:  # else nothing was pruned
         note_size(run, access, progress)
-    kept = there - len(remove)
-    waiting = [str(database) for database in databases if database not in planned]
-    sentence = forgotten_words(len(remove), kept, waiting, all_wait=not planned)
+    waiting = [str(plan.database) for plan in plans if plan.waits]
+    all_wait = len(waiting) == len(plans)
+    sentence = forgotten_words(len(remove), there - len(remove), waiting, all_wait=all_wait)
     progress.log(sentence)
-    notes.run_update(run.pk, result={"sentence": sentence, "forgotten": remove, "kept": kept})
-    return Outcome()
+    told = {"forgotten": remove, "kept": there - len(remove), "copies_forgotten": len(copies)}
+    notes.run_update(run.pk, result={"sentence": sentence, **told})
+    _tell_failed(plans, listing, sentence, following)
+    return Outcome(following)
 
 
-def _nothing(run: Run, progress: Progress) -> Outcome:
+def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]:
+    """The plan of each database, told; what stays has its reasons noted."""
+    plans = plan_of_repository(
+        run.repository,
+        timezone.now(),
+        databases=[run.database] if run.database else None,
+        unreadable=listing.unreadable.ids if listing.unreadable else (),
+    )
+    for plan in plans:
+        if nothing := plan.waits or plan.failed:
+            progress.warn(nothing)
+            continue
+        _tell(plan, progress)
+        for words in series.undecided_words(plan.database):
+            progress.warn(words)
+    return plans
+
+
+def _tell_failed(
+    plans: Sequence[DatabasePlan], listing: Listing, sentence: str, following: tuple[FollowUp, ...]
+) -> None:
+    """Raise what kept a database from being planned, now that all others are done."""
+    failed = [plan.failed for plan in plans if plan.failed]
+    unreadable = listing.unreadable
+    if unreadable is not None:
+        raise CallsForMore(
+            joined([unreadable.what, *failed]),
+            *following,
+            code=unreadable.code,
+            safe=phrase("All else was done: {sentence}", sentence=sentence),
+            do=unreadable.do,
+        )
+    if failed:
+        raise CallsForMore(
+            joined(failed),
+            *following,
+            code="forget.not_planned",
+            safe=phrase("All else was done: {sentence}", sentence=sentence),
+            do=phrase("See the worker's log, and report it."),
+        )
+
+
+def _nothing(run: Run, following: tuple[FollowUp, ...], progress: Progress) -> Outcome:
     sentence = phrase("Nothing is forgotten, as BACKUP_KEEP_ALL says.")
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "forgotten": []})
-    return Outcome()
+    return Outcome(following)
 
 
 def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool) -> str:
@@ -100,21 +136,6 @@ def forgotten_words(gone: int, kept: int, waiting: list[str], *, all_wait: bool)
     )
 
 
-def _those_that_do_not_wait(databases: Iterable[Database], progress: Progress) -> Iterator[Database]:
-    """Without those of which a backup is suspicious: what is old there may be all that is left."""
-    for database in databases:
-        if suspicions.waiting(database):
-            progress.warn(
-                phrase(
-                    "Nothing of {database} is forgotten. {sentences}",
-                    database=database,
-                    sentences=suspicions.sentences(database)[0],
-                )
-            )
-        else:
-            yield database
-
-
 def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progress) -> list[str]:
     """A backup that ended while this was planned may be suspicious."""
     late = run.repository.snapshots.filter(
@@ -131,10 +152,10 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     return [each for each in remove if each not in spared]
 
 
-def _told(present: SnapshotQuerySet, plan: retention.Plan, progress: Progress) -> list[str]:
-    """Write down what is kept and why; answers the ids of what goes."""
-    for snapshot in present:
-        why = plan.keep.get(snapshot.snapshot_id, ())
+def _tell(plan: DatabasePlan, progress: Progress) -> None:
+    """Write down what is kept of a database and why, and what goes."""
+    for snapshot in plan.present:
+        why = plan.plan.keep.get(snapshot.snapshot_id, ())
         records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
@@ -152,7 +173,6 @@ def _told(present: SnapshotQuerySet, plan: retention.Plan, progress: Progress) -
                     "forget {snapshot} {local}", snapshot=snapshot.short_id, local=f"{local:%Y-%m-%d %H:%M}"
                 )
             )
-    return list(plan.forget)
 
 
 def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[str]:
@@ -167,17 +187,27 @@ def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[
     return [each for each in ids if each not in spared]
 
 
-def _forget(access: restic.Access, ids: list[str], progress: Progress) -> None:
-    """Remove exactly these, then the data that no snapshot needs any more."""
+def _forget(
+    run: Run, access: restic.Access, ids: Sequence[str], listing: Listing, progress: Progress
+) -> None:
+    """Remove exactly these, then the data that no snapshot needs any more; the list follows."""
+    unreadable = set(listing.unreadable.ids if listing.unreadable else ())
+    is_to_be_read = False
+    for portion, is_last in _portions(ids):
+        # A prune reads all snapshots, and would end at one that cannot be read.
+        args = restic.forget_args(portion, prune=is_last and not unreadable)
+        try:
+            alone.call(run, access, restic.Command(args, phrase("forgetting snapshots")), progress)
+        except restic.UnreadableSnapshots as error:
+            if not unreadable.issuperset(error.ids):
+                is_to_be_read = True  # another portal may have removed one before us
+                continue
+        records.snapshots_forgotten(run.repository, portion)
+    if is_to_be_read:
+        brought(run.repository, access, progress)
+
+
+def _portions(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], bool]]:
+    """As many ids as one restic takes, and whether they are the last."""
     for begin in range(0, len(ids), _PORTION):
-        portion = ids[begin : begin + _PORTION]
-        # Another portal may have removed one before us. What cannot be read, the next list tells.
-        with suppress(restic.UnreadableSnapshots):
-            restic.call(
-                access,
-                restic.Command(
-                    restic.forget_args(portion, prune=begin + _PORTION >= len(ids)),
-                    phrase("forgetting snapshots"),
-                ),
-                tick=progress.tick,
-            )
+        yield ids[begin : begin + _PORTION], begin + _PORTION >= len(ids)

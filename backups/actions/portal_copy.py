@@ -1,6 +1,6 @@
 """The portal's own database, kept in the repository beside what it backs up.
 
-A run of its own after each backup, once the heartbeat is written: what goes wrong here is told as
+A run of its own, once a night and after each backup that somebody asked for: what goes wrong here is told as
 an alert of its own, and changes neither the backup's outcome nor the gate.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from backups.portal_copy.portal_database import reason
 from backups.runs import notes, recovered
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.snapshots import retention
 from backups.snapshots.naming import path_of_portal
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
@@ -158,35 +159,31 @@ def _date(repository: Repository) -> datetime:
     return newest.time.astimezone(UTC) - _BEFORE if newest else timezone.now()
 
 
-def superfluous(repository: Repository, access: restic.Access, progress: Progress) -> list[str]:
-    """The ids of the copies that retention no longer keeps; the newest one is always kept."""
+def superfluous(
+    repository: Repository, found: Iterable[restic.SnapshotInfo], progress: Progress
+) -> list[str]:
+    """Of a repository's snapshots the copies that retention no longer keeps; the newest always stays."""
     if not copied_with(repository):
         return []
+    hosts = _our_hosts()
+    ours = [
+        retention.Dated(info.id, info.time, tuple(sorted(info.tags)))
+        for info in found
+        if TAG in info.tags and path() in info.paths and info.hostname in hosts
+    ]
     wanted = (settings.BACKUP_KEEP_DAILY, settings.BACKUP_KEEP_WEEKLY, settings.BACKUP_KEEP_MONTHLY)
     daily, weekly, monthly = wanted if any(wanted) else _KEEP
-    answer = restic.call_of_snapshots(
-        access,
-        restic.Command(
-            restic.forget_dry_run_args(
-                selection=restic.Selection(tag=TAG, path=path(), group_by="tags", hosts=_our_hosts()),
-                keep_daily=daily,
-                keep_weekly=weekly,
-                keep_monthly=monthly,
-            ),
-            phrase("planning which copies of the portal to forget"),
-        ),
-        tick=progress.tick,
-    )
-    plan = restic.parse_forget_plan(answer.stdout)
-    if plan.remove:
+    policy = retention.Policy(daily, weekly, monthly)
+    plan = retention.plan(ours, policy, {}, timezone.get_default_timezone())
+    if plan.forget:
         progress.log(
             phrase(
                 "forget {copies} of the portal, keep {count}",
-                copies=plural("{n} copy", "{n} copies", n=len(plan.remove)),
+                copies=plural("{n} copy", "{n} copies", n=len(plan.forget)),
                 count=len(plan.keep),
             )
         )
-    return list(plan.remove)
+    return list(plan.forget)
 
 
 def _our_hosts() -> tuple[str, ...]:

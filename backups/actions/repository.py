@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backups import restic
+from backups.actions.steps import alone
 from backups.actions.steps.opening import opened, reached
 from backups.actions.steps.snapshot_list import note_size, sync
 from backups.endpoints import names_of
@@ -87,7 +88,7 @@ def prune(run: Run, progress: Progress) -> Outcome:
     """Remove data that no snapshot refers to. Raises Problem."""
     progress.phase("prune")
     access = opened(run, progress)
-    restic.call(access, restic.Command(restic.prune_args(), "pruning"), tick=progress.tick)
+    alone.call(run, access, restic.Command(restic.prune_args(), "pruning"), progress)
     note_size(run, access, progress)
     return Outcome()
 

@@ -17,7 +17,7 @@ from backups.admin.charts import charts, legend_of
 from backups.admin.strips import DAYS, Day, Recent, recent_runs, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
 from backups.models import Database, Repository, Run, Snapshot
-from backups.reports import standing
+from backups.reports import maintenance, standing
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.text.sentences import phrase
@@ -108,6 +108,7 @@ def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> di
         "others": [*_unbelieved(request), *_others(found.overall)],
         "cards": [_card(database, found, strips[database.pk]) for database in found.databases],
         "active": _active(found.now),
+        "tended": maintenance.tended(now=found.now),
         "has_repository": bool(found.overall.repositories),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),

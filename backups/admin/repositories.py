@@ -19,6 +19,7 @@ from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Health
 from backups.configuration import bootstrap, environment
 from backups.models import Repository
+from backups.reports import maintenance
 from backups.repositories import places
 from backups.requests import (
     CheckRequest,
@@ -119,9 +120,12 @@ class RepositoryAdmin(SetUpAdmin):
         (None, {"fields": ("name", "url", "check_interval")}),
         (_("Secrets"), {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
         (_("Health"), {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
+        (_("Maintenance"), {"fields": (("tended", "next_maintenance"),)}),
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
-    readonly_fields = ("health_label", "checked", "holds", "sized", "check_error")
+    readonly_fields = (
+        "health_label", "checked", "holds", "sized", "check_error", "tended", "next_maintenance",
+    )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         """With a word on what the environment decides, where it does."""
@@ -166,6 +170,20 @@ class RepositoryAdmin(SetUpAdmin):
         """How long ago its size was measured."""
         return formatting.relative_time(repository.sized_at)
 
+    @display(description=_("Last"))
+    def tended(self, repository: Repository) -> str:
+        """When old snapshots of all its databases were forgotten last, and how many."""
+        (found,) = maintenance.tended([repository.pk])
+        if found.run is None:
+            return found.sentence
+        return formatting.two_lines(formatting.relative_time(found.run.finished_at), found.sentence)
+
+    @display(description=_("Next"))
+    def next_maintenance(self, repository: Repository) -> str:
+        """When that comes next, for whoever backs up to it."""
+        (found,) = maintenance.tended([repository.pk])
+        return formatting.time_with_age(found.next_at)
+
     @action(
         description=_("Read snapshots"), icon="sync", permissions=["run_maintenance"],
         dialog=dialog(
@@ -199,7 +217,7 @@ class RepositoryAdmin(SetUpAdmin):
         description=_("Forget by the rules"), icon="auto_delete", permissions=["run_maintenance"],
         dialog=dialog(
             phrase("Forget old snapshots?"),
-            phrase("Snapshots that no retention rule keeps are removed for good, as after every backup. The "
+            phrase("Snapshots that no retention rule keeps are removed for good, as every night. The "
 "newest and the newest verified snapshot of each database always stay. Safety snapshots, "
 "and those that a failed restore wanted, stay for 30 days."),
             "Forget", danger=True,

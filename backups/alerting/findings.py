@@ -28,6 +28,7 @@ _TOLD = {
     "gate": _Told(phrase("Gate"), phrase("closed")),
     "queue": _Told(phrase("Queue"), phrase("stands still")),
     "repository_suspect": _Told(template("Repository {name}"), phrase("suspect")),
+    "maintenance_overdue": _Told(template("Timely maintenance of {name}"), phrase("overdue")),
     "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld")),
 }
 

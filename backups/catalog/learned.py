@@ -12,10 +12,14 @@ from backups.choices import Health
 from backups.models import Database, Repository, Server
 
 
-def backup_counted(repository: Repository) -> bool:
-    """Count a finished backup; answers whether an integrity check is due."""
+def backup_counted(repository: Repository) -> None:
+    """Count a finished backup, towards the next integrity check."""
     Repository.objects.filter(pk=repository.pk).update(backups_since_check=F("backups_since_check") + 1)
-    repository.refresh_from_db(fields=["backups_since_check"])
+
+
+def check_is_due(repository: Repository) -> bool:
+    """Whether there were as many backups since the last integrity check as there are to be between two."""
+    repository.refresh_from_db(fields=["backups_since_check", "check_interval"])
     return 0 < repository.check_interval <= repository.backups_since_check
 
 

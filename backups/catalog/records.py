@@ -117,6 +117,12 @@ def snapshots_sync(
     return len(present - known), gone
 
 
+def snapshots_forgotten(repository: Repository, ids: Collection[str], now: datetime | None = None) -> None:
+    """Note that a repository does not hold these any more, as restic just removed them."""
+    there = Snapshot.objects.present().filter(repository=repository, snapshot_id__in=list(ids))
+    there.update(forgotten_at=now or timezone.now())
+
+
 def _was_bad(snapshot_id: str, repository: Repository) -> bool:
     """Whether a snapshot, which may be gone by now, was known to be bad."""
     rows = Snapshot.objects.filter(repository=repository, snapshot_id=snapshot_id, verdict__in=BAD_VERDICTS)

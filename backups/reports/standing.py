@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backups import installation, verdict
@@ -26,7 +27,7 @@ from backups.notifications import channels
 from backups.reports import gate_words, portal_start
 from backups.runs import queue
 from backups.runs.hearing import Hearing
-from backups.scheduling import schedules, staleness
+from backups.scheduling import maintenance, schedules, staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
@@ -203,7 +204,15 @@ def _repositories() -> QuerySet[Repository]:
     """All repositories, each with its newest look at what it holds that failed, and that went well."""
     looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
     failed = looks.filter(status__in=_FAILED)
+    here = Run.objects.filter(repository=OuterRef("pk"))
+    forgot = here.filter(action=Action.FORGET, status=Status.SUCCEEDED).order_by("-finished_at")
     return Repository.objects.order_by("pk").annotate(
+        # One of a single database, as each backup had before, counts until there was one of all.
+        tended_at=Coalesce(
+            Subquery(forgot.filter(database=None).values("finished_at")[:1]),
+            Subquery(forgot.values("finished_at")[:1]),
+            Subquery(here.order_by("queued_at").values("queued_at")[:1]),
+        ),
         look_failed=_first(failed),
         look_error=Subquery(failed.values("error")[:1]),
         look_succeeded=_first(looks.filter(status=Status.SUCCEEDED)),
@@ -223,6 +232,8 @@ def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdi
         repository.check_error,
         look,
         rows.failure(secrets_subject(repository)),
+        repository.tended_at if backups else None,
+        maintenance.allowed(rows.now),
     )
 
 

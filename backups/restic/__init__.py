@@ -8,6 +8,7 @@ from backups.restic.access import Access, Names
 from backups.restic.addresses import same_address, same_place
 from backups.restic.arguments import (
     Selection,
+    at_once,
     backup_args,
     cat_config_args,
     cat_lock_args,

@@ -9,6 +9,12 @@ from datetime import datetime
 _RETRY_LOCK = "20s"
 
 
+def at_once(args: Sequence[str]) -> tuple[str, ...]:
+    """The same, but restic does not wait where the repository is locked."""
+    wait = args.index("--retry-lock")
+    return (*args[:wait], *args[wait + 2 :])
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which snapshots a policy is asked about, and how they are grouped."""

@@ -19,6 +19,7 @@ from backups.restic.access import Access
 from backups.restic.arguments import cat_config_args, cat_lock_args, list_locks_args, snapshots_args
 from backups.restic.exit_codes import error_from
 from backups.restic.folder import refuse_others_files
+from backups.restic.lately import forget_opened, note_opened, was_opened
 from backups.restic.missing import gone
 from backups.restic.outage import OutageTimer
 from backups.restic.parsers import Lock, SnapshotInfo, parse_lock, parse_repository_id, parse_snapshots
@@ -45,6 +46,8 @@ from backups.text.sentences import phrase
 
 _BUCKET_SECONDS = 15.0
 _SSH_TRIES = 5
+# So long a repository that was opened lately may keep restic without a word until it is looked at.
+_SILENT_SECONDS = 10.0
 # An expired token is tried for five seconds before restic says a word of it.
 _WORDS_SECONDS = 15.0
 
@@ -67,7 +70,8 @@ def probed_call(
     """`call`, with a `probe` beside it, whose failures count until restic says the first word of its work.
 
     Then it has opened the repository itself; whether it is the one known is left for the probe to say.
-    One after the other, both would take half a second to derive the key from the password.
+    One after the other, both would take half a second to derive the key from the password. Where the
+    command `trusts_lately` and the last probe on this host was good, one begins only if restic stays silent.
     """
     opened = False
     refuse_others_files(access, command.doing)
@@ -77,11 +81,12 @@ def probed_call(
         opened = True
         on_stdout(line)
 
-    with _probing(access) as begun:
+    with ExitStack() as stack:
+        beside = _ProbeBeside(access, stack, waits=command.trusts_lately and was_opened(access))
 
         def look() -> None:
             try:
-                begun.look()
+                beside.look(is_silent=not opened)
             except OtherRepository:
                 raise
             except ResticError:
@@ -91,18 +96,49 @@ def probed_call(
 
         try:
             completed = call(access, command, on_stdout=read, on_stderr=on_stderr, tick=look)
-            if access.names.known_id and not begun.repository_id:
+            if access.names.known_id and beside.is_without_answer:
                 # Done before the probe was, or the probe had met with something that is over by now.
                 probe(access, tick=tick)
             return completed
         except (RepositoryUnreachable, RepositoryFull) as error:
             if not opened and (isinstance(error, AccessDenied | NoBucket) or access.scheme == "sftp"):
-                begun.settle(tick)  # which finds out more
+                beside.settle(tick)  # which finds out more
             raise  # the probe would say so too, and later
         except ResticError:
             if not opened:
-                begun.settle(tick)
+                beside.settle(tick)
             raise
+
+
+class _ProbeBeside:
+    """A `probe` beside other work; one that `waits` begins only where that stays silent, or fails."""
+
+    def __init__(self, access: Access, stack: ExitStack, *, waits: bool) -> None:
+        self._access = access
+        self._stack = stack
+        self._begins_at = time.monotonic() + _SILENT_SECONDS
+        self._begun = None if waits else self._begin()
+
+    def _begin(self) -> _Probe:
+        return self._stack.enter_context(_probing(self._access))
+
+    def look(self, *, is_silent: bool) -> None:
+        """Raise what the probe found so far."""
+        if self._begun is None and is_silent and time.monotonic() > self._begins_at:
+            self._begun = self._begin()
+        if self._begun is not None:
+            self._begun.look()
+
+    def settle(self, tick: process.Tick) -> None:
+        """Wait for what the probe finds, and raise it."""
+        forget_opened(self._access)
+        self._begun = self._begun or self._begin()
+        self._begun.settle(tick)
+
+    @property
+    def is_without_answer(self) -> bool:
+        """Whether it has begun and not told yet which repository this is."""
+        return self._begun is not None and not self._begun.repository_id
 
 
 @contextmanager
@@ -152,6 +188,7 @@ class _Probe:
         if completed.returncode == 0:
             self.repository_id = parse_repository_id(completed.stdout)
             _refuse_another(self._access, self.repository_id)
+            note_opened(self._access)
             return
         completed = _with_word_of_ssh(self._access, completed, tick)
         error = error_from(completed, self._access, phrase("opening the repository"))

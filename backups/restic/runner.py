@@ -49,8 +49,8 @@ def mend_cache(access: Access) -> None:
 class Command:
     """One of restic's commands, to be run in a repository.
 
-    `doing` is for sentences ("reading the list of snapshots"), `deadline` in seconds; the others are as
-    in `process.Program`.
+    `doing` is for sentences ("reading the list of snapshots"), `deadline` in seconds. `probed_call` takes
+    one that `trusts_lately` at the word of the last probe; the others are as in `process.Program`.
     """
 
     args: Sequence[str]
@@ -59,6 +59,7 @@ class Command:
     pass_fds: Sequence[int] = ()
     folder: str | None = None
     most_memory: int | None = None
+    trusts_lately: bool = False
 
 
 def call(
@@ -146,11 +147,19 @@ def call_of_snapshots(
     raise unreadable
 
 
+# By program and the state of its file.
+_VERSIONS: dict[tuple[str, int, int, int], str] = {}
+
+
 def version(access: Access) -> str:
-    """The version of restic, which must be new enough. Raises ResticError."""
-    found = parse_version(
-        call(access, Command(version_args(), phrase("asking its version"), deadline=10)).stdout
-    )
+    """The version of restic, which must be new enough; asked once of each file. Raises ResticError."""
+    program = _state_of(access.program)
+    found = _VERSIONS.get(program) if program else None
+    if found is None:
+        question = Command(version_args(), phrase("asking its version"), deadline=10)
+        found = parse_version(call(access, question).stdout)
+        if program and found:
+            _VERSIONS[program] = found
     if version_tuple(found) < OLDEST_VERSION:
         wanted = ".".join(map(str, OLDEST_VERSION))
         raise ResticError(
@@ -159,6 +168,15 @@ def version(access: Access) -> str:
             do=get_restic(),
         )
     return found
+
+
+def _state_of(program: str) -> tuple[str, int, int, int] | None:
+    """What tells that a program was not exchanged; None where its file is not to be seen."""
+    try:
+        file = Path(program).stat()
+    except OSError:
+        return None
+    return program, file.st_ino, file.st_size, file.st_mtime_ns
 
 
 def version_of(program: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -218,6 +218,15 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     for every hour in both. In spring what is due in the hour left out is due right after it.
     """
     return list(islice(_times(cron, after or timezone.now()), count))
+
+
+def last_time(cron: str, now: datetime) -> datetime:
+    """When a cron expression was due last, `now` included, in TIME_ZONE. Raises ValueError."""
+    now = now.astimezone(UTC)
+    backwards = croniter(checked.Cron(cron), (now + _SECOND).astimezone(ZoneInfo(settings.TIME_ZONE)))
+    # What is left out of an hour that comes twice only the way forward knows.
+    start: datetime = [backwards.get_prev(datetime) for _ in range(3)][-1]
+    return list(takewhile(lambda time: time <= now, _times(cron, start - _SECOND)))[-1]
 
 
 @lru_cache(maxsize=1000)

@@ -81,6 +81,31 @@ def secret(facts: Facts) -> Found:
             )
 
 
+def maintenance(facts: Facts) -> Found:
+    """Old snapshots are not forgotten any more, which nobody misses until the disk is full."""
+    for each in facts.repositories:
+        if each.tended_at is None or each.tending_allowed is None:
+            continue
+        if facts.now - each.tended_at > each.tending_allowed:
+            yield Finding(
+                "maintenance_overdue",
+                State.DOUBTFUL,
+                phrase(
+                    "Repository {name} was last tended {age}: since then no old snapshot was forgotten, "
+                    "and no room was freed. {allowed} are allowed.",
+                    name=each.name,
+                    age=formatting.age(each.tended_at, facts.now),
+                    allowed=formatting.approximate_duration(each.tending_allowed),
+                ),
+                phrase(
+                    "See what its newest forget says, or start one ({command}).",
+                    command=typed_of("forget", each, facts),
+                ),
+                repository=each.name,
+                page=Page("repository", each.pk),
+            )
+
+
 def suspect(facts: Facts) -> Found:
     """A snapshot in it was found bad, and no check has told more."""
     for each in facts.repositories:

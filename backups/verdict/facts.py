@@ -87,6 +87,9 @@ class RepositoryFacts:
     found: str = ""
     failed_look: RunFacts | None = None
     unreadable_secret: str = ""
+    # When its old snapshots were forgotten last, and how long that may be ago; None where nothing says.
+    tended_at: datetime | None = None
+    tending_allowed: timedelta | None = None
 
 
 @dataclass(frozen=True)

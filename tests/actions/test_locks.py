@@ -81,11 +81,15 @@ def test_lock_of_a_living_restic_is_named_and_left_alone(database: Database) -> 
 
 def test_stale_lock_stops_no_maintenance(database: Database) -> None:
     back_up(database)
+    back_up(database)
+    Database.objects.update(keep_daily=0, keep_weekly=0, keep_monthly=0)
+    database.refresh_from_db()
     killed_restic(database)
 
     run = play(Action.FORGET, database=database)
 
     assert run.status == "succeeded", run.error
+    assert len(run.result["forgotten"]) == 1
     assert locks(database) == []
 
 

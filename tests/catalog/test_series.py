@@ -11,6 +11,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
+from backups import restic as backups_restic
 from backups.actions.portal_copy import TAG, superfluous
 from backups.catalog import series
 from backups.choices import Action, Status, Trigger
@@ -146,7 +147,8 @@ def test_copies_of_the_portal_are_one_series_too(shop: Database, settings: Setti
         action=Action.FORGET, trigger=Trigger.CLI, repository=shop.repository, status=Status.RUNNING
     )
 
-    gone = superfluous(shop.repository, repository_access(shop.repository), Progress(run))
+    found = backups_restic.snapshots(repository_access(shop.repository))
+    gone = superfluous(shop.repository, found, Progress(run))
 
     listed = {
         each["id"]: each["hostname"] for each in json.loads(restic(shop.repository, "snapshots", "--json"))

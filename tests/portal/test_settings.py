@@ -29,6 +29,8 @@ WRONG = {
     "VERIFY_MYSQL_PORT": "0",
     "BACKUP_CRON": "0 0 31 2 *",
     "VERIFY_CRON": "R 3 * * *",
+    "MAINTENANCE_CRON": "30 4 * *",
+    "FORGET_AFTER": "lunch",
     "BACKUP_CHECK_INTERVAL": "often",
     "DUMP_CONNECTIONS": "0",
     "DUMP_SPOOL_MB": "-1",

@@ -338,16 +338,21 @@ def test_every_so_many_backups_a_check_is_due(database: Database) -> None:
     repository.check_interval = 3
     repository.save()
 
-    assert [learned.backup_counted(repository) for _ in range(4)] == [False, False, True, True]
+    assert [_is_due_after_another(repository) for _ in range(4)] == [False, False, True, True]
     learned.check_recorded(repository, error="", all_data=False)
-    assert learned.backup_counted(repository) is False
+    assert not _is_due_after_another(repository)
+
+
+def _is_due_after_another(repository: Repository) -> bool:
+    learned.backup_counted(repository)
+    return learned.check_is_due(repository)
 
 
 def test_check_interval_of_zero_is_never(database: Database) -> None:
     database.repository.check_interval = 0
     database.repository.save()
 
-    assert not any(learned.backup_counted(database.repository) for _ in range(10))
+    assert not any(_is_due_after_another(database.repository) for _ in range(10))
 
 
 def test_damage_stays_until_a_check_of_all_data_is_good(database: Database) -> None:

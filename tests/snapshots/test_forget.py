@@ -7,14 +7,15 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from backups import restic as backups_restic
-from backups.actions import forget, portal_copy
+from backups.actions import forget
 from backups.admin.snapshots import kept_words
+from backups.catalog import series
 from backups.choices import SAFETY_TAG, Action, RestoreMode, Trigger
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs import lifecycle
@@ -214,7 +215,7 @@ def test_databases_in_one_repository_do_not_touch_each_other(
 
 
 def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
-    database: Database, least_shop: Shop, make_database: MakeDatabase
+    database: Database, least_shop: Shop, make_database: MakeDatabase, settings: Settings
 ) -> None:
     again = make_database(least_shop, name="again", is_primary=False)
     for each in (database, again):
@@ -226,6 +227,7 @@ def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
     ]
 
     # As one worker plays its queue: what follows a backup comes after both.
+    settings.FORGET_AFTER = "backup"
     for run in queued:
         executor.execute(run.pk)
     for forget_run in Run.objects.filter(action=Action.FORGET, status="queued").order_by("pk"):
@@ -378,13 +380,13 @@ def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = made_at(database, NOON - timedelta(days=1)), made_at(database, NOON)
-    superfluous = portal_copy.superfluous
+    undecided_words = series.undecided_words
 
-    def meanwhile(*args: Any) -> list[str]:
+    def meanwhile(planned: Database) -> list[str]:
         enqueue(database, RestoreMode.NEW, snapshot=old, target="copy")
-        return superfluous(*args)
+        return undecided_words(planned)
 
-    monkeypatch.setattr("backups.actions.forget.portal_copy.superfluous", meanwhile)
+    monkeypatch.setattr("backups.actions.forget.series.undecided_words", meanwhile)
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(old, newest)

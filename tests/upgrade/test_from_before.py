@@ -75,6 +75,18 @@ def test_it_goes_on_without_anything_being_done(portal: Portal) -> None:
     assert len(portal.snapshots()) == len(present)
 
 
+def test_its_repository_is_tended_the_first_night(portal: Portal) -> None:
+    """No row of that version says when, and nobody has to."""
+    code = (
+        "from backups.worker import executor, nightly;"
+        "(run,) = nightly.ask_due(); executor.execute(run.pk); run.refresh_from_db();"
+        "print(run.status, run.error, run.result['sentence'], nightly.ask_due())"
+    )
+    told = portal.shell(code)
+    assert told.startswith("succeeded  0 snapshots forgotten"), told
+    assert told.endswith(" []"), told
+
+
 def test_what_it_made_before_it_had_a_key_is_its_own(portal: Portal) -> None:
     """The key is made by whatever comes first, and somebody is asked to keep it elsewhere."""
     rows = portal.rows("SELECT made_here, signature FROM backups_snapshot WHERE forgotten_at IS NULL")

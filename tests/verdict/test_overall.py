@@ -86,6 +86,13 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         shop(waiting=["The database holds no table."], waiting_run=12), "waits_for_a_person", State.BAD,
         "The database holds no table.", "If so, use `manage.py accept 12 --reason …`",
     ),
+    "not tended for days": (
+        replace(WELL, repositories=[
+            RepositoryFacts(1, "main", tended_at=NOW - 4 * DAY, tending_allowed=3 * DAY),
+        ]),
+        "maintenance_overdue", State.DOUBTFUL, "Repository main was last tended 4 days ago: since then",
+        "start one (`manage.py repository forget`)",
+    ),
     "damaged": (
         replace(WELL, repositories=[RepositoryFacts(1, "main", "damaged", "pack 1a is gone")]),
         "repository_damaged", State.BAD, "main is damaged: pack 1a is gone.",

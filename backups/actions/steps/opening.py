@@ -22,6 +22,10 @@ class OpenedSnapshot:
     access: restic.Access
 
 
+# A check can do without a lock, and the others have stale ones removed where there are any (`alone`).
+_UNLOCK_LATER = (Action.CHECK, Action.FORGET, Action.PRUNE)
+
+
 def opened(run: Run, progress: Progress) -> restic.Access:
     """How to reach the run's repository, which opens and is the one known; its restic's version is noted.
 
@@ -34,7 +38,7 @@ def opened(run: Run, progress: Progress) -> restic.Access:
             access, phrase("looking at its files"), packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
     identity.meet(run.repository, access, progress.tick)
-    if run.action in EXCLUSIVE_ACTIONS and run.action != Action.CHECK:  # which can do without
+    if run.action in EXCLUSIVE_ACTIONS and run.action not in _UNLOCK_LATER:
         # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
         restic.remove_stale_locks(access, tick=progress.tick)
     return access

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from backups import restic
 from backups.catalog import learned, records
@@ -20,6 +21,15 @@ _SHOWN = 10
 _DUMP_PATH = re.compile(r"/(?:.*/)?[^/]+\.sql(?:\.gz)?")
 
 
+@dataclass(frozen=True)
+class Listing:
+    """All snapshots of a repository but for those that cannot be read, and what there is to say of them."""
+
+    found: tuple[restic.SnapshotInfo, ...]
+    unreadable: restic.UnreadableSnapshots | None
+    sentence: str
+
+
 def sync(
     repository: Repository, access: restic.Access, progress: Progress, *, is_repaired: bool = False
 ) -> str:
@@ -27,6 +37,16 @@ def sync(
 
     Raises Problem, also when some cannot be read: those are not taken for gone.
     """
+    listing = brought(repository, access, progress, is_repaired=is_repaired)
+    if listing.unreadable is not None:
+        raise listing.unreadable
+    return listing.sentence
+
+
+def brought(
+    repository: Repository, access: restic.Access, progress: Progress, *, is_repaired: bool = False
+) -> Listing:
+    """The same, telling of those that cannot be read rather than raising. Raises Problem for the rest."""
     unreadable: list[restic.UnreadableSnapshots] = []
     found = restic.snapshots(
         access, tick=progress.tick, deadline=_LIST_SECONDS, on_unreadable=unreadable.append
@@ -35,15 +55,13 @@ def sync(
     dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
     still_there = unreadable[0].ids if unreadable else ()
     new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
-    if unreadable:
-        raise unreadable[0]
     summary = phrase(
         "{snapshots} in the repository, {new} new here, {gone} gone.",
         snapshots=plural("{n} snapshot", "{n} snapshots", n=len(dumps)),
         new=new,
         gone=gone,
     )
-    return summary + _strays(dumps)
+    return Listing(found, unreadable[0] if unreadable else None, summary + _strays(dumps))
 
 
 def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:

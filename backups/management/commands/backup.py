@@ -21,9 +21,14 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
+        parser.add_argument(
+            "--scheduled",
+            action="store_true",
+            help=phrase("Leave forgetting, checking and the portal's copy to the night, as a schedule does."),
+        )
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        run = self.play(BackupRequest(database_named(options["database"])))
+        run = self.play(BackupRequest(database_named(options["database"]), options["scheduled"]))
         result = run.result
         self.say(
             phrase(
