@@ -25,8 +25,11 @@ _PREFIX = "vedetta "
 _SNAPSHOTS_CRON = "17 4 * * *"
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
-_YEAR = timedelta(days=366)
+_DAY = timedelta(days=1)
+_YEAR = 366 * _DAY
 _GAPS_MEASURED = 3000
+# Each database may have two of its own.
+_CRONS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,7 @@ def schedules_keep(now: datetime | None = None) -> None:
     for schedule in ours:
         if schedule.cron and not usable(schedule.cron):
             continue
-        if schedule.cron:
-            # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
-            right = next_times(schedule.cron, 1, after=now)[0].astimezone(UTC)
-        else:
-            right = min(schedule.next_run, now + _MINUTE)
+        right = _next_time(schedule.cron, now) if schedule.cron else min(schedule.next_run, now + _MINUTE)
         if schedule.next_run != right:
             schedule.next_run = right
             schedule.save(update_fields=["next_run"])
@@ -140,7 +139,24 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     return list(islice(_times(cron, after or timezone.now()), count))
 
 
-@lru_cache(maxsize=1000)
+# Of this process, each expression's last answer: the time that comes next after the one that was asked for.
+_answered: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+
+
+def _next_time(cron: str, now: datetime) -> datetime:
+    """When it is due next, worked out anew only where that time came, or the clock was set back."""
+    key = settings.TIME_ZONE, cron
+    asked, answer = _answered.get(key, (now, now))
+    if not asked <= now < answer:
+        # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
+        answer = next_times(cron, 1, after=now)[0].astimezone(UTC)
+        if len(_answered) >= _CRONS_KEPT:
+            _answered.clear()
+        _answered[key] = now, answer
+    return answer
+
+
+@lru_cache(maxsize=_CRONS_KEPT)
 def usable(cron: str) -> str:
     """A row's cron expression, empty where it is none: then nothing comes due, as where there is none.
 
@@ -179,7 +195,7 @@ def longest_age(made: str, proved: str, *, after: datetime | None = None) -> tim
     return _longest_age(made, proved, _today(after))
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=_CRONS_KEPT)
 def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     longest = timedelta()
     for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
@@ -190,15 +206,34 @@ def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     return longest
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=_CRONS_KEPT)
 def _longest_gap(cron: str, start: datetime) -> timedelta:
     longest = timedelta()
-    for first, second in islice(pairwise(_times(cron, start)), _GAPS_MEASURED):
-        if longest and first > start + _YEAR:
-            break
-        # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
-        longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
+    for begin, end in _parts_that_differ(cron, start):
+        for first, second in islice(pairwise(_times(cron, begin)), _GAPS_MEASURED):
+            if longest and first > end:
+                break
+            # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
+            longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
     return longest
+
+
+def _parts_that_differ(cron: str, start: datetime) -> list[tuple[datetime, datetime]]:
+    """Of the next year what is to be looked at: of a schedule that is each day's, one that stands for all.
+
+    And those around which the clock is changed. With a schedule of its own for each of thousands of
+    databases, all days of the year would take minutes.
+    """
+    if cron.split()[2:] != ["*", "*", "*"]:
+        return [(start, start + _YEAR)]
+    return [(day - _DAY, day + 2 * _DAY) for day in (start + _DAY, *_clock_changes(start))]
+
+
+@lru_cache(maxsize=4)
+def _clock_changes(start: datetime) -> tuple[datetime, ...]:
+    """The days of the next year that are longer or shorter than others, `start` being a midnight."""
+    days = [start + number * _DAY for number in range(_YEAR // _DAY + 1)]
+    return tuple(day for day, next_day in pairwise(days) if day.utcoffset() != next_day.utcoffset())
 
 
 def _today(now: datetime | None) -> datetime:
