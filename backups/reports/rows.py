@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from backups.choices import TERMINAL, Action, Status
-from backups.models import Database, Repository, Run, Server, Snapshot, Verification
+from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.snapshots.selection import CLOCKS_DIFFER
 
 FAILED = (Status.FAILED, Status.LOST)
@@ -43,7 +43,8 @@ def databases_with_newest(now: datetime) -> QuerySet[Database]:
     newest |= {
         f"verify_{status}": first(verifies.filter(status=status, verification=None)) for status in FAILED
     }
-    return Database.objects.order_by("-is_primary", "name").annotate(
+    databases = Database.objects.select_related("server").order_by("-is_primary", "name")
+    return databases.annotate(
         **newest,
         newest_snapshot=first(held.newest_first()),
         newest_proved=first(held.verified().newest_first()),
@@ -54,14 +55,12 @@ def databases_with_newest(now: datetime) -> QuerySet[Database]:
 
 
 def share(databases: Iterable[Any], repositories: Iterable[Repository]) -> None:
-    """Give databases their repositories and servers: one object for all that have the same."""
-    by_pk, servers = {each.pk: each for each in repositories}, Server.objects.in_bulk()
+    """Give databases their repositories: one object for all that have the same."""
+    by_pk = {each.pk: each for each in repositories}
     for database in databases:
         # What was made just now is read by itself.
         if database.repository_id in by_pk:
             database.repository = by_pk[database.repository_id]
-        if database.server_id in servers:
-            database.server = servers[database.server_id]
 
 
 def first(rows: QuerySet[Any]) -> Subquery:
