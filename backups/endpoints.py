@@ -64,8 +64,8 @@ def refuse_missing_secrets(row: Database | Repository) -> None:
         _storage_secrets(row)
         _repository_password(row)
     else:
-        database_server(row)
-        scratch_server(row)
+        _database_password(row)
+        _scratch_password(row)
 
 
 def not_here(read: Callable[[], object]) -> Problem | None:
@@ -184,13 +184,16 @@ def database_server(database: Database) -> mysql.Server:
         host=database.server.host,
         port=database.server.port,
         user=database.server.user,
-        password=Secret(
-            database.server.password_ref, of=phrase("the password of database {database}", database=database)
-        ).resolve(),
+        password=_database_password(database),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
+
+
+def _database_password(database: Database) -> str:
+    of = phrase("the password of database {database}", database=database)
+    return Secret(database.server.password_ref, of=of).resolve()
 
 
 # How much is asked for; an environment that says nothing of it has PREFERRED.
@@ -268,6 +271,16 @@ def scratch_server(database: Database) -> mysql.Server:
     return database_server(database)
 
 
+def _scratch_password(database: Database) -> str:
+    if database.verify_host:
+        of = phrase("the password for test restores of {database}", database=database)
+        return Secret(database.verify_password_ref, of=of).resolve()
+    if settings.VERIFY_MYSQL_HOST:
+        of = phrase("the password of VERIFY_MYSQL_USER")
+        return Secret("env:VERIFY_MYSQL_PASSWORD", of=of).resolve()
+    return _database_password(database)
+
+
 def verifies_elsewhere(database: Database) -> bool:
     """Whether its test restores have a server of their own."""
     return bool(database.verify_host or settings.VERIFY_MYSQL_HOST)
@@ -296,10 +309,7 @@ def _named_in_the_portal(database: Database) -> mysql.Server:
         host=database.verify_host,
         port=database.verify_port,
         user=database.verify_user,
-        password=Secret(
-            database.verify_password_ref,
-            of=phrase("the password for test restores of {database}", database=database),
-        ).resolve(),
+        password=_scratch_password(database),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=database.verify_ssl_mode or own["ssl_mode"],
         ssl_ca=database.verify_ssl_ca or own["ssl_ca"],
@@ -321,9 +331,7 @@ def _named_in_the_environment(database: Database) -> mysql.Server:
         host=settings.VERIFY_MYSQL_HOST,
         port=settings.VERIFY_MYSQL_PORT,
         user=settings.VERIFY_MYSQL_USER,
-        password=Secret(
-            "env:VERIFY_MYSQL_PASSWORD", of=phrase("the password of VERIFY_MYSQL_USER")
-        ).resolve(),
+        password=_scratch_password(database),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
         ssl_mode=settings.VERIFY_MYSQL_SSL_MODE or own["ssl_mode"],
         ssl_ca=settings.VERIFY_MYSQL_SSL_CA or own["ssl_ca"],

@@ -21,6 +21,9 @@ class Options:
 
     sizes: tuple[float, ...]
     rounds: int
+    # How many databases a fleet has, and how many snapshots of others are put beside those of one.
+    databases: tuple[int, ...] = (1, 50, 200)
+    forged: int = 34_000
 
     @property
     def megabytes(self) -> float:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import MySQLdb
 
-from tests.backups.worlds import RESTIC_PASSWORD, Shop
+from tests.backups.worlds import RESTIC_PASSWORD, Shop, children_of
 
-_DUMP = "mariadb-dump --defaults-file=client.cnf --single-transaction --quick --routines --triggers --events"
+DUMP = "mariadb-dump --defaults-file=client.cnf --single-transaction --quick --routines --triggers --events"
 COMMANDS = {
-    "old scripts": f"{_DUMP} orders_tracker | gzip > orders_tracker.sql.gz"
+    "old scripts": f"{DUMP} orders_tracker | gzip > orders_tracker.sql.gz"
     " && restic backup --quiet --host shop orders_tracker.sql.gz",
-    "bare pipe": f"{_DUMP} orders_tracker"
+    "bare pipe": f"{DUMP} orders_tracker"
     " | restic backup --quiet --host shop --stdin --stdin-filename /mysql/orders_tracker.sql",
 }
 _HERTZ = os.sysconf("SC_CLK_TCK")
@@ -101,11 +101,29 @@ def measured(shop: Shop, repository: Path) -> Iterator[Cost]:
     cost.grew = _megabytes_in(repository) - size
 
 
-def _cpu(shop: Shop) -> float:
+def children_cpu() -> float:
+    """Seconds of the processors that went to this process's children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # proc(5): fields 14 and 15, of which the second field, in brackets, may hold blanks.
-    fields = Path(f"/proc/{shop.server.pid}/stat").read_text().rpartition(")")[2].split()
-    return children.ru_utime + children.ru_stime + (int(fields[11]) + int(fields[12])) / _HERTZ
+    return children.ru_utime + children.ru_stime
+
+
+def tree_cpu(pid: int) -> float:
+    """Seconds of the processors that went to a process and all that it started, ended or not."""
+    return sum(sum(_times(each)) for each in (pid, *children_of(pid)))
+
+
+def _cpu(shop: Shop) -> float:
+    return children_cpu() + sum(_times(shop.server.pid)[:2])
+
+
+def _times(pid: int) -> list[float]:
+    """Of a process in user and in system mode, then of its ended children; none where it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return [0, 0, 0, 0]
+    # proc(5): fields 14 to 17, of which the second field, in brackets, may hold blanks.
+    return [int(field) / _HERTZ for field in stat.rpartition(")")[2].split()[11:15]]
 
 
 def _megabytes_in(folder: Path) -> float:

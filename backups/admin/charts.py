@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 
+from backups.admin.filters import start_of
 from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
 from backups.models import Database, Verification
@@ -30,11 +31,14 @@ def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetim
     """Duration, dump size, growth and measured recovery time, a point a day."""
     days = last_days(now)
     good = [run for run in recent if run.status == Status.SUCCEEDED and run.finished_at and run.database_id]
-    restores = Verification.objects.filter(restore_seconds__isnull=False).order_by("-pk").values_list(
-        "run__database_id", "finished_at", "restore_seconds"
-    )[:MOST_RECENT]  # fmt: skip
+    measured = Verification.objects.filter(
+        restore_seconds__isnull=False, run__database__in=databases, run__queued_at__gte=start_of(days[0])
+    )
+    restores = measured.order_by("-pk").values_list("run__database_id", "finished_at", "restore_seconds")
     took = [run.point(run.seconds) for run in good]
-    restored: list[Point] = [(pk, at, seconds) for pk, at, seconds in restores if pk and seconds]
+    restored: list[Point] = [
+        (pk, at, seconds) for pk, at, seconds in restores[:MOST_RECENT] if pk and seconds
+    ]
     sizes = [run.point(run.size) for run in good if run.size]
     added = [run.point(run.added) for run in good if run.added]
     drawn = (

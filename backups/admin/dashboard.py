@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -24,6 +25,8 @@ from backups.text.sentences import phrase
 from backups.verdict import Finding, Overall, State
 
 _ACTIVE_SHOWN = 8
+# On a page.
+_CARDS = 20
 _EVERY_BUSY, _EVERY_IDLE = 2, 15
 
 
@@ -75,10 +78,12 @@ def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         found = standing.read()
-        recent = recent_runs(found.databases, found.now)
-        context |= state(request, found, recent)
-        context["charts"] = charts(found.databases, recent, found.now)
-        context["legend"] = legend_of(found.databases)
+        shown = _shown(request, found)
+        databases = list(shown.object_list)
+        recent = recent_runs(databases, found.now)
+        context |= state(request, found, shown, recent)
+        context["charts"] = charts(databases, recent, found.now)
+        context["legend"] = legend_of(databases)
     return context
 
 
@@ -87,26 +92,40 @@ def live_view(request: HttpRequest) -> JsonResponse:
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
     found = standing.read()
-    context = state(request, found, recent_runs(found.databases, found.now))
+    shown = _shown(request, found)
+    context = state(request, found, shown, recent_runs(list(shown.object_list), found.now))
     return JsonResponse(
         {
             "over": False,
             "every": _EVERY_BUSY if context["active"] else _EVERY_IDLE,
-            "chip": gate.chip(request),
+            "chip": gate.chip(context["gate"]),
             "html": render_to_string("backups/dashboard.html", context, request),
         }
     )
 
 
-def state(request: HttpRequest, found: Standing, recent: Sequence[Recent]) -> dict[str, Any]:
+def _shown(request: HttpRequest, found: Standing) -> Page:
+    """The databases that have a card: all of a few, of more a page, what needs a look first."""
+    databases = list(found.databases)
+    if len(databases) > _CARDS:
+        databases.sort(key=lambda each: _NEEDS_A_LOOK.index(found.overall.state_of(each.name)))
+    return Paginator(databases, _CARDS).get_page(request.GET.get("page"))
+
+
+_NEEDS_A_LOOK = (State.BAD, State.DOUBTFUL, State.GOOD)
+
+
+def state(request: HttpRequest, found: Standing, shown: Page, recent: Sequence[Recent]) -> dict[str, Any]:
     """Everything on the first page but the charts."""
-    strips = strips_of(found.databases, recent, found.now)
+    databases = list(shown.object_list)
+    strips = strips_of(databases, recent, found.now)
     return {
-        "gate": gate.look(found),
+        "gate": gate.look(found, is_short=True),
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
         "others": [*_unbelieved(request), *_others(found.overall)],
-        "cards": [_card(database, found, strips[database.pk]) for database in found.databases],
+        "cards": [_card(database, found, strips[database.pk]) for database in databases],
+        "shown": shown,
         "active": _active(found.now),
         "tended": maintenance.tended(now=found.now),
         "has_repository": bool(found.overall.repositories),

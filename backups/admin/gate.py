@@ -74,8 +74,11 @@ class Gate:
     trouble: str = ""
 
 
-def look(stands: standing.Standing) -> Gate:
-    """Read the status files and say how the gate stands, and what is known of its process."""
+def look(stands: standing.Standing, *, is_short: bool = False) -> Gate:
+    """Read the status files and say how the gate stands, and what is known of its process.
+
+    Of each database and file only unless it `is_short`.
+    """
     now = stands.now
     limits: GateSettings = settings.SENTINEL
     observation = observe(limits, now)
@@ -83,8 +86,10 @@ def look(stands: standing.Standing) -> Gate:
     judged = [
         GateDatabase(one.name, one.word.value, _colour(one.word), gate_words.sentence(one, files, limits))
         for one, files in zip(found.databases, observation.databases, strict=False)
+        if not is_short or one.name == found.database
     ]
     worst = next((one for one in judged if one.name == found.database), None)
+    shown = observation.databases if not is_short else ()
     trouble = [each.reason for each in stands.overall.findings if each.key == "gate_process"]
     return Gate(
         open=found.open,
@@ -93,7 +98,7 @@ def look(stands: standing.Standing) -> Gate:
         sentence=worst.sentence if worst else gate_words.reason(found.reason),
         override=observation.override,
         databases=judged,
-        files=_files(observation.databases, observation.first_boot, observation.override, limits, now),
+        files=_files(shown, observation.first_boot, observation.override, limits, now),
         trouble=trouble[0] if trouble else "",
     )
 
@@ -186,9 +191,10 @@ def why(gate: Gate, stands: standing.Standing) -> list[Notice]:
     return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
 
 
-def chip(request: HttpRequest) -> str:
+def chip(found: Gate) -> str:
     """What stands above every page, for those that follow it."""
-    return render_to_string("backups/chip.html", {"chip": header_label(request)}).strip()
+    label = _label(found.word, is_open=found.open, in_trouble=bool(found.trouble))
+    return render_to_string("backups/chip.html", {"chip": label}).strip()
 
 
 # What ends in a stale heartbeat, or in one that is not written; or closes it whatever the heartbeat says.
@@ -223,7 +229,7 @@ def live_view(request: HttpRequest) -> JsonResponse:
         {
             "over": False,
             "every": _EVERY_SECONDS,
-            "chip": chip(request),
+            "chip": chip(found),
             "html": render_to_string("backups/gate_state.html", context, request),
         }
     )
@@ -236,13 +242,17 @@ def header_label(request: HttpRequest) -> list[str] | None:
     """What stands above every page while the gate is closed, overridden or in trouble."""
     if not request.user.is_authenticated:
         return None
-    if standing.gate_process() is not None:
-        return [phrase("Gate in trouble"), "danger"]
     now = datetime.now(UTC)
     found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
-    if found.word is Word.OVERRIDE:
+    return _label(found.word, is_open=found.open, in_trouble=standing.gate_process() is not None)
+
+
+def _label(word: str, *, is_open: bool, in_trouble: bool) -> list[str] | None:
+    if in_trouble:
+        return [phrase("Gate in trouble"), "danger"]
+    if word == Word.OVERRIDE:
         return [phrase("Gate overridden"), "warning"]
-    return None if found.open else [phrase("Gate closed"), "danger"]
+    return None if is_open else [phrase("Gate closed"), "danger"]
 
 
 # ---------------------------------------------------------------- The page

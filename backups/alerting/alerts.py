@@ -132,14 +132,7 @@ def schedule_played(name: str, complaint: str) -> None:
 def tend(now: datetime | None = None) -> None:
     """Once a minute: notice what should have happened and did not, and try again to reach people."""
     now = now or timezone.now()
-    for watched in deadlines(now):
-        subjects.change(
-            watched.subject,
-            subjects.Standing(watched.state, watched.sentence),
-            database=watched.database,
-            now=now,
-            begin=True,
-        )
+    subjects.change_all(deadlines(now), now=now, begin=True)
     note_secrets(now)
     note_findings(now)
     _forget_strange_order(now)

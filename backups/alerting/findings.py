@@ -87,18 +87,20 @@ def note_secrets(now: datetime) -> None:
     databases = list(Database.objects.select_related("repository", "server").order_by("pk"))
     repositories = {database.repository_id: database.repository for database in databases}
     rows: list[Database | Repository] = [*repositories.values(), *databases]
-    for row in rows:
-        try:
-            endpoints.refuse_missing_secrets(row)
-        except Problem as problem:
-            state, sentence = AlertState.FAILED, problem.sentence()
-        else:
-            state, sentence = AlertState.GOOD, ""
-        database = row if isinstance(row, Database) else None
-        subject = endpoints.secrets_subject(row)
-        subjects.change(
-            subject, subjects.Standing(state, sentence, word=_UNREADABLE[state]), database=database, now=now
-        )
+    subjects.change_all(map(_secrets, rows), now=now)
+
+
+def _secrets(row: Database | Repository) -> subjects.Change:
+    try:
+        endpoints.refuse_missing_secrets(row)
+    except Problem as problem:
+        state, sentence = AlertState.FAILED, problem.sentence()
+    else:
+        state, sentence = AlertState.GOOD, ""
+    standing = subjects.Standing(state, sentence, word=_UNREADABLE[state])
+    return subjects.Change(
+        endpoints.secrets_subject(row), standing, row if isinstance(row, Database) else None
+    )
 
 
 _UNREADABLE = {AlertState.GOOD: "", AlertState.FAILED: phrase("cannot be read")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,23 +18,16 @@ from backups.text import formatting
 from backups.text.sentences import phrase
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """Something that should happen in time, and whether it did."""
-
-    subject: str
-    database: Database
-    state: AlertState
-    sentence: str
-
-
-def deadlines(now: datetime) -> Iterator[_Watched]:
+def deadlines(now: datetime) -> Iterator[subjects.Change]:
     """Every database's newest good backup and newest verification, against what is allowed."""
     # One that a wrong clock put into the future would be timely for as long.
     past = now + CLOCKS_DIFFER
     backed_up = _newest(Snapshot.objects.trusted().meant().present().filter(time__lte=past), "time")
     proved = _newest_proved(past)
-    first_seen = dict(Alert.objects.filter(state=AlertState.GOOD).values_list("subject", "since"))
+    alerts = Alert.objects.filter(state__in=[AlertState.GOOD, AlertState.OVERDUE])
+    known = {
+        subject: (state, since) for subject, state, since in alerts.values_list("subject", "state", "since")
+    }
     for database in Database.objects.order_by("pk"):
         for noun, times, allowed in (
             ("backup", backed_up, _backup_allowed(database)),
@@ -45,12 +37,12 @@ def deadlines(now: datetime) -> Iterator[_Watched]:
                 continue
             subject = phrase("Timely {noun} of {database}", noun=noun, database=database)
             newest = times.get(database.pk)
-            overdue = now - (newest or first_seen.get(subject, now)) > allowed
+            stands, since = known.get(subject, (AlertState.GOOD, now))
             # Nothing yet is overdue for as long as it stays nothing.
-            if newest is None and Alert.objects.filter(subject=subject, state=AlertState.OVERDUE).exists():
-                overdue = True
+            overdue = now - (newest or since) > allowed or (newest is None and stands == AlertState.OVERDUE)
             state = AlertState.OVERDUE if overdue else AlertState.GOOD
-            yield _Watched(subject, database, state, _overdue_sentence(noun, database, newest, allowed))
+            sentence = _overdue_sentence(noun, database, newest, allowed) if overdue else ""
+            yield subjects.Change(subject, subjects.Standing(state, sentence), database)
 
 
 def _newest_proved(past: datetime) -> dict[int, datetime]:

@@ -5,6 +5,7 @@ One row a subject; a change there is one message, however often it is seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,6 +69,25 @@ def change(
         told_at=None,
         error="",
     )
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a subject stands, and of which database it is."""
+
+    subject: str
+    standing: Standing
+    database: Database | None = None
+
+
+def change_all(found: Iterable[Change], *, now: datetime, begin: bool = False) -> None:
+    """As `change` of each, in one query for all of which nothing is news."""
+    known = dict(Alert.objects.order_by().values_list("subject", "state"))
+    # Unless it begins, what was never bad and is good is as what is good already.
+    unknown = None if begin else AlertState.GOOD
+    for each in found:
+        if known.get(each.subject, unknown) != each.standing.state:
+            change(each.subject, each.standing, database=each.database, now=now, begin=begin)
 
 
 _WORDS = {

@@ -85,8 +85,9 @@ def words(databases: Sequence[Database]) -> dict[int, list[str]]:
     }
 
 
-# By the key of a repository: names of databases that are not set up here, and how many snapshots each has.
-Strays = dict[int, Counter[str]]
+# Of a repository by its key, and of a name in whatever case: names of databases that are not set up here, and
+# how many snapshots each has.
+Strays = dict[tuple[int, str], Counter[str]]
 
 
 def _strays(databases: Iterable[Database]) -> Strays:
@@ -95,24 +96,25 @@ def _strays(databases: Iterable[Database]) -> Strays:
     of_nobody = Snapshot.objects.present().filter(repository__in=repositories, database=None)
     counted = of_nobody.order_by().values_list("repository_id", "path").annotate(Count("pk"))
     for repository, path, count in counted:
-        found[repository][Snapshot(path=path).source] += count
+        name = Snapshot(path=path).source
+        found[repository, name.casefold()][name] += count
     return found
 
 
 def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
     """A sentence for snapshots in its repository that would be its own but for the case of the name."""
-    for name, count in sorted(strays.get(database.repository_id, {}).items()):
-        if name.casefold() == database.database.casefold():
-            yield (
-                phrase(
-                    "{count} snapshots in the repository {repository} are of {name}, which is not set "
-                    "up here. No list has them, and they are never forgotten. To take them over, add "
-                    "a database of that name in the portal.",
-                    count=count,
-                    repository=database.repository,
-                    name=name,
-                )
+    own = database.repository_id, database.database.casefold()
+    for name, count in sorted(strays.get(own, {}).items()):
+        yield (
+            phrase(
+                "{count} snapshots in the repository {repository} are of {name}, which is not set "
+                "up here. No list has them, and they are never forgotten. To take them over, add "
+                "a database of that name in the portal.",
+                count=count,
+                repository=database.repository,
+                name=name,
             )
+        )
 
 
 def settle(*, is_ours: bool) -> list[str]:

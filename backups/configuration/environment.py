@@ -6,8 +6,9 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 
@@ -174,7 +175,9 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
 
     By the database's key; in a few queries for all of them, since the line to add is one for all rows.
     """
-    old = {each.pk: dict(_undeclared(each)) for each in databases}
+    # Many databases share a few servers and repositories.
+    is_known = cache(is_declared)
+    old = {each.pk: dict(_undeclared(each, is_known)) for each in databases}
     if not any(old.values()):
         return {pk: [] for pk in old}
     rows = [*Database.objects.all(), *Server.objects.all(), *Repository.objects.all()]
@@ -194,9 +197,9 @@ def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
     }
 
 
-def _undeclared(database: Database) -> Iterator[tuple[str, list[str]]]:
+def _undeclared(database: Database, is_known: Callable[[str], bool]) -> Iterator[tuple[str, list[str]]]:
     for row, _ in first_rows(database):
-        if found := [each for each in row.references() if not is_declared(each)]:
+        if found := [each for each in row.references() if not is_known(each)]:
             yield f"{type(row).__name__} {row}", found
 
 

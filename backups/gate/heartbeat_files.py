@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, Snapshot
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.sentences import phrase
 from sentinel import heartbeat
@@ -123,15 +124,11 @@ def write_gates() -> None:
     One that was added later has no boot grace of its own: it gates from its first backup on.
     """
     path = settings.SENTINEL.heartbeat_path
+    has_backup = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
+    listed = Database.objects.filter(Q(is_primary=True) | has_backup, gates_app=True).order_by("pk")
     gates = [
-        heartbeat.gate_for(
-            path,
-            database.name,
-            first=database.is_primary,
-            threshold_seconds=database.heartbeat_threshold,
-        )
-        for database in Database.objects.filter(gates_app=True).order_by("pk")
-        if database.is_primary or database.snapshots.exists()
+        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
+        for name, is_primary, threshold in listed.values_list("name", "is_primary", "heartbeat_threshold")
     ]
     try:
         heartbeat.gates_write(path, gates)

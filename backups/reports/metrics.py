@@ -22,10 +22,19 @@ from backups.choices import BAD_VERDICTS, Action, Status, Verdict
 from backups.models import Database, Repository, Run, Snapshot, Verification, WorkerPulse
 from backups.notifications import channels
 from backups.reports import standing
+from backups.reports.rows import by_key
 from backups.runs.queue import PULSE_AHEAD
 from backups.verdict import Overall, State
 
 Gauges = Iterator[GaugeMetricFamily]
+# What of the rows is told. Of very many databases, whole rows would take most of the time.
+_SNAPSHOTS = Snapshot.objects.values_list(
+    "pk", "time", "total_bytes_processed", "data_added_packed", named=True
+)
+_PROOFS = Verification.objects.values_list("pk", "finished_at", "restore_seconds", named=True)
+_RUNS = Run.objects.filter(started_at__isnull=False).values_list(
+    "pk", "started_at", "finished_at", named=True
+)
 
 
 def exposition(gate_word: str, gate_words: Iterable[str], *, gate_is_open: bool) -> bytes:
@@ -78,17 +87,10 @@ class _Figures(Collector):
 
     def _of_databases(self) -> Gauges:
         databases = list(_with_newest(Database.objects.order_by("pk")))
-        snapshots = Snapshot.objects.in_bulk([d.newest_snapshot for d in databases])
-        proofs = Verification.objects.in_bulk([d.newest_proof for d in databases])
-        runs = Run.objects.in_bulk([pk for d in databases for pk in (d.newest_backup, d.newest_verify)])
+        snapshots = by_key(_SNAPSHOTS, (d.newest_snapshot for d in databases))
+        proofs = by_key(_PROOFS, (d.newest_proof for d in databases))
         backups = [((d.name,), snapshots.get(d.newest_snapshot)) for d in databases]
         proved = [((d.name,), proofs.get(d.newest_proof)) for d in databases]
-        done = [
-            ((d.name, action), runs[pk])
-            for d in databases
-            for action, pk in ((Action.BACKUP, d.newest_backup), (Action.VERIFY, d.newest_verify))
-            if pk in runs
-        ]
         yield _gauge(
             "last_backup_age_seconds",
             "Age of the newest good backup.",
@@ -119,10 +121,25 @@ class _Figures(Collector):
             [(labels, v.restore_seconds) for labels, v in proved if v],
             "database",
         )
+        yield from self._of_runs(databases)
+
+    @staticmethod
+    def _of_runs(databases: Iterable[Any]) -> Gauges:
+        runs = by_key(_RUNS, (pk for d in databases for pk in (d.newest_backup, d.newest_verify)))
+        done = [
+            ((d.name, action), runs[pk])
+            for d in databases
+            for action, pk in ((Action.BACKUP, d.newest_backup), (Action.VERIFY, d.newest_verify))
+            if pk in runs
+        ]
         yield _gauge(
             "run_duration_seconds",
             "How long the newest run that succeeded took.",
-            [(labels, took.total_seconds()) for labels, run in done if (took := run.duration())],
+            [
+                (labels, (run.finished_at - run.started_at).total_seconds())
+                for labels, run in done
+                if run.started_at and run.finished_at
+            ],
             "database",
             "action",
         )

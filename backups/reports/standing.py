@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -22,20 +23,29 @@ from backups.configuration import environment
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
 from backups.gate import heartbeat_files
-from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
+from backups.models import (
+    Alert,
+    Database,
+    Repository,
+    Run,
+    Snapshot,
+    Suspicion,
+    Verification,
+    WorkerPulse,
+)
 from backups.notifications import channels
 from backups.reports import gate_words, portal_start
+from backups.reports.rows import FAILED, by_key, databases_with_newest, share
+from backups.reports.rows import first as _first
 from backups.runs import queue
 from backups.runs.hearing import Hearing
 from backups.scheduling import maintenance, schedules, staleness
-from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
 from sentinel.gate import Observation, Word, decide
 from sentinel.heartbeat import Reading
 from sentinel.observe import observe
 
-_FAILED = (Status.FAILED, Status.LOST)
 # The alert's subject under which it is noted that the queue was told to play what is not ours.
 ORDERS = phrase("Orders in the queue")
 
@@ -68,13 +78,15 @@ class Standing:
 def read(now: datetime | None = None) -> Standing:
     """Look at everything."""
     now = now or timezone.now()
-    databases = list(_databases(now))
-    runs = Run.objects.defer("result", "phases").in_bulk(_keys(databases, _RUNS))
-    snapshots = Snapshot.objects.defer("manifest", "tags").in_bulk(_keys(databases, _SNAPSHOTS))
-    proofs = Verification.objects.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
+    databases = list(databases_with_newest(now))
+    repositories = list(_repositories())
+    share(databases, repositories)
+    runs = by_key(Run.objects.only(*_OF_A_RUN), _keys(databases, _RUNS))
+    snapshots = by_key(Snapshot.objects.only(*_OF_A_SNAPSHOT), _keys(databases, _SNAPSHOTS))
+    proofs = Verification.objects.select_related("snapshot").only(*_OF_A_PROOF)
     rows = _Rows(
-        now, runs, snapshots,
-        proofs.in_bulk(_keys(databases, ["newest_proof"])),
+        now, repositories, runs, snapshots,
+        by_key(proofs, _keys(databases, ["newest_proof"])),
         {each.database_id: each for each in _waiting()},
         _withheld(databases),
         environment.differences(databases),
@@ -90,6 +102,7 @@ class _Rows:
     """What the queries brought, by key."""
 
     now: datetime
+    repositories: Sequence[Any]
     runs: Mapping[int, Run]
     snapshots: Mapping[int, Snapshot]
     proofs: Mapping[int, Verification]
@@ -102,47 +115,19 @@ class _Rows:
 
     def failure(self, subject: str) -> str:
         """What an alert says whose subject failed; empty where it did not."""
-        failed = (each for each in self.alerts if each.state == AlertState.FAILED)
-        return next((each.text for each in failed if each.subject == subject), "")
+        return self._failures.get(subject, "")
+
+    @cached_property
+    def _failures(self) -> dict[str, str]:
+        return {each.subject: each.text for each in self.alerts if each.state == AlertState.FAILED}
 
 
-_RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in _FAILED)]
+# What is told of a row of each.
+_OF_A_RUN = ("action", "error", "queued_at", "started_at", "finished_at")
+_OF_A_SNAPSHOT = ("snapshot_id", "time", "verdict", "verified_at", "total_bytes_processed")
+_OF_A_PROOF = ("verdict", "finished_at", "snapshot__snapshot_id")
+_RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in FAILED)]
 _SNAPSHOTS = ["newest_snapshot", "newest_proved"]
-
-
-def _databases(now: datetime) -> QuerySet[Database]:
-    """All databases with the keys of their newest runs and snapshots, found through the indexes."""
-    mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
-    oldest = mine.order_by("queued_at", "pk")
-    backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
-    # One that a wrong clock put into the future would be young for as long.
-    held = (
-        Snapshot.objects.trusted()
-        .meant()
-        .present()
-        .filter(database=OuterRef("pk"), time__lte=now + CLOCKS_DIFFER)
-    )
-    proofs = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
-    newest = {f"newest_{status}": _first(backups.filter(status=status)) for status in TERMINAL}
-    newest |= {
-        f"verify_{status}": _first(verifies.filter(status=status, verification=None)) for status in _FAILED
-    }
-    return (
-        Database.objects.select_related("repository", "server")
-        .order_by("-is_primary", "name")
-        .annotate(
-            **newest,
-            newest_snapshot=_first(held.newest_first()),
-            newest_proved=_first(held.verified().newest_first()),
-            newest_proof=_first(proofs),
-            not_known_bad=_first(held.not_known_bad()),
-            first_run_at=Subquery(oldest.values("queued_at")[:1]),
-        )
-    )
-
-
-def _first(rows: QuerySet[Any]) -> Subquery:
-    return Subquery(rows.values("pk")[:1])
 
 
 def _keys(databases: Iterable[Any], names: Iterable[str]) -> list[int]:
@@ -172,7 +157,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
-        repositories=[_repository(each, databases, rows) for each in _repositories()],
+        repositories=[_repository(each, databases, rows) for each in rows.repositories],
         gate=gate_by_files(rows.now),
         gate_process=gate_process(),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
@@ -203,7 +188,7 @@ def _env_file() -> tuple[str, str] | None:
 def _repositories() -> QuerySet[Repository]:
     """All repositories, each with its newest look at what it holds that failed, and that went well."""
     looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
-    failed = looks.filter(status__in=_FAILED)
+    failed = looks.filter(status__in=FAILED)
     here = Run.objects.filter(repository=OuterRef("pk"))
     forgot = here.filter(action=Action.FORGET, status=Status.SUCCEEDED).order_by("-finished_at")
     return Repository.objects.order_by("pk").annotate(
@@ -291,7 +276,7 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
 
 def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> Run | None:
     """The newest run that failed or was lost, unless one that went well is newer."""
-    keys = [getattr(database, f"{which}_{status}") for status in _FAILED]
+    keys = [getattr(database, f"{which}_{status}") for status in FAILED]
     ended = [rows.runs[key] for key in keys if key in rows.runs]
     last = max(ended, key=lambda run: run.finished_at or run.queued_at, default=None)
     if last is None or (after is not None and (last.finished_at or last.queued_at) < after):

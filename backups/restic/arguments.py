@@ -46,10 +46,13 @@ def backup_args(
 ) -> tuple[str, ...]:
     """Store the output of `command` at `path`; no snapshot is made unless it exits with 0.
 
+    Without a parent snapshot (`--force`): to find one, restic reads every snapshot of the repository. Of a
+    stream all is read anyway, and what is stored already is not stored again.
+
     With `utc` the snapshot is dated so, by a restic whose Access says that its zone is UTC.
     """
     return (
-        "backup", "--json", "--retry-lock", _RETRY_LOCK, "--host", host,
+        "backup", "--json", "--force", "--retry-lock", _RETRY_LOCK, "--host", host,
         *(argument for tag in tags for argument in ("--tag", tag)),
         *(["--time", f"{utc:%Y-%m-%d %H:%M:%S}"] if utc else []),
         "--stdin-filename", path, "--stdin-from-command", "--", *command,

@@ -26,12 +26,15 @@ _PREFIX = "vedetta "
 _SNAPSHOTS_CRON = "17 4 * * *"
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
-_YEAR = timedelta(days=366)
+_DAY = timedelta(days=1)
+_YEAR = 366 * _DAY
 _GAPS_MEASURED = 3000
 # What the clocks of two machines may be apart without a planned time being played twice.
 CLOCKS_APART = timedelta(hours=1)
 # Planned times of these become runs by `due`, and no message tells of them.
 _BECOME_RUNS = ("backup", "verify")
+# Each database may have two of its own.
+_CRONS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ def _right_time(schedule: Schedule, now: datetime) -> datetime:
     What a clock ahead of ours has passed on stays passed on. Only where no such clock explains the row's
     time was ours set back.
     """
+    if schedule.next_run == (next_time := _next_time(schedule.cron, now)):
+        return next_time
     latest = now + CLOCKS_APART
     times = (time.astimezone(UTC) for time in _times(schedule.cron, now))
     within: list[datetime] = []
@@ -229,7 +234,24 @@ def last_time(cron: str, now: datetime) -> datetime:
     return list(takewhile(lambda time: time <= now, _times(cron, start - _SECOND)))[-1]
 
 
-@lru_cache(maxsize=1000)
+# Of this process, each expression's last answer: the time that comes next after the one that was asked for.
+_answered: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+
+
+def _next_time(cron: str, now: datetime) -> datetime:
+    """When it is due next, worked out anew only where that time came, or the clock was set back."""
+    key = settings.TIME_ZONE, cron
+    asked, answer = _answered.get(key, (now, now))
+    if not asked <= now < answer:
+        # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
+        answer = next_times(cron, 1, after=now)[0].astimezone(UTC)
+        if len(_answered) >= _CRONS_KEPT:
+            _answered.clear()
+        _answered[key] = now, answer
+    return answer
+
+
+@lru_cache(maxsize=_CRONS_KEPT)
 def usable(cron: str) -> str:
     """A row's cron expression, empty where it is none: then nothing comes due, as where there is none.
 
@@ -268,7 +290,7 @@ def longest_age(made: str, proved: str, *, after: datetime | None = None) -> tim
     return _longest_age(made, proved, _today(after))
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=_CRONS_KEPT)
 def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     longest = timedelta()
     for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
@@ -279,15 +301,34 @@ def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     return longest
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=_CRONS_KEPT)
 def _longest_gap(cron: str, start: datetime) -> timedelta:
     longest = timedelta()
-    for first, second in islice(pairwise(_times(cron, start)), _GAPS_MEASURED):
-        if longest and first > start + _YEAR:
-            break
-        # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
-        longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
+    for begin, end in _parts_that_differ(cron, start):
+        for first, second in islice(pairwise(_times(cron, begin)), _GAPS_MEASURED):
+            if longest and first > end:
+                break
+            # In UTC, for within one zone Python counts the hours that the clock on the wall shows.
+            longest = max(longest, second.astimezone(UTC) - first.astimezone(UTC))
     return longest
+
+
+def _parts_that_differ(cron: str, start: datetime) -> list[tuple[datetime, datetime]]:
+    """Of the next year what is to be looked at: of a schedule that is each day's, one that stands for all.
+
+    And those around which the clock is changed. With a schedule of its own for each of thousands of
+    databases, all days of the year would take minutes.
+    """
+    if cron.split()[2:] != ["*", "*", "*"]:
+        return [(start, start + _YEAR)]
+    return [(day - _DAY, day + 2 * _DAY) for day in (start + _DAY, *_clock_changes(start))]
+
+
+@lru_cache(maxsize=4)
+def _clock_changes(start: datetime) -> tuple[datetime, ...]:
+    """The days of the next year that are longer or shorter than others, `start` being a midnight."""
+    days = [start + number * _DAY for number in range(_YEAR // _DAY + 1)]
+    return tuple(day for day, next_day in pairwise(days) if day.utcoffset() != next_day.utcoffset())
 
 
 def _today(now: datetime | None) -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from backups.text.sentences import joined
@@ -92,11 +94,11 @@ class Overall:
 
     def of_database(self, name: str) -> tuple[Finding, ...]:
         """What was found of one database, its repository's findings not among them."""
-        return tuple(each for each in self.findings if each.database == name)
+        return self._by_database.get(name, ())
 
     def of_repository(self, name: str) -> tuple[Finding, ...]:
         """What was found of one repository."""
-        return tuple(each for each in self.findings if each.repository == name)
+        return self._by_repository.get(name, ())
 
     def state_of(self, database: str) -> State:
         """How a database stands with all that its backups depend on alone."""
@@ -104,7 +106,17 @@ class Overall:
 
     def of_all(self) -> tuple[Finding, ...]:
         """What is of no single database."""
-        return tuple(each for each in self.findings if not each.database)
+        return self._by_database.get("", ())
+
+    # Sorted once: of each of many databases all findings would be looked through.
+
+    @cached_property
+    def _by_database(self) -> dict[str, tuple[Finding, ...]]:
+        return _sorted_by((each.database, each) for each in self.findings)
+
+    @cached_property
+    def _by_repository(self) -> dict[str, tuple[Finding, ...]]:
+        return _sorted_by((each.repository, each) for each in self.findings)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -122,6 +134,13 @@ class Overall:
                 for name in self.repositories
             ],
         }
+
+
+def _sorted_by(findings: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for name, finding in findings:
+        found[name].append(finding)
+    return {name: tuple(each) for name, each in found.items()}
 
 
 def worst(findings: Iterable[Finding]) -> State:

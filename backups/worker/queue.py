@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from croniter import croniter
@@ -134,15 +135,27 @@ def strange_schedules_remove() -> None:
 
 
 def _strange_schedules() -> Iterator[tuple[int, str]]:
-    for pk in list(Schedule.objects.values_list("pk", flat=True)):
+    for pk, schedule in _schedules():
         try:
-            why = _why_strange_schedule(Schedule.objects.get(pk=pk))
+            why = _why_strange_schedule(schedule or Schedule.objects.get(pk=pk))
         except Schedule.DoesNotExist:
             continue
-        except (TypeError, ValueError, AttributeError, OverflowError):
-            why = phrase("it holds values of other kinds")  # which SQLite keeps in any column
+        except _OF_OTHER_KINDS:
+            why = phrase("it holds values of other kinds")
         if why:
             yield pk, why
+
+
+# What reading and judging values raises that are not of their column's kind: SQLite keeps them in any.
+_OF_OTHER_KINDS = (TypeError, ValueError, AttributeError, OverflowError)
+
+
+def _schedules() -> list[tuple[int, Schedule | None]]:
+    """All, in one query; where a value keeps that from being read, their keys alone."""
+    try:
+        return [(schedule.pk, schedule) for schedule in Schedule.objects.all()]
+    except _OF_OTHER_KINDS:
+        return [(pk, None) for pk in Schedule.objects.values_list("pk", flat=True)]
 
 
 def connect() -> None:
@@ -187,8 +200,13 @@ def _why_strange_schedule(schedule: Schedule) -> str:
 
 def _has_rhythm(schedule: Schedule) -> bool:
     if schedule.schedule_type == Schedule.CRON:
-        return bool(schedule.cron) and croniter.is_valid(schedule.cron)
+        return bool(schedule.cron) and _is_cron(schedule.cron)
     return schedule.schedule_type in dict(Schedule.TYPE) and (schedule.minutes or 1) > 0
+
+
+@lru_cache(maxsize=10_000)
+def _is_cron(text: str) -> bool:
+    return bool(croniter.is_valid(text))
 
 
 def _shown(name: object) -> str:

@@ -164,6 +164,19 @@ def test_same_data_again_adds_next_to_nothing_and_digests_the_same(
     assert second.data_added_packed < max(first.data_added_packed, 4096)
 
 
+def test_no_earlier_snapshot_is_looked_for_and_still_nothing_is_stored_twice(mariadb_portal: Portal) -> None:
+    """To find a parent, restic would read every snapshot of the repository."""
+    for _ in range(2):
+        assert mariadb_portal.backup().code == 0
+
+    first, second = mariadb_portal.snapshots()
+
+    assert first["paths"] == second["paths"]
+    assert "parent" not in second
+    assert second["summary"]["data_blobs"] == 0
+    assert second["summary"]["data_added"] < 4096 < second["summary"]["total_bytes_processed"]
+
+
 def test_heartbeat_is_withheld_while_the_last_check_found_damage(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, settings: object
 ) -> None:

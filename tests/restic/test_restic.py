@@ -19,7 +19,7 @@ SECRETS = {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key", "AWS_
 ACCESS = restic.Access("restic", "s3:https://host/bucket", "the password", SECRETS, "/cache")
 
 BACKUP = (
-    "backup --json --retry-lock 20s --host vedetta --tag a --tag b"
+    "backup --json --force --retry-lock 20s --host vedetta --tag a --tag b"
     " --stdin-filename /mysql/x.sql --stdin-from-command -- dump 3"
 )
 DRY_RUN = "forget --dry-run --json --no-lock"

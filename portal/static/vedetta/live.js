@@ -14,7 +14,9 @@
   let shown = null;
 
   async function ask() {
-    const response = await fetch(`${root.dataset.live}?after=${lastLine}`, {
+    const address = new URL(root.dataset.live, window.location);
+    address.searchParams.set("after", lastLine);
+    const response = await fetch(address, {
       headers: { Accept: "application/json" },
       cache: "no-store",
     });

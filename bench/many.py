@@ -1,0 +1,146 @@
+"""What very many databases cost the portal's pages, its figures and what it does every minute."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.common import Options, print_table, say, work_folder
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+_FEW, _MANY, _DAYS = 50, 2000, 30
+_CALLS = 5
+_TOKEN = "of the benchmark's figures"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Queries, the median of processor times in seconds, and the kB of the answer."""
+
+    queries: int
+    seconds: float
+    kilobytes: float
+
+
+def measure(_options: Options) -> None:
+    """Print what each costs with few and with many databases, each in a process and a database of its own."""
+    few, many = _apart(_FEW), _apart(_MANY)
+    rows = [
+        [
+            name,
+            f"{few[name].queries}, {many[name].queries}",
+            f"{few[name].seconds * 1000:.1f} ms, {many[name].seconds * 1000:.1f} ms",
+            f"{many[name].seconds / few[name].seconds:.1f}",
+            f"{few[name].kilobytes:.0f} kB, {many[name].kilobytes:.0f} kB",
+        ]
+        for name in few
+    ]
+    print_table(
+        f"{_FEW} databases, then {_MANY}, {_DAYS} days of history each",
+        ["what", "queries", "processor time", "ratio", "size"],
+        rows,
+        f"Median of {_CALLS} calls after a first one, without gunicorn, in one process that is its own "
+        "database server. As many queries are wanted, and a ratio of at most 4.",
+    )
+
+
+def _apart(count: int) -> dict[str, Cost]:
+    say(f"{count} databases …")
+    code = f"from bench import common, many; common.isolate(); many.tell({count})"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
+    costs = (line.split("\t") for line in ran.stdout.splitlines())
+    return {name: Cost(int(queries), float(cpu), float(size)) for name, queries, cpu, size in costs}
+
+
+def tell(count: int) -> None:
+    """Measure with `count` databases and print a line each."""
+    with work_folder() as folder:
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'portal.sqlite3'}"
+        os.environ["SENTINEL_HEARTBEAT_PATH"] = str(folder / "status" / "last_ok")
+        os.environ |= {"METRICS_TOKEN": _TOKEN, "MYSQL_PASSWORD": "any", "RESTIC_PASSWORD": "any"}
+        for name, call in _subjects(_portal(count)).items():
+            cost = _cost(call)
+            print(name, cost.queries, cost.seconds, cost.kilobytes, sep="\t")
+
+
+def _portal(count: int) -> Client:
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.contrib.auth import get_user_model
+    from django.core.management import call_command
+    from django.test import Client
+
+    from backups.gate import heartbeat_files
+    from tools import many
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    call_command("migrate", verbosity=0)
+    databases = many.make(count, days=_DAYS)
+    heartbeat_files.make_sure_writable()
+    for database in databases:
+        heartbeat_files.write_last_ok(database, database.snapshots.latest("time").time)
+    user = get_user_model().objects.create_superuser("bench", password=None)
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def _subjects(client: Client) -> dict[str, Callable[[], int]]:
+    """What is measured: calls that answer with the size of what they made."""
+    from backups.alerting import alerts
+    from backups.gate import heartbeat_files
+    from backups.scheduling import schedules
+    from backups.worker import queue
+
+    def get(address: str) -> Callable[[], int]:
+        def call() -> int:
+            answer = client.get(address, headers={"Authorization": f"Bearer {_TOKEN}"})
+            if answer.status_code != 200:
+                raise RuntimeError(f"{address} answered {answer.status_code}")
+            return len(answer.content)
+
+        return call
+
+    def silent(work: Callable[[], object]) -> Callable[[], int]:
+        def call() -> int:
+            work()
+            return 0
+
+        return call
+
+    return {
+        "first page": get("/admin/"),
+        "its live part": get("/admin/live/"),
+        "/metrics": get("/metrics"),
+        "the gate's list": silent(heartbeat_files.write_gates),
+        "alerts, each minute": silent(alerts.tend),
+        "schedules, every 10 s": silent(schedules.schedules_keep),
+        "strange schedules, every 10 s": silent(queue.strange_schedules_remove),
+    }
+
+
+def _cost(call: Callable[[], int]) -> Cost:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    call()
+    with CaptureQueriesContext(connection) as queries:
+        size = call()
+    # Counted at once: the next request clears the record.
+    asked = len(queries)
+    times = []
+    for _ in range(_CALLS):
+        began = time.process_time()
+        call()
+        times.append(time.process_time() - began)
+    return Cost(asked, statistics.median(times), size / 1000)
