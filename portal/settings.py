@@ -104,6 +104,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    # A server that is switched off refuses nobody.
+    DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 10)
 # Where the portal finds the worker for downloads: in a folder that both have.
 DOWNLOADS_SOCKET = env.folder(
     "DOWNLOADS_SOCKET", str(env.shared_folder(DATABASES["default"], VAR_DIR) / "run" / "downloads.socket")
