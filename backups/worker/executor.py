@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from django.conf import settings
+from django.utils import timezone
 
 from backups import process, requests
 from backups.actions import (
@@ -32,6 +33,7 @@ from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost,
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes
 from backups.runs.asked import Asker, Submits
+from backups.runs.outage import outlast
 from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
@@ -150,7 +152,7 @@ def _execute(run: Run, observer: Observer | None) -> Outcome:
         raise
     progress.flush()
     try:
-        lifecycle.run_finish(run.pk, status=Status.SUCCEEDED)
+        _finish(run, Status.SUCCEEDED)
     except lifecycle.IllegalTransition:
         logger.error("%s was given up for lost just before it succeeded", run)
         return Outcome()
@@ -195,13 +197,24 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
     with suppress(LeaseLost, Cancelled):
         progress.flush()
     with suppress(lifecycle.IllegalTransition):
-        lifecycle.run_finish(run.pk, status=status, failure=failure)
+        _finish(run, status, failure)
     alerts.run_ended(run.pk)
+
+
+def _finish(run: Run, status: Status, failure: Failure | None = None) -> None:
+    """Give a run its outcome, however long the portal's database is away. Raises IllegalTransition."""
+    now = timezone.now()
+    try:
+        outlast(lambda: lifecycle.run_finish(run.pk, status=status, failure=failure, now=now))
+    except lifecycle.IllegalTransition:
+        # Unless it was this that was written, and only the answer to it lost.
+        if not Run.objects.filter(pk=run.pk, status=status, finished_at=now).exists():
+            raise
 
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, Failure]:
     """The outcome and why; a traceback goes to the log."""
-    safe = safe_words(run)
+    safe = outlast(lambda: safe_words(run))
     if isinstance(error, Cancelled | KeyboardInterrupt):
         is_asked = isinstance(error, Cancelled)
         by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
@@ -232,7 +245,8 @@ def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
     children = []
     for follow_up in outcome.follow_ups:
         try:
-            child = follow_up.request.submit(Asker(follow_up.trigger, parent=run), send=send)
+            asker = Asker(follow_up.trigger, parent=run)
+            child = outlast(partial(follow_up.request.submit, asker, send=send))
         except Refused as refused:
             notes.run_log(run.pk, [notes.line(str(refused), Level.WARNING)])
         else:
