@@ -20,7 +20,7 @@ from backups.choices import Trigger
 from backups.errors import Refused
 from backups.models import Database, Repository
 from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyRequest
-from backups.runs import notes, queue
+from backups.runs import history, notes, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
@@ -114,6 +114,7 @@ def tend_runs() -> None:
     """Once a minute: show that the worker lives, give up dead runs and clear up after them."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
     reaper.run()
+    history.tidy_at_night()
 
 
 def _due(database_id: int, form: type[BackupRequest | VerifyRequest]) -> None:
