@@ -23,7 +23,7 @@ from backups.endpoints import secrets_subject
 from backups.gate import status_files
 from backups.models import Alert, Database, Repository, Run, Snapshot, Suspicion, Verification, WorkerPulse
 from backups.notifications import channels
-from backups.reports import gate_words, portal_start
+from backups.reports import gate_words, own_database, portal_start
 from backups.runs import queue
 from backups.runs.hearing import Hearing
 from backups.scheduling import schedules, staleness
@@ -185,6 +185,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
         env_file=_env_file(),
         portal_secrets=portal_start.finding(),
+        portal_database=own_database.finding(),
         key_to_copy=made_here.not_copied(),
         strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
         untold=len(untold),

@@ -13,6 +13,7 @@ from backups.verdict.doubts import (
     failed_verification,
     key,
     overruled,
+    portal_database,
     portal_secrets,
     proof,
     schedule,
@@ -106,6 +107,7 @@ RULES: list[Callable[[Facts], Found]] = [
     overruled,
     key,
     undeclared,
+    portal_database,
     portal_secrets,
     watched,
 ]
