@@ -17,7 +17,7 @@ COVERING := tests/dumpfile tests/fuzz/test_texts.py tests/keys/test_keys.py test
 
 help:
 	@echo "make run | setup | test [ARGS=…] | soak [PART=…] [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | release | screenshots"
-	@echo "parts of make soak: kills swaps storage servers changes backups restores security hostile walk portal"
+	@echo "parts of make soak: kills swaps storage servers changes backups restores databases security hostile walk portal"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -59,8 +59,8 @@ bench:
 # The larger set first, so that both hold the same versions.
 requirements:
 	@$(PYTHON) -m tools.setup lint
-	$(COMPILE) $(ARGS) --extra dev --group build pyproject.toml --output-file requirements-dev.txt
-	$(COMPILE) $(ARGS) --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(ARGS) --extra dev --extra postgresql --group build pyproject.toml --output-file requirements-dev.txt
+	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --extra postgresql pyproject.toml --output-file requirements.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group build --output-file requirements-build.txt
 	$(COMPILE) $(ARGS) --constraint requirements-dev.txt --group candidates pyproject.toml --output-file requirements-candidates.txt
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.db import connection
 
 from backups import process, validators
 from backups.text.sentences import phrase
@@ -23,6 +24,19 @@ def repository_has_no_password(**_: Any) -> list[checks.CheckMessage]:
             id="backups.E001",
         )
     ]
+
+
+@checks.register(checks.Tags.database)
+def database_holds_all_characters(**_: Any) -> list[checks.CheckMessage]:
+    """E003: before a table is made that cannot hold them; W003 where there are such tables already."""
+    from backups.reports.own_database import charset_problem
+
+    if (found := charset_problem()) is None:
+        return []
+    kind, number = (
+        (checks.Warning, "W003") if connection.introspection.table_names() else (checks.Error, "E003")
+    )
+    return [kind(found[0], hint=found[1], id=f"backups.{number}")]
 
 
 @checks.register

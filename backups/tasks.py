@@ -20,7 +20,7 @@ from backups.choices import Trigger
 from backups.errors import Refused
 from backups.models import Repository
 from backups.requests import Asker, BackupRequest, SnapshotsRequest, VerifyRequest
-from backups.runs import queue
+from backups.runs import history, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
@@ -116,3 +116,4 @@ def tend_runs() -> None:
     due.runs_due()
     reaper.run()
     nightly.ask_due()
+    history.tidy_at_night()

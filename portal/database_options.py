@@ -35,6 +35,16 @@ _ISOLATION = ("read uncommitted", "read committed", "repeatable read", "serializ
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 # Django's own, which are no options of the driver.
 _OF_DJANGO = ("conn_max_age", "conn_health_checks", "atomic_requests", "disable_server_side_cursors")
+_PG_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# A server that is switched off refuses nobody: who waits for its answer is told after half a minute.
+_WAITING = {
+    "application_name": "vedetta",
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 # What the portal sets itself, whatever an address says: those of earlier versions go on.
 _OVERRULED = ("autocommit", "local_infile")
 # The driver's names for what stands before the ?, which earlier versions handed on and the driver went by.
@@ -72,6 +82,18 @@ def of_mysql(address: str) -> dict[str, Any]:
         # Whoever names an authority wants it asked, as MySQL's own clients take it.
         if "ca" in tls or "capath" in tls:
             options.setdefault("ssl_mode", "VERIFY_CA")
+    return options
+
+
+def of_postgresql(address: str) -> dict[str, Any]:
+    """The options of a PostgreSQL address as libpq takes them. Raises WrongOption."""
+    options: dict[str, Any] = dict(_WAITING)
+    for name, value in given(address).items():
+        if name in _READ_BY_LIBPQ:
+            options[name] = _READ_BY_LIBPQ[name](name, value)
+        elif name.lower() not in (*_OF_DJANGO, "autocommit"):
+            taken = ", ".join(sorted([*_READ_BY_LIBPQ, "conn_max_age"]))
+            raise WrongOption(f"has {_named(name)}, which the portal's database does not take: of {taken}")
     return options
 
 
@@ -165,6 +187,12 @@ def _ssl_mode(name: str, value: str) -> str:
     return value.upper()
 
 
+def _pg_ssl_mode(name: str, value: str) -> str:
+    if value.lower() not in _PG_SSL_MODES:
+        raise _wrong(name, f"one of {', '.join(_PG_SSL_MODES)}")
+    return value.lower()
+
+
 def _isolation(name: str, value: str) -> str:
     if value.lower() not in _ISOLATION:
         raise _wrong(name, f"one of {', '.join(_ISOLATION)}")
@@ -177,4 +205,9 @@ _READ: dict[str, Callable[[str, str], str | int]] = {
     **dict.fromkeys(_SWITCHES, _switch),
     "ssl_mode": _ssl_mode,
     "isolation_level": _isolation,
+}
+_READ_BY_LIBPQ: dict[str, Callable[[str, str], str | int]] = {
+    **dict.fromkeys(("application_name", "sslcert", "sslcrl", "sslkey", "sslrootcert"), _text),
+    **dict.fromkeys(("connect_timeout", "keepalives_idle"), _seconds),
+    "sslmode": _pg_ssl_mode,
 }

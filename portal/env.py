@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -28,7 +29,12 @@ _MOST = 2_147_483_647
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _SQLITE, _MYSQL = "django.db.backends.sqlite3", "django.db.backends.mysql"
-_POSTGRES = ("postgres:", "postgresql:", "psql:", "pgsql:", "postgis:")
+_POSTGRESQL = "django.db.backends.postgresql"
+# What the servers' drivers are called when they are imported and when they are installed, and for what.
+_DRIVERS = {
+    _MYSQL: ("MySQLdb", "mysqlclient", "MySQL or MariaDB"),
+    _POSTGRESQL: ("psycopg", "vedetta[postgresql]", "PostgreSQL"),
+}
 _DECLARATION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|file:/[^\0]+")
 
 
@@ -69,6 +75,14 @@ def env_file(path: Path) -> env_files.Reading:
         raise ImproperlyConfigured(str(error)) from None
 
 
+# Of PostgreSQL's library, each after PG.
+_READ_BY_LIBPQ = """
+    HOST HOSTADDR PORT DATABASE USER PASSWORD PASSFILE REQUIREAUTH CHANNELBINDING SERVICE SERVICEFILE OPTIONS
+    APPNAME SSLMODE REQUIRESSL SSLCOMPRESSION SSLCERT SSLKEY SSLCERTMODE SSLROOTCERT SSLCRL SSLCRLDIR SSLSNI
+    SSLNEGOTIATION SSLMINPROTOCOLVERSION SSLMAXPROTOCOLVERSION REQUIREPEER GSSENCMODE GSSLIB GSSDELEGATION
+    KRBSRVNAME CONNECT_TIMEOUT CLIENTENCODING TARGETSESSIONATTRS LOADBALANCEHOSTS DATESTYLE TZ GEQO SYSCONFDIR
+    LOCALEDIR MINPROTOCOLVERSION MAXPROTOCOLVERSION
+"""
 # What the driver's library would read by itself: another password, another server's socket or port,
 # code to load. What it is to know is said to it.
 _READ_BY_DRIVERS = (
@@ -87,6 +101,7 @@ _READ_BY_DRIVERS = (
     "MARIADB_PLUGIN_DIR",
     "MARIADB_TLS_DISABLE_PEER_VERIFICATION",
     "MYSQL_DEBUG",
+    *(f"PG{name}" for name in _READ_BY_LIBPQ.split()),
 )
 
 
@@ -259,17 +274,12 @@ class Environment:
         return values
 
     def database(self, name: str, default: str) -> dict[str, Any]:
-        """A database address, as in sqlite:////data/portal.sqlite3 or mysql://user@host/name.
+        """A database address, as in sqlite:////data/portal.sqlite3, postgres:// or mysql://user@host/name.
 
         A relative path counts from the project folder, wherever the process was started.
         """
         # The same servers, the same driver: MariaDB's own word for it.
         address = re.sub(r"(?i)^mariadb://", "mysql://", self.text(name, default))
-        if address.lower().startswith(_POSTGRES):
-            raise ImproperlyConfigured(
-                f"{name} names a PostgreSQL database, but the portal keeps its own in an SQLite file or in "
-                "MySQL or MariaDB: see docs/configuration.md."
-            )
         try:
             with warnings.catch_warnings():
                 # A warning about an unknown scheme would print the password.
@@ -278,31 +288,42 @@ class Environment:
         except Exception:  # noqa: BLE001  whatever the parser trips over, the answer is the same
             config = {}
         engine = config.get("ENGINE")
-        if engine in (_SQLITE, _MYSQL) and not _can_be_taken_apart(address, is_file=engine == _SQLITE):
+        is_known = engine == _SQLITE or engine in _DRIVERS
+        if is_known and not _can_be_taken_apart(address, is_file=engine == _SQLITE):
             raise ImproperlyConfigured(
                 f"{name} cannot be taken apart: percent-encode each @ : / # ? % in its user, password or "
                 "path, as in %40 for @."
             )
-        if engine not in (_SQLITE, _MYSQL) or config["NAME"] in ("", ":memory:"):
+        if not is_known or config["NAME"] in ("", ":memory:"):
             raise ImproperlyConfigured(f"{name} is not a database address such as {default}.")
         if any("\0" in str(config[part]) for part in ("NAME", "USER", "PASSWORD", "HOST") if part in config):
             raise ImproperlyConfigured(f"{name} holds a control character (%00): write it anew.")
-        try:
-            database_options.of_django(address)
-            config["OPTIONS"] = database_options.of_mysql(address) if engine == _MYSQL else {}
-            if engine == _MYSQL and (doubt := database_options.doubt(name, address, config)):
-                self.doubts.append(doubt)
-                config |= database_options.repeated(address)
-        except database_options.WrongOption as wrong:
-            raise ImproperlyConfigured(f"{name} {wrong}.") from None
         if engine == _SQLITE:
             config["NAME"] = str(home() / config["NAME"])
-        elif _LIST_OF_OPTIONS.search(str(config.get("HOST", ""))):
-            raise ImproperlyConfigured(f"{name} names no host, but a list of options or of hosts.")
-        else:
-            # A server may ask a client for its files in answer to any query.
-            config["OPTIONS"] = {**config.get("OPTIONS", {}), "local_infile": 0}
+        self._take_options(name, address, config)
+        if engine in _DRIVERS:
+            _make_sure_of_the_driver(name, engine)
         return config
+
+    def _take_options(self, name: str, address: str, config: dict[str, Any]) -> None:
+        """What stands behind the ? of an address, as its driver takes it."""
+        engine = config["ENGINE"]
+        try:
+            database_options.of_django(address)
+            config["OPTIONS"] = {}
+            if engine == _POSTGRESQL:
+                config["OPTIONS"] = database_options.of_postgresql(address)
+            elif engine == _MYSQL:
+                config["OPTIONS"] = database_options.of_mysql(address)
+                if doubt := database_options.doubt(name, address, config):
+                    self.doubts.append(doubt)
+                    config |= database_options.repeated(address)
+                # A server may ask a client for its files in answer to any query.
+                config["OPTIONS"]["local_infile"] = 0
+        except database_options.WrongOption as wrong:
+            raise ImproperlyConfigured(f"{name} {wrong}.") from None
+        if engine != _SQLITE and _LIST_OF_OPTIONS.search(str(config.get("HOST", ""))):
+            raise ImproperlyConfigured(f"{name} names no host, but a list of options or of hosts.")
 
     def _raw(self, name: str) -> str:
         try:
@@ -320,6 +341,24 @@ def _can_be_taken_apart(address: str, *, is_file: bool) -> bool:
         return False
     beside_host = urlsplit(address)._replace(netloc="").geturl()
     return is_file or (address.count("@") <= 1 and "@" not in beside_host)
+
+
+def _make_sure_of_the_driver(name: str, engine: str) -> None:
+    """Django itself would end in a traceback of forty lines."""
+    module, package, server = _DRIVERS[engine]
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        # It is there, and a library that it needs is not.
+        why = "is not installed" if error.name == module else f"cannot be loaded ({_one_line(error)})"
+        raise ImproperlyConfigured(
+            f"{name} names a {server} server, but its driver {module} {why}: install {package} into "
+            "Vedetta's Python."
+        ) from None
+
+
+def _one_line(error: ImportError) -> str:
+    return " ".join(str(error).split())[:150]
 
 
 def _shown(value: str) -> str:

@@ -104,6 +104,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    # A server that is switched off refuses nobody.
+    DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 10)
 # Where the portal finds the worker for downloads: in a folder that both have.
 DOWNLOADS_SOCKET = env.folder(
     "DOWNLOADS_SOCKET", str(env.shared_folder(DATABASES["default"], VAR_DIR) / "run" / "downloads.socket")
@@ -257,6 +260,8 @@ BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
+# Of the portal's own history; the least is how long a failed restore holds its snapshot.
+RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)
 RESTORE_CONNECTIONS = env.integer(
     "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
 )

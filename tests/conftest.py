@@ -19,7 +19,7 @@ import django
 import pytest
 
 from tests import longest_first
-from tests.servers import FLAVOURS, DatabaseServer, Flavour, S3Server, made_once
+from tests.servers import FLAVOURS, DatabaseServer, Flavour, PostgreSQLServer, S3Server, made_once
 
 PROJECT = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(tempfile.mkdtemp(prefix="vedetta-var-"))
@@ -33,7 +33,8 @@ os.environ.update(
     # Named here and not in pyproject.toml, because pytest-django would read that before this.
     DJANGO_SETTINGS_MODULE="portal.settings",
     SECRET_KEY="of the tests, and of nothing else but the tests",
-    DATABASE_URL=f"sqlite:///{VAR_DIR / 'portal.sqlite3'}",
+    # Another one where the tests of rows are run again on a server, see tests/portal_database.
+    DATABASE_URL=os.environ.get("VEDETTA_TESTS_ROWS_IN") or f"sqlite:///{VAR_DIR / 'portal.sqlite3'}",
     RESTIC_CACHE_DIR=str(VAR_DIR / "restic-cache"),
     SENTINEL_HEARTBEAT_PATH=str(VAR_DIR / "status" / "last_ok"),
     # Of the tests alone: an installation that was lost is begun again with what was kept of its .env.
@@ -133,6 +134,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator
     """The tests' own database, which is in memory, begins as a copy: Django finds nothing to migrate."""
     from django.db import connection
 
+    if connection.vendor != "sqlite":
+        yield
+        return
     with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
         make = connection.creation._create_test_db  # type: ignore[attr-defined]
 
@@ -168,6 +172,13 @@ def db_server(request: pytest.FixtureRequest) -> DatabaseServer:
     flavour: Flavour = request.param
     server: DatabaseServer = request.getfixturevalue(f"{flavour}_server")
     return server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQLServer]:
+    """A PostgreSQL that all tests share; have a database of your own made in it."""
+    with PostgreSQLServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

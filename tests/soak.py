@@ -105,6 +105,11 @@ PARTS = {
         "reckoned 18 minutes",
         ("tests/loading/test_spread.py", "tests/management", "tests/restoring"),
     ),
+    "databases": Part(
+        "the portal's own rows on PostgreSQL, MariaDB and MySQL, and a database that is away",
+        "reckoned 20 minutes",
+        ("tests/portal_database",),
+    ),
     "security": Part(
         "hostile dumps, logins, sessions and visitors",
         "reckoned 7 minutes",

@@ -33,7 +33,7 @@ HOUSE = {
     "dumping": "dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "validators": "secret_references text",
-    "checks": "process text validators",
+    "checks": "process reports text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
     "downloads": "choices errors installation models text",

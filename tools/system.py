@@ -52,6 +52,13 @@ def _has_time_zones() -> bool:
     return Path("/usr/share/zoneinfo/Europe/Rome").exists()
 
 
+def postgresql_programs() -> Path | None:
+    """Where Debian keeps the newest PostgreSQL server's programs, which are on nobody's path."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(found, key=lambda program: float(program.parts[-3]), default=None)
+    return newest.parent if newest else None
+
+
 def _has_client_library() -> bool:
     return output_of(["pkg-config", "--exists", "libmariadb"]) is not None
 
@@ -75,6 +82,7 @@ TEST_NEEDS = (
     Need("chromium", _program("chromium")),
     Need("curl", _program("curl")),
     Need("openssl", _program("openssl")),
+    Need("postgresql", lambda: postgresql_programs() is not None),
 )
 BENCH_NEEDS = (*TEST_NEEDS, Need("wrk", _program("wrk")))
 
@@ -155,7 +163,7 @@ def _no_services(prefix: list[str]) -> Iterator[None]:
 
 
 def _keep_disabled(prefix: list[str], installed: list[str]) -> None:
-    """Keep web servers that came for the tests from starting with the machine."""
-    for package, service in (("nginx-light", "nginx"), ("caddy", "caddy")):
+    """Keep servers that came for the tests from starting with the machine."""
+    for package, service in (("nginx-light", "nginx"), ("caddy", "caddy"), ("postgresql", "postgresql")):
         if package in installed and shutil.which("systemctl"):
             run([*prefix, "systemctl", "disable", service])

@@ -28,6 +28,7 @@ from backups.keeping import suspicions
 from backups.models import Database, Run, Snapshot
 from backups.repositories import identity
 from backups.runs import notes
+from backups.runs.outage import outlast
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
@@ -41,9 +42,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Back up the run's database. Raises Problem, Cancelled."""
     database = database_of(run)
     progress.phase("preflight")
-    wait_for_maintenance(database.repository, progress)
+    outlast(lambda: wait_for_maintenance(database.repository, progress))
     ready = _preflight(run, database, progress)
-    progress.phase("dump", expected=_expected_bytes(database, ready))
+    progress.phase("dump", expected=outlast(lambda: _expected_bytes(database, ready)))
     stored = _dump_into_restic(run, database, ready, progress)
     progress.disable_cancel()
     progress.bytes_done(stored.summary.total_bytes_processed)
@@ -54,9 +55,9 @@ def run(run: Run, progress: Progress) -> Outcome:
         _withhold(run, phrase("that copy has all rows, but not all views"))
         progress.warn(phrase("The heartbeat is withheld: this copy has all rows, but not all views."))
     else:
-        _heartbeat(run, database, snapshot, suspicious, progress)
-    learned.backup_counted(database.repository)
-    return Outcome(tuple(after_backup(run, database)))
+        outlast(lambda: _heartbeat(run, database, snapshot, suspicious, progress))
+    outlast(lambda: learned.backup_counted(database.repository))
+    return Outcome(outlast(lambda: tuple(after_backup(run, database))))
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,14 @@ def _preflight(run: Run, database: Database, progress: Progress) -> ReadyBackup:
         server_version=str(info),
         client_version=str(clients),
     )
-    learned.database_probed(
-        database,
-        flavour=info.flavour,
-        server_version=info.version,
-        client_version=str(clients),
-        warnings=ready.warnings,
+    outlast(
+        lambda: learned.database_probed(
+            database,
+            flavour=info.flavour,
+            server_version=info.version,
+            client_version=str(clients),
+            warnings=ready.warnings,
+        )
     )
     of_restic = phrase(
         "restic {restic_version}, {restic_origin}",
@@ -246,15 +249,8 @@ def _confirm(
     summary, manifest = stored.summary, stored.manifest
     info = _read_back(ready.access, summary, progress)
     signature = _signature(info, manifest, progress)
-    # At once, lest a worker that dies in between leave a suspicious one that passes for good.
-    with transaction.atomic():
-        snapshot = records.snapshot_record(
-            info,
-            repository=database.repository,
-            database=database,
-            provenance=records.Provenance(run, manifest, signature),
-        )
-        suspicious = suspicions.judge(database, snapshot)
+    provenance = records.Provenance(run, manifest, signature)
+    snapshot, suspicious = outlast(lambda: _recorded(info, database, provenance))
     notes.run_update(
         run.pk,
         snapshot=snapshot,
@@ -268,7 +264,7 @@ def _confirm(
             "suspicious": suspicious,
         },
     )
-    tell_shrunk(run, database, snapshot, ready.loose, progress)
+    outlast(lambda: tell_shrunk(run, database, snapshot, ready.loose, progress))
     held = ", ".join(f"{kind} {len(names)}" for kind, names in manifest["inventory"].items())
     progress.log(
         phrase(
@@ -278,6 +274,17 @@ def _confirm(
         )
     )
     return snapshot, suspicious
+
+
+def _recorded(
+    info: restic.SnapshotInfo, database: Database, provenance: records.Provenance
+) -> tuple[Snapshot, list[str]]:
+    """At once, lest a worker that dies in between leave a suspicious one that passes for good."""
+    with transaction.atomic():
+        snapshot = records.snapshot_record(
+            info, repository=database.repository, database=database, provenance=provenance
+        )
+        return snapshot, suspicions.judge(database, snapshot)
 
 
 def _read_back(

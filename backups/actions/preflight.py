@@ -30,7 +30,7 @@ from backups.gate import drill
 from backups.gate.heartbeat_files import make_sure_writable
 from backups.keeping import suspicions
 from backups.models import Database, Run
-from backups.reports import portal_start, standing
+from backups.reports import own_database, portal_start, standing
 from backups.repositories import identity
 from backups.requests import DrillRequest, PreflightRequest
 from backups.runs import notes
@@ -62,6 +62,7 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *_key(),
         *_gate_in_trouble(),
         *_portal_secrets(),
+        *_portal_database(),
     ]
     for warning in found.warnings:
         yield Check("warning", ok=True, detail=warning, warning=True)
@@ -223,6 +224,12 @@ def _gate_in_trouble() -> list[str]:
 def _portal_secrets() -> list[str]:
     """As the web process found them at its last start."""
     found = portal_start.finding()
+    return [joined(found)] if found else []
+
+
+def _portal_database() -> list[str]:
+    """What the kind of the portal's own database cannot do."""
+    found = own_database.finding()
     return [joined(found)] if found else []
 
 

@@ -39,6 +39,7 @@ from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker
 from backups.runs.hearing import Hearing
 from backups.runs.leases import BEAT_LOST
+from backups.runs.outage import AWAY, outlast
 from backups.runs.progress import Observer, State
 from backups.text import formatting
 from backups.text.sentences import phrase
@@ -125,7 +126,7 @@ class Follower:
         """
         while True:
             try:
-                if self._look():
+                if outlast(self._look_or_forget):
                     break
                 time.sleep(_EVERY_SECONDS)
             except KeyboardInterrupt:
@@ -136,6 +137,14 @@ class Follower:
         if self._is_stopping and self._run.status == Status.SUCCEEDED:
             raise KeyboardInterrupt
         return self._run
+
+    def _look_or_forget(self) -> bool:
+        """While the portal's database is away nobody can be heard, so that does not count."""
+        try:
+            return self._look()
+        except AWAY:
+            self._beats = Hearing()
+            raise
 
     def _look(self) -> bool:
         """Tell what is new; answers whether all is over."""

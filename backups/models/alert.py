@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.choices import AlertState
 from backups.models.database import Database
+from backups.models.fitted import FittedCharField, FittedTextField
 from backups.text.sentences import phrase
 
 
@@ -23,15 +24,15 @@ class Alert(models.Model):
     database = models.ForeignKey(Database, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(max_length=10, choices=AlertState.every, default=AlertState.GOOD)
     since = models.DateTimeField(default=timezone.now)
-    title = models.CharField(max_length=300, blank=True)
-    text = models.TextField(blank=True)
+    title = FittedCharField(max_length=300, blank=True)
+    text = FittedTextField(blank=True)
     is_pending = models.BooleanField(default=False, help_text=_("Somebody is still to be told."))
     reached = models.JSONField(
         default=list, blank=True, help_text=_("Digests of the addresses that were told.")
     )
     tried_at = models.DateTimeField(null=True, blank=True)
     told_at = models.DateTimeField(null=True, blank=True)
-    error = models.TextField(blank=True, help_text=_("Why somebody could not be told."))
+    error = FittedTextField(blank=True, help_text=_("Why somebody could not be told."))
 
     class Meta:
         ordering = ["subject"]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import DumpFormat, SslMode
+from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
@@ -106,8 +107,8 @@ class Database(RefersToSecrets, Leased):
         editable=False,
         help_text=_("Made from the environment: its heartbeat is the file at SENTINEL_HEARTBEAT_PATH."),
     )
-    client_version = models.CharField(max_length=100, blank=True, editable=False)
-    preflight_warnings = models.JSONField(default=list, blank=True, editable=False)
+    client_version = FittedCharField(max_length=100, blank=True, editable=False)
+    preflight_warnings = FittedJSONField(default=list, blank=True, editable=False)
     hosts = models.JSONField(
         default=dict,
         blank=True,

@@ -7,6 +7,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from backups.models.fitted import FittedJSONField
+
 
 class Question(models.Model):
     """One question of one person to the worker, and its answer. It starts nothing and is no run.
@@ -22,7 +24,7 @@ class Question(models.Model):
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     asked_at = models.DateTimeField(default=timezone.now)
     taken_at = models.DateTimeField(null=True, blank=True, help_text=_("When a worker began with it."))
-    answer = models.JSONField(null=True, blank=True)
+    answer = FittedJSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["-pk"]

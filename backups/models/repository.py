@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import Health
+from backups.models.fitted import FittedTextField
 from backups.models.kinds import Leased, RefersToSecrets
 
 
@@ -63,7 +64,7 @@ class Repository(RefersToSecrets, Leased):
     backups_since_check = models.PositiveIntegerField(default=0, editable=False)
     health = models.CharField(max_length=10, choices=Health.every, default=Health.UNKNOWN, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    check_error = models.TextField(blank=True, editable=False)
+    check_error = FittedTextField(blank=True, editable=False)
     size_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
     sized_at = models.DateTimeField(null=True, blank=True, editable=False)
 

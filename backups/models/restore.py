@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.choices import UNSETTLED, DefinerPolicy, RestoreMode, Status, Swap
 from backups.models.database import Database
+from backups.models.fitted import FittedJSONField
 from backups.models.run import Run
 from backups.models.snapshot import Snapshot
 from backups.text.sentences import phrase
@@ -50,7 +51,7 @@ class Restore(models.Model):
     tables_after = models.BinaryField(
         null=True, blank=True, help_text=_("How the tables that come in are defined, compressed.")
     )
-    definitions_left = models.JSONField(
+    definitions_left = FittedJSONField(
         default=list,
         blank=True,
         help_text=_("Definitions that could not be made: kind, name, table, why, text."),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.choices import TERMINAL, Action, Level, Status, Trigger
 from backups.models.database import Database
+from backups.models.fitted import FittedCharField, FittedJSONField, FittedTextField
 from backups.models.repository import Repository
 from backups.text.sentences import phrase, told_again
 
@@ -45,8 +46,8 @@ class Run(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
-    options = models.JSONField(default=dict, blank=True, help_text=_("The action's own parameters."))
-    request = models.JSONField(
+    options = FittedJSONField(default=dict, blank=True, help_text=_("The action's own parameters."))
+    request = FittedJSONField(
         null=True,
         blank=True,
         help_text=_("What was asked for, with the version of its form; none before 1.0."),
@@ -71,14 +72,14 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     beat_at = models.DateTimeField(null=True, blank=True)
-    worker = models.CharField(max_length=200, blank=True)
-    phase = models.CharField(max_length=50, blank=True)
-    phases = models.JSONField(default=list, blank=True, help_text=_("Each phase's name and start, in order."))
+    worker = FittedCharField(max_length=200, blank=True)
+    phase = FittedCharField(max_length=50, blank=True)
+    phases = FittedJSONField(default=list, blank=True, help_text=_("Each phase's name and start, in order."))
     bytes_done = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True, blank=True)
-    detail = models.CharField(max_length=200, blank=True)
+    detail = FittedCharField(max_length=200, blank=True)
     cancel_requested = models.BooleanField(default=False)
-    error = models.TextField(blank=True)
+    error = FittedTextField(blank=True)
     error_code = models.CharField(
         max_length=80,
         blank=True,
@@ -86,14 +87,14 @@ class Run(models.Model):
         db_default="",
         help_text=_("Which failure it was, whatever words tell it."),
     )
-    error_params = models.JSONField(null=True, blank=True, help_text=_("What the words name."))
-    result = models.JSONField(default=dict, blank=True, help_text=_("What the action found out."))
+    error_params = FittedJSONField(null=True, blank=True, help_text=_("What the words name."))
+    result = FittedJSONField(default=dict, blank=True, help_text=_("What the action found out."))
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
     )
-    restic_version = models.CharField(max_length=50, blank=True)
-    server_version = models.CharField(max_length=100, blank=True)
-    client_version = models.CharField(max_length=100, blank=True)
+    restic_version = FittedCharField(max_length=50, blank=True)
+    server_version = FittedCharField(max_length=100, blank=True)
+    client_version = FittedCharField(max_length=100, blank=True)
 
     class Meta:
         ordering = ["-queued_at", "-pk"]
@@ -149,7 +150,7 @@ class RunLine(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines")
     at = models.DateTimeField(default=timezone.now)
     level = models.CharField(max_length=10, choices=Level.every, default=Level.INFO)
-    text = models.TextField()
+    text = FittedTextField()
 
     class Meta:
         ordering = ["pk"]

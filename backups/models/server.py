@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups import validators
 from backups.choices import SslMode
+from backups.models.fitted import FittedCharField
 from backups.models.kinds import RefersToSecrets
 from backups.text import checked
 
@@ -50,7 +51,7 @@ class Server(RefersToSecrets):
         help_text=_("Path of the certificate authority's file, for the modes that check it."),
     )
     flavour = models.CharField(max_length=20, blank=True, editable=False)
-    version = models.CharField(max_length=100, blank=True, editable=False)
+    version = FittedCharField(max_length=100, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]

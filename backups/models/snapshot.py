@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from backups.choices import BAD_VERDICTS, SuspicionState, Trigger, Verdict
 from backups.dumpfile import manifests
 from backups.models.database import Database
+from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.repository import Repository
 from backups.models.run import Run
 
@@ -66,15 +67,15 @@ class Snapshot(models.Model):
     )
     snapshot_id = models.CharField(_("snapshot"), max_length=64, db_index=True)
     time = models.DateTimeField(db_index=True)
-    host = models.CharField(max_length=255, blank=True)
-    path = models.CharField(max_length=500)
-    tags = models.JSONField(default=list, blank=True)
+    host = FittedCharField(max_length=255, blank=True)
+    path = FittedCharField(max_length=500)
+    tags = FittedJSONField(default=list, blank=True)
     total_bytes_processed = models.BigIntegerField(_("dump size"), null=True, blank=True)
     data_added = models.BigIntegerField(null=True, blank=True)
     data_added_packed = models.BigIntegerField(null=True, blank=True)
     dump_sha256 = models.CharField(_("dump digest"), max_length=64, blank=True)
-    manifest = models.JSONField(null=True, blank=True)
-    kept_because = models.JSONField(
+    manifest = FittedJSONField(null=True, blank=True)
+    kept_because = FittedJSONField(
         default=list,
         blank=True,
         help_text=_("The retention rules that keep it, as restic named them."),

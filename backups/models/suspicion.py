@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.choices import SuspicionState
 from backups.models.database import Database
+from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.snapshot import Snapshot
 from backups.text.sentences import phrase
 
@@ -22,14 +23,14 @@ class Suspicion(models.Model):
 
     snapshot = models.OneToOneField(Snapshot, on_delete=models.CASCADE, related_name="suspicion")
     database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="suspicions")
-    reasons = models.JSONField(default=list, help_text=_("A sentence each."))
+    reasons = FittedJSONField(default=list, help_text=_("A sentence each."))
     state = models.CharField(
         max_length=10, choices=SuspicionState.every, default=SuspicionState.WAITING, db_index=True
     )
     found_at = models.DateTimeField(default=timezone.now)
     settled_at = models.DateTimeField(null=True, blank=True)
-    settled_by = models.CharField(max_length=200, blank=True, help_text=_("Who said so, or what ended it."))
-    reason = models.CharField(max_length=300, blank=True, help_text=_("Why it is right, in their words."))
+    settled_by = FittedCharField(max_length=200, blank=True, help_text=_("Who said so, or what ended it."))
+    reason = FittedCharField(max_length=300, blank=True, help_text=_("Why it is right, in their words."))
 
     class Meta:
         ordering = ["-pk"]

@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from backups.choices import Verdict
+from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.run import Run
 from backups.models.snapshot import Snapshot
 from backups.text.sentences import phrase
@@ -21,16 +22,16 @@ class Verification(models.Model):
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="verifications")
     verdict = models.CharField(max_length=12, choices=Verdict.every)
     finished_at = models.DateTimeField(default=timezone.now)
-    compared = models.JSONField(default=list, blank=True)
-    not_compared = models.JSONField(default=list, blank=True)
-    differences = models.JSONField(default=list, blank=True)
+    compared = FittedJSONField(default=list, blank=True)
+    not_compared = FittedJSONField(default=list, blank=True)
+    differences = FittedJSONField(default=list, blank=True)
     restore_seconds = models.FloatField(null=True, blank=True)
     tables = models.PositiveIntegerField(null=True, blank=True)
     rows = models.BigIntegerField(null=True, blank=True)
     bytes = models.BigIntegerField(null=True, blank=True)
-    source_version = models.CharField(max_length=100, blank=True)
-    scratch_version = models.CharField(max_length=100, blank=True)
-    scratch_address = models.CharField(
+    source_version = FittedCharField(max_length=100, blank=True)
+    scratch_version = FittedCharField(max_length=100, blank=True)
+    scratch_address = FittedCharField(
         max_length=300, blank=True, help_text=_("Where it was restored: host:port or the path of a socket.")
     )
 

@@ -88,6 +88,8 @@ def reason(error: DatabaseError) -> str:
     """
     if connection.vendor == "sqlite":
         return str(error)
+    if connection.vendor == "postgresql":
+        return next((told for words, told in _OF_POSTGRESQL if words in str(error)), type(error).__name__)
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     return _REASONS.get(number, phrase("error {number}", number=number) if number else type(error).__name__)
 
@@ -104,6 +106,27 @@ _REASONS = {
     2006: phrase("the connection was lost"),
     2013: phrase("the connection was lost"),
 }
+
+# It gives no number to who cannot connect. These words are its own in English.
+_OF_POSTGRESQL = (
+    ("password authentication failed", phrase("it refuses the user or the password")),
+    ("no password supplied", phrase("it wants a password")),
+    ("no pg_hba.conf entry", phrase("it refuses this machine, this user or a connection without TLS")),
+    ("too many clients", phrase("it takes no more connections")),
+    ("remaining connection slots", phrase("it takes no more connections")),
+    ("permission denied", phrase("it refuses this user the database")),
+    ("database system is starting up", phrase("it is still starting")),
+    ("database system is shutting down", phrase("it is shutting down")),
+    ("could not translate host name", phrase("there is no such host")),
+    ("failed to resolve host", phrase("there is no such host")),
+    ("Connection refused", phrase("no server listens there")),
+    ("No such file or directory", phrase("no server listens there")),
+    ("timeout expired", phrase("it does not answer")),
+    ("terminating connection", phrase("the connection was lost")),
+    ("server closed the connection", phrase("the connection was lost")),
+    ("does not exist", phrase("there is no such database or user")),
+    ("No space left on device", phrase("its disk is full")),
+)
 
 
 def set_aside_damaged(now: datetime) -> str:

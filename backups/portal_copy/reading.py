@@ -6,6 +6,9 @@ from typing import Any
 
 from django.db import connections
 
+# As psycopg's IsolationLevel has it.
+_REPEATABLE_READ = 3
+
 
 def damage_of(alias: str = "default") -> str:
     """What SQLite finds broken in a file, looking at all of it; empty for other engines.
@@ -28,4 +31,6 @@ def options_for_reading() -> dict[str, Any]:
         options["transaction_mode"] = "DEFERRED"
     elif engine == "django.db.backends.mysql":
         options["isolation_level"] = "repeatable read"
+    elif engine == "django.db.backends.postgresql":
+        options["isolation_level"] = _REPEATABLE_READ
     return options

@@ -34,7 +34,7 @@ from backups.models import (
     WorkerPulse,
 )
 from backups.notifications import channels
-from backups.reports import gate_words, portal_start
+from backups.reports import gate_words, own_database, portal_start
 from backups.reports.rows import FAILED, by_key, databases_with_newest, share
 from backups.reports.rows import first as _first
 from backups.runs import queue
@@ -171,6 +171,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
         env_file=_env_file(),
         portal_secrets=portal_start.finding(),
+        portal_database=own_database.finding(),
         key_to_copy=made_here.not_copied(),
         strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
         untold=len(untold),

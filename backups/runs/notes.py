@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 from backups import restic
 from backups.choices import ACTIVE, TERMINAL, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
+from backups.runs.outage import outlast
 from backups.text.sentences import english, joined, parts_of, phrase
 
 
@@ -31,10 +32,15 @@ def run_phase(run_id: int, name: str, *, now: datetime | None = None) -> None:
 
 def run_update(run_id: int, **facts: Any) -> None:
     """Store what the run found out: versions, its snapshot, results (merged into `result`)."""
+    outlast(lambda: _update(run_id, facts))
+
+
+def _update(run_id: int, facts: Mapping[str, Any]) -> None:
+    merged = dict(facts)
     if "result" in facts:
         known = Run.objects.values_list("result", flat=True).get(pk=run_id)
-        facts["result"] = {**known, **facts["result"]}
-    Run.objects.filter(pk=run_id).update(**facts)
+        merged["result"] = {**known, **facts["result"]}
+    Run.objects.filter(pk=run_id).update(**merged)
 
 
 def restic_facts(version: str, origin: restic.Origin) -> dict[str, Any]:

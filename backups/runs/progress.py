@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from backups.choices import Level, Trigger
 from backups.errors import Cancelled, LeaseLost, Problem, shortened
 from backups.models import Run
-from backups.runs import lifecycle, notes
+from backups.runs import lifecycle, notes, outage
 from backups.runs.asked import Submits
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters, spellings
@@ -49,6 +50,8 @@ class Progress:
         self._secrets: set[str] = set()
         self._hidden = spellings(())
         self._beaten = 0.0
+        self._heard = time.monotonic()
+        self._is_away = False
         self._deadline = time.monotonic() + settings.RUN_DEADLINE_SECONDS
         self._may_cancel = True
 
@@ -64,7 +67,7 @@ class Progress:
             self._state = State(name, state.bytes_done, state.bytes_expected, "")
         else:
             self._state = State(name, 0, expected, "")
-        notes.run_phase(self._run_id, name)
+        outage.outlast(lambda: notes.run_phase(self._run_id, name))
         self._beat()
 
     def bytes_done(self, done: int) -> None:
@@ -130,16 +133,56 @@ class Progress:
 
     def flush(self) -> None:
         """Write the lines that are still held back."""
-        lines, self._lines = self._lines, []
+        outage.outlast(self._write_lines)
+
+    def _write_lines(self) -> None:
+        lines = self._lines[:]
         if lines:
             notes.run_log(self._run_id, lines)
+        # Only what is written is let go of.
+        del self._lines[: len(lines)]
         if self._observer:
             self._observer(self._state, [text for _, _, text in lines])
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
-        self.flush()
         state = self._state
         beat = lifecycle.Beat(state.phase, state.bytes_done, state.bytes_expected, state.detail)
-        if lifecycle.run_beat(self._run_id, beat) and self._may_cancel:
+        try:
+            self._write_lines()
+            is_cancelled = lifecycle.run_beat(self._run_id, beat)
+        except outage.AWAY as error:
+            if connection.in_atomic_block or not outage.is_away(error):
+                raise
+            self._go_on_without(error)
+            return
+        self._came_back()
+        if is_cancelled and self._may_cancel:
             raise Cancelled
+
+    def _go_on_without(self, error: Exception) -> None:
+        """The portal's database is away: what is under way goes on, as long as nobody else may begin it."""
+        silent = time.monotonic() - self._heard
+        if silent > outage.MOST_SECONDS:
+            raise Problem(
+                phrase(
+                    "The portal's own database gave no answer for {seconds} seconds.", seconds=int(silent)
+                ),
+                code="portal.database_away",
+                do=phrase("Check DATABASE_URL and its server, then start again."),
+            ) from error
+        self._is_away = True
+        outage.hang_up()
+
+    def _came_back(self) -> None:
+        now = time.monotonic()
+        if self._is_away:
+            self._is_away = False
+            seconds = int(now - self._heard)
+            self.warn(
+                phrase(
+                    "The portal's own database gave no answer for {seconds} seconds. The run went on.",
+                    seconds=seconds,
+                )
+            )
+        self._heard = now

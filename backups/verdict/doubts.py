@@ -257,6 +257,12 @@ def portal_secrets(facts: Facts) -> Found:
         yield Finding("portal_secrets", State.GOOD, *facts.portal_secrets)
 
 
+def portal_database(facts: Facts) -> Found:
+    """Where the portal keeps its own rows, which cannot hold all that it is given."""
+    if facts.portal_database is not None:
+        yield Finding("portal_database", State.DOUBTFUL, *facts.portal_database)
+
+
 def watched(facts: Facts) -> Found:
     """Whom does anybody tell? What is set and does not work is worse than nothing: it is relied upon."""
     page = Page("alerts")

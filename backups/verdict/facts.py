@@ -141,6 +141,8 @@ class Facts:
     env_file: tuple[str, str] | None = None
     # With which secrets the web process was started in vain, and what to do about it.
     portal_secrets: tuple[str, str] | None = None
+    # What is wrong with the kind of the portal's own database, and what to do about it.
+    portal_database: tuple[str, str] | None = None
     untold: int = 0
     told_nobody: int = 0
     # What is to be done so that the installation's key outlives this machine.

@@ -14,6 +14,7 @@ from backups.verdict.doubts import (
     key,
     maintenance,
     overruled,
+    portal_database,
     portal_secrets,
     proof,
     schedule,
@@ -108,6 +109,7 @@ RULES: list[Callable[[Facts], Found]] = [
     overruled,
     key,
     undeclared,
+    portal_database,
     portal_secrets,
     watched,
 ]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 from django.conf import settings
+from django.utils import timezone
 
 from backups import process, requests
 from backups.actions import (
@@ -33,6 +34,7 @@ from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost,
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes
 from backups.runs.asked import Asker, Submits
+from backups.runs.outage import outlast
 from backups.runs.outcome import CallsForMore, Outcome
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
@@ -178,7 +180,7 @@ def _execute(run: Run, observer: Observer | None) -> Outcome:
         raise
     progress.flush()
     try:
-        lifecycle.run_finish(run.pk, status=Status.SUCCEEDED)
+        _finish(run, Status.SUCCEEDED)
     except lifecycle.IllegalTransition:
         logger.error("%s was given up for lost just before it succeeded", run)
         return Outcome()
@@ -223,15 +225,26 @@ def _failed(run: Run, progress: Progress, error: BaseException) -> None:
     with suppress(LeaseLost, Cancelled):
         progress.flush()
     with suppress(lifecycle.IllegalTransition):
-        lifecycle.run_finish(run.pk, status=status, failure=failure)
+        _finish(run, status, failure)
     alerts.run_ended(run.pk)
+
+
+def _finish(run: Run, status: Status, failure: Failure | None = None) -> None:
+    """Give a run its outcome, however long the portal's database is away. Raises IllegalTransition."""
+    now = timezone.now()
+    try:
+        outlast(lambda: lifecycle.run_finish(run.pk, status=status, failure=failure, now=now))
+    except lifecycle.IllegalTransition:
+        # Unless it was this that was written, and only the answer to it lost.
+        if not Run.objects.filter(pk=run.pk, status=status, finished_at=now).exists():
+            raise
 
 
 def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, Failure]:
     """The outcome and why; a traceback goes to the log."""
     if isinstance(error, Cancelled | KeyboardInterrupt):
         return Status.CANCELLED, _stopped(run, is_asked=isinstance(error, Cancelled))
-    safe = safe_words(run)
+    safe = outlast(lambda: safe_words(run))
     if isinstance(error, Problem):
         return Status.FAILED, Failure.of(error, safe=safe).masked(progress.masked)
     progress.log("".join(traceback.format_exception(error)), Level.ERROR)
@@ -246,7 +259,7 @@ def _judge(run: Run, progress: Progress, error: BaseException) -> tuple[Status, 
 
 def _stopped(run: Run, *, is_asked: bool) -> Failure:
     by = phrase("Cancelled.") if is_asked else phrase("Stopped at the keyboard.")
-    return Failure(joined([by, safe_words(run)]), CANCELLED)
+    return Failure(joined([by, outlast(lambda: safe_words(run))]), CANCELLED)
 
 
 def safe_words(run: Run) -> str:
@@ -263,7 +276,8 @@ def _follow_ups(run: Run, outcome: Outcome, *, send: bool) -> list[Run]:
     children = []
     for follow_up in outcome.follow_ups:
         try:
-            child = follow_up.request.submit(Asker(follow_up.trigger, parent=run), send=send)
+            asker = Asker(follow_up.trigger, parent=run)
+            child = outlast(partial(follow_up.request.submit, asker, send=send))
         except Refused as refused:
             notes.run_log(run.pk, [notes.line(str(refused), Level.WARNING)])
         else:

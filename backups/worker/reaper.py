@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.conf import settings
 from backups import mysql, process, restic
 from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
-from backups.choices import Action, RestoreMode
+from backups.choices import Action, RestoreMode, Status
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 def run() -> list[Run]:
     """Reap, unlock, clear up, notify; answers the runs that were lost."""
-    lost = lifecycle.runs_reap(is_gone=process.is_gone, may_live=_may_live)
+    lost = lifecycle.runs_reap(is_gone=process.is_gone, may_live=_Look().may_live)
     for dead in lost:
         logger.warning("%s: %s", dead, dead.error)
     for repository in lifecycle.repositories_left_locked():
@@ -54,6 +55,32 @@ def _may_live(run: Run) -> bool:
     if run.beat_at is None or not process.is_elsewhere(run.worker):
         return False
     return _BEATS.unchanged_for(run.pk, run.beat_at) <= leases.BEAT_LOST.total_seconds()
+
+
+class _Look:
+    """One look at all runs, in which those that are silent have a moment to be heard again.
+
+    The portal's database may have been away for all of them. Who lives beats once it is back.
+    """
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def may_live(self, run: Run) -> bool:
+        """Whether a silent run's worker may live all the same."""
+        if _may_live(run):
+            return True
+        self._until = self._until or time.monotonic() + HEARD_AGAIN_SECONDS
+        silent = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at)
+        while is_silent := silent.exists():
+            if time.monotonic() > self._until:
+                break
+            process.sleep_tick()
+        return not is_silent
+
+
+# Longer than one try to connect takes, so that whoever is at it has another one.
+HEARD_AGAIN_SECONDS = 15.0
 
 
 def _end_swap(restore: Restore) -> None:

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import MySQLdb
+import psycopg
 
 from backups import process
 from portal import servers_secrets
@@ -245,7 +247,10 @@ class Portal:
         return ran.out.strip()
 
     def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
-        """Rows of the portal's own database."""
+        """Rows of the portal's own database, with ? for each argument, on whichever server it is."""
+        address = urlsplit(self.environment["DATABASE_URL"])
+        if address.scheme != "sqlite":
+            return _rows_of_a_server(address, sql.replace("?", "%s"), arguments)
         with closing(sqlite3.connect(self.database_file, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, arguments)]
@@ -330,8 +335,8 @@ class Portal:
             yield server
 
     def _pulse_since_start(self, began: float) -> bool:
-        rows = self.rows("SELECT strftime('%s', seen_at) AS seen FROM backups_workerpulse")
-        return any(int(row["seen"]) >= int(began) for row in rows)
+        rows = self.rows("SELECT seen_at FROM backups_workerpulse")
+        return any(_seconds(row["seen_at"]) >= int(began) for row in rows)
 
     @contextmanager
     def served(self) -> Iterator[str]:
@@ -346,6 +351,26 @@ class Portal:
         )
         with server:
             yield url
+
+
+def _rows_of_a_server(address: SplitResult, sql: str, arguments: Sequence[object]) -> list[dict[str, Any]]:
+    there = {"host": address.hostname, "port": address.port, "user": address.username}
+    name, password = address.path[1:], address.password
+    connection: Any
+    if address.scheme == "postgres":
+        connection = psycopg.connect(**there, password=password, dbname=name)  # type: ignore[arg-type]
+    else:
+        connection = MySQLdb.connect(**there, password=password, database=name, charset="utf8mb4")
+    with closing(connection), closing(connection.cursor()) as cursor:
+        cursor.execute(sql, tuple(arguments) or None)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _seconds(at: str | datetime) -> float:
+    """A time of a row as seconds since 1970: SQLite and MySQL keep it in UTC without saying so."""
+    told = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
 
 
 def with_group_killed(pid: int) -> None:

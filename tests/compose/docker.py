@@ -92,7 +92,11 @@ def docker() -> Iterator[Docker]:
         _images(found)
         _compose(found, folder)
         # As Compose does it.
-        named = [f"--build-arg={name}={image}" for name, image in NAMED.items() if name != "NGINX_IMAGE"]
+        named = [
+            f"--build-arg={name}={image}"
+            for name, image in NAMED.items()
+            if name not in ("NGINX_IMAGE", "POSTGRES_IMAGE")
+        ]
         found("build", *named, "--tag", "vedetta:latest", str(ROOT))
         if found.stand_ins:
             say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import zoneinfo
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import MySQLdb
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from portal import database_options
-from portal.env import Environment, read_env_files
+from portal.env import Environment, forget_what_drivers_read, read_env_files
 
 Read = Callable[[Environment], Any]
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,6 +77,33 @@ TAKEN: list[tuple[str, Read, Any]] = [
             "local_infile": 0,
         },
     ),
+    (
+        "postgresql://u:p%40ss@h:5433/n?conn_max_age=60",
+        lambda e: {k: v for k, v in e.database("X", "sqlite:////x").items() if k != "OPTIONS"},
+        {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "n",
+            "USER": "u",
+            "PASSWORD": "p@ss",
+            "HOST": "h",
+            "PORT": 5433,
+            "CONN_MAX_AGE": 60,
+        },
+    ),
+    (
+        "postgres://u:p@h/n?sslmode=VERIFY-FULL&sslrootcert=/ca.pem&connect_timeout=3",
+        lambda e: e.database("X", "sqlite:////x")["OPTIONS"],
+        {
+            "application_name": "vedetta",
+            "connect_timeout": 3,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "sslmode": "verify-full",
+            "sslrootcert": "/ca.pem",
+        },
+    ),
     ("mysql://u:p@h/n?conn_max_age=60", lambda e: e.database("X", "sqlite:////x")["CONN_MAX_AGE"], 60),
     ("sqlite:////p.db?timeout=20", lambda e: e.database("X", "sqlite:////x")["NAME"], "/p.db"),
     ("http://u:p@h:8000/a?b=c", lambda e: e.web_address("X"), "http://u:p@h:8000/a?b=c"),
@@ -118,8 +147,11 @@ REFUSED: list[tuple[str, Read]] = [
     ("sqlite:////data/a#b", lambda e: e.database("X", "sqlite:////x")),
     ("mariadb://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
     ("mysql://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
-    ("postgres://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
-    ("postgresql://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgres://u:p@h/", lambda e: e.database("X", "sqlite:////x")),
+    ("postgres://u:p@h:port/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgres://u:p@db1,db2/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgresql://u:a%00b@h/n", lambda e: e.database("X", "sqlite:////x")),
+    ("postgis://u:p@h/n", lambda e: e.database("X", "sqlite:////x")),
     ("sqlite:///%00", lambda e: e.database("X", "sqlite:////x")),
     ("mysql://u:a%00b@h/n", lambda e: e.database("X", "sqlite:////x")),
     ("hc.example.com/ping", lambda e: e.web_address("X")),
@@ -189,7 +221,10 @@ def test_secret_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         "mysql://u:hunter2@h:port/n",
         "hunter2",
-        "postgres://u:hunter2@h/n",
+        "postgres://u:hunter2@h:port/n",
+        "postgres://u:hunter@2@h/n",
+        "postgres://u:hunter2@h/n?sslmode=hunter2",
+        "redshift://u:hunter2@h/n",
         "mysql://u:hunter@2@h/n",
         "mysql://u:hunter2#@h/n",
         "mysql://u:hunter2%rd@h/n",
@@ -289,6 +324,62 @@ def test_the_driver_takes_each_option_that_is_taken(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(MySQLdb.OperationalError, match="2002"):
         MySQLdb.connect(host="127.0.0.1", port=1, user="u", **options)
+
+
+def test_libpq_takes_each_option_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a server that is not there: what it did not take would be another error."""
+    query = "&".join(f"{name}=1" for name in database_options._READ_BY_LIBPQ if name != "sslmode")
+    monkeypatch.setenv("X", f"postgres://u:p@127.0.0.1:1/n?sslmode=prefer&{query}")
+    options = Environment().database("X", "sqlite:////x")["OPTIONS"]
+
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(host="127.0.0.1", port=1, user="u", **options)
+
+
+@pytest.mark.parametrize("option", ["options=-csearch_path%3Dhunter2", "service=hunter2", "hunter2=1"])
+def test_an_option_that_libpq_would_take_and_the_portal_does_not_is_refused(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", f"postgres://u:p@h/n?{option}")
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"^X has .*does not take: of application_name, "
+    ) as refused:
+        Environment().database("X", "sqlite:////x")
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "module", "told"),
+    [
+        (
+            "postgres://u:p@h/n",
+            "psycopg",
+            "a PostgreSQL server, .* psycopg .* install vedetta.postgresql. into",
+        ),
+        ("mysql://u:p@h/n", "MySQLdb", "a MySQL or MariaDB server, .* MySQLdb .* install mysqlclient into"),
+    ],
+)
+def test_a_driver_that_is_missing_is_told_in_one_sentence(
+    address: str, module: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", address)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(ImproperlyConfigured, match=rf"^X names {told}"):
+        Environment().database("X", "sqlite:////x")
+
+
+def test_what_libpq_reads_by_itself_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it knows, as it says itself."""
+    known = {option.envvar.decode() for option in psycopg.pq.Conninfo.get_defaults() if option.envvar}
+    for name in known:
+        monkeypatch.setenv(name, "1")
+
+    forget_what_drivers_read()
+
+    assert known & set(os.environ) == set()
 
 
 def test_password_of_a_web_address_is_never_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

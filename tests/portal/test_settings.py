@@ -20,7 +20,7 @@ WRONG = {
     "SECRET_KEY": "short",
     "DEBUG": "maybe",
     "CSRF_TRUSTED_ORIGINS": "backups.example.com",
-    "DATABASE_URL": "postgres://portal:hunter2@db/portal",
+    "DATABASE_URL": "oracle://portal:hunter2@db/portal",
     "PING_URL": "hc.example.com/ping/hunter2",
     "TRUSTED_PROXIES": "10.1.2.0/24 nginx",
     "TIME_ZONE": "Mars/Olympus",

@@ -18,7 +18,7 @@ from tests.backups.conftest import (
 )
 from tests.backups.worlds import Portal, Shop
 from tests.restoring.stories import drop_all, make_restorable
-from tests.servers import DatabaseServer
+from tests.servers import DatabaseServer, PostgreSQLServer
 
 __all__ = [
     "back_up",
@@ -40,11 +40,15 @@ def mariadb_shop(mariadb_server: DatabaseServer) -> Iterator[Shop]:
     drop_all(shop)
 
 
-@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
+@pytest.fixture(params=["sqlite", "mariadb", "mysql", "postgresql"])
 def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
     """Makes an empty database for a portal, as DATABASE_URL names it; SQLite makes its own."""
     if request.param == "sqlite":
         yield dict
+        return
+    if request.param == "postgresql":
+        postgresql: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+        yield lambda: {"DATABASE_URL": postgresql.new_database()}
         return
     server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
     made: list[str] = []
@@ -52,7 +56,7 @@ def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
     def make() -> dict[str, str]:
         name = f"portal_{secrets.token_hex(4)}"
         made.append(name)
-        server.create_database(name)
+        server.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
         server.create_user(name, "opens", [f"ALL ON `{name}`.*"])
         return {"DATABASE_URL": f"mysql://{name}:opens@{server.host}:{server.port}/{name}"}
 

@@ -69,7 +69,7 @@ print(json.dumps({
 
 @pytest.mark.parametrize(
     "new_database",
-    ["mariadb", *(pytest.param(each, marks=pytest.mark.soak) for each in ("sqlite", "mysql"))],
+    ["mariadb", *(pytest.param(each, marks=pytest.mark.soak) for each in ("sqlite", "mysql", "postgresql"))],
     indirect=True,
 )
 def test_all_that_people_did_comes_back_on_an_empty_machine(
@@ -184,7 +184,7 @@ second.save()
 
 @pytest.mark.parametrize(
     "new_database",
-    ["sqlite", *(pytest.param(each, marks=pytest.mark.soak) for each in ("mariadb", "mysql"))],
+    ["sqlite", *(pytest.param(each, marks=pytest.mark.soak) for each in ("mariadb", "mysql", "postgresql"))],
     indirect=True,
 )
 def test_a_worker_that_starts_rebuilds_an_empty_history_once_on_every_server(

@@ -26,6 +26,9 @@ AWAY = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is t
 Pin = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+_STARTED = ("MYSQL_IMAGE", "NGINX_IMAGE", "POSTGRES_IMAGE")
+
+
 def test_each_image_is_named_in_one_place() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--", ".", ":!tests", ":!CHANGELOG.md"],
@@ -34,7 +37,7 @@ def test_each_image_is_named_in_one_place() -> None:
     texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in filter(None, tracked)}
     named = images.defaults()
 
-    assert set(named) == {"DEBIAN_IMAGE", "MYSQL_IMAGE", "RESTIC_IMAGE", "NGINX_IMAGE"}
+    assert set(named) == {"DEBIAN_IMAGE", "MYSQL_IMAGE", "RESTIC_IMAGE", "NGINX_IMAGE", "POSTGRES_IMAGE"}
     for image in named.values():
         places = [
             name for name, text in texts.items() for _ in re.findall(re.escape(image) + r"(?!\d)", text)
@@ -48,7 +51,7 @@ def test_what_is_built_and_what_is_started_are_of_the_named_images() -> None:
     built = services["db_backup"]["build"]["args"]
     bases = re.findall(r"^(?:ARG|FROM) (?:\$\{)?(\w+_IMAGE)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
-    assert used == {f"${{{name}:-{images.defaults()[name]}}}" for name in ("MYSQL_IMAGE", "NGINX_IMAGE")}
+    assert used == {f"${{{name}:-{images.defaults()[name]}}}" for name in _STARTED}
     assert built == {name: f"${{{name}:-{images.defaults()[name]}}}" for name in built}
     assert set(bases) == set(built)
 
@@ -88,6 +91,7 @@ ALL = {
     MYSQL: [f"mirror.example/mysql@{OTHER}", f"mysql@{DIGEST}"],
     RESTIC: [f"docker.io/restic/restic@{DIGEST}"],
     "nginx:1.28": [f"nginx@{DIGEST}"],
+    "postgres:17": [f"postgres@{DIGEST}"],
 }
 
 

@@ -187,6 +187,10 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
         replace(WELL, env_file=("Line 3 means two things. It is read as before.", "Put it in quotes.")),
         "env_file", State.DOUBTFUL, "Line 3 means two things.", "Put it in quotes.",
     ),
+    "a database of its own that loses characters": (
+        replace(WELL, portal_database=("It is in latin1.", "Run ALTER DATABASE.")),
+        "portal_database", State.DOUBTFUL, "It is in latin1.", "Run ALTER DATABASE.",
+    ),
     "nobody watches": (
         replace(WELL, channels=0), "nobody_watches", State.DOUBTFUL, "Nobody watches", "NOTIFY_URLS",
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 
 from backups import keys, restic
 from backups.catalog import made_here, series
@@ -16,6 +17,7 @@ from backups.endpoints import repository_access
 from backups.errors import Failure, Problem
 from backups.management.base import FAILED, RunEnded, VedettaCommand, WrongUsage, failed
 from backups.models import Database, Repository
+from backups.reports import own_database
 from backups.repositories import identity
 from backups.requests import InitRequest
 from backups.text.sentences import phrase
@@ -67,6 +69,7 @@ class Command(VedettaCommand):
     def work(self, **options: Any) -> Mapping[str, Any]:
         if options["show_key"]:
             return self._show_key()
+        self._look_at_own_database()
         call_command("migrate", interactive=False, verbosity=0)
         doubt = settings.ENV_FILE_DOUBT
         if not doubt or not doubt.stops:
@@ -82,6 +85,18 @@ class Command(VedettaCommand):
         raise RunEnded(
             FAILED, {**result, **failed(Failure(doubt.sentence, "env.doubt"), env_file=doubt.what)}
         )
+
+    def _look_at_own_database(self) -> None:
+        """Before anything is written: what is made with the wrong character set keeps it. Raises Problem."""
+        found = own_database.charset_problem()
+        if found is None:
+            return
+        what, do = found
+        if connection.introspection.table_names():
+            # A portal that is set up goes on, and is told.
+            self.say(f"{what} {do}")
+            return
+        raise Problem(what, code="portal.database_charset", safe=phrase("Nothing was written."), do=do)
 
     def _set_up(self, **options: Any) -> Mapping[str, Any]:
         moved, new = options["moved"], options["new"]
