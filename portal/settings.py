@@ -252,6 +252,8 @@ BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
+# For how many days the last copy of a table that is gone is kept; 0 is not at all.
+RETENTION_OBJECT_DAYS = env.integer("RETENTION_OBJECT_DAYS", 90, most=36500)
 RESTORE_CONNECTIONS = env.integer(
     "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
 )
