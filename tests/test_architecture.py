@@ -51,7 +51,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices errors models restoring runs snapshots text",
+    "requests": "aim catalog choices errors keeping models restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"

@@ -1,16 +1,98 @@
-"""What is to be forgotten of a database: for the run that does it, and for the form that tries numbers."""
+"""What is to be forgotten, of a database or of all in a repository.
+
+For the run that does it, for who wants to see it beforehand, and for the form that tries numbers.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import OperationalError
 from django.utils import timezone
 
 from backups.catalog import series
-from backups.models import Database, SnapshotQuerySet
+from backups.errors import Problem
+from backups.keeping import suspicions
+from backups.models import Database, Repository, Snapshot, SnapshotQuerySet
 from backups.restoring import kept_states
 from backups.snapshots import holds, naming, retention, selection
 from backups.text.sentences import phrase
+
+logger = logging.getLogger(__name__)
+
+_NOTHING = retention.Plan(keep={}, forget=())
+
+
+@dataclass(frozen=True)
+class DatabasePlan:
+    """What stays of a database's snapshots in a repository and why, and what goes.
+
+    Nothing goes where it `waits` for a person, or where the plan `failed`: each says so in a sentence.
+    """
+
+    database: Database
+    present: SnapshotQuerySet
+    plan: retention.Plan = _NOTHING
+    waits: str = ""
+    failed: str = ""
+
+
+def plan_of_repository(
+    repository: Repository,
+    now: datetime,
+    *,
+    databases: Iterable[Database] | None = None,
+    unreadable: Collection[str] = (),
+) -> list[DatabasePlan]:
+    """The plan of each of a repository's databases, or of some of them, from the rows of its snapshots.
+
+    One whose plan cannot be made is in nobody's way, nor is one with a snapshot whose id is `unreadable`.
+    """
+    if databases is None:
+        databases = repository.databases.order_by("pk")
+    present = Snapshot.objects.present().filter(repository=repository).defer("manifest")
+    broken = set(present.filter(snapshot_id__in=list(unreadable)).values_list("database_id", flat=True))
+    return [
+        _planned(database, present.filter(database=database), now, is_readable=database.pk not in broken)
+        for database in databases
+    ]
+
+
+def _planned(
+    database: Database, present: SnapshotQuerySet, now: datetime, *, is_readable: bool
+) -> DatabasePlan:
+    if not is_readable:
+        words = phrase(
+            "Nothing of {database} is forgotten: a snapshot of it cannot be read.", database=database
+        )
+        return DatabasePlan(database, present, failed=words)
+    try:
+        if suspicions.waiting(database):
+            words = phrase(
+                "Nothing of {database} is forgotten. {sentences}",
+                database=database,
+                sentences=suspicions.sentences(database)[0],
+            )
+            return DatabasePlan(database, present, waits=words)
+        policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
+        return DatabasePlan(database, present, plan_of(database, present, policy, now))
+    except OperationalError:
+        raise  # the portal's own database is away, which no other plan would survive
+    except Exception as error:  # whatever odd rows lead to
+        logger.exception("no plan of what to forget of %s", database)
+        return DatabasePlan(database, present, failed=_failed_words(database, error))
+
+
+def _failed_words(database: Database, error: Exception) -> str:
+    why = error.sentence() if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
+    return phrase(
+        "Nothing of {database} is forgotten, because no plan of it could be made ({why}).",
+        database=database,
+        why=why.rstrip("."),
+    )
 
 
 def plan_of(
