@@ -24,10 +24,10 @@ from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import status_files
-from backups.keeping import suspicions
-from backups.models import Database, Run, Snapshot
+from backups.keeping import pins, suspicions
+from backups.models import Database, Pin, Run, Snapshot
 from backups.repositories import identity
-from backups.requests import CheckRequest, ForgetRequest, PortalCopyRequest
+from backups.requests import BackupRequest, CheckRequest, ForgetRequest, PortalCopyRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import FollowUp, Outcome
 from backups.runs.progress import Progress
@@ -261,6 +261,10 @@ def _confirm(
             provenance=records.Provenance(run, manifest, signature),
         )
         suspicious = suspicions.judge(database, snapshot)
+        # So does a pin: no forget may come between the row and it.
+        pinned = _pinned(run, snapshot)
+    if pinned is not None:
+        progress.log(pins.pinned_words(snapshot, pinned))
     notes.run_update(
         run.pk,
         snapshot=snapshot,
@@ -284,6 +288,11 @@ def _confirm(
         )
     )
     return snapshot, suspicious
+
+
+def _pinned(run: Run, snapshot: Snapshot) -> Pin | None:
+    wish = read_as(run, BackupRequest).pin
+    return None if wish is None else pins.pin_record(snapshot, wish)
 
 
 def _read_back(

@@ -1,4 +1,4 @@
-"""Pins: a person's word that a snapshot stays, from when it is said until it is ended or its last day is over.
+"""Pins: a person's word that a snapshot stays, until somebody ends it or its last day is over.
 
 A pin is written down before it is answered for, and every forget looks for pins once more just before it
 acts. One that a forget does not see any more is said to have come too late.
@@ -69,9 +69,14 @@ def pin(snapshot: Snapshot, wish: Wish) -> Pin:
                 code="snapshot.gone",
                 safe=NOTHING_CHANGED,
             )
-        return Pin.objects.create(
-            snapshot=snapshot, reason=wish.reason.strip(), until=wish.until, made_by=wish.by[:200]
-        )
+        return pin_record(snapshot, wish)
+
+
+def pin_record(snapshot: Snapshot, wish: Wish) -> Pin:
+    """Note a pin. Whoever just made the snapshot need not look whether it is there."""
+    return Pin.objects.create(
+        snapshot=snapshot, reason=wish.reason.strip(), until=wish.until, made_by=wish.by[:200]
+    )
 
 
 def standing(snapshot: Snapshot, now: datetime | None = None) -> list[Pin]:

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from typing import Any, Self
 
 from backups.choices import Action
-from backups.requests.base import DatabaseRequest
+from backups.keeping.pins import Wish
+from backups.models import Run
+from backups.requests.base import DatabaseRequest, database_of
 
 
 @dataclass(frozen=True)
 class BackupRequest(DatabaseRequest):
-    """Back a database up."""
+    """Back a database up; with `pin` the snapshot is pinned as soon as it is there."""
 
     action = Action.BACKUP
+    version = 2
+
+    pin: Wish | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The pin, where there is to be one."""
+        if self.pin is None:
+            return {}
+        until = self.pin.until.isoformat() if self.pin.until else None
+        return {"pin": {"reason": self.pin.reason, "by": self.pin.by, "until": until}}
+
+    def stored(self) -> dict[str, Any]:
+        """In the form of before where there is no pin: a worker of the version before knows of none."""
+        return {**super().stored(), "version": 1 if self.pin is None else self.version}
+
+    @classmethod
+    def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
+        """The request again."""
+        told = payload.get("pin")
+        if told is None:
+            return cls(database_of(run))
+        until = date.fromisoformat(told["until"]) if told["until"] else None
+        return cls(database_of(run), Wish(str(told["reason"]), str(told["by"]), until))
+
+    def refuse_unfit(self) -> None:
+        """Raise Problem for a pin that could not be made."""
+        if self.pin is not None:
+            self.pin.refuse_unfit()

@@ -56,6 +56,12 @@ def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
     return found
 
 
+def wanted_by_now(present: SnapshotQuerySet, now: datetime) -> Held:
+    """What a person or a run may have come to want since a forget made its plan."""
+    yield from wanted(present, now)
+    yield from pinned(present, now)
+
+
 def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
     of_database: dict[str, list[int]] = {}
@@ -184,7 +190,10 @@ def before_suspicious(present: SnapshotQuerySet, now: datetime) -> Held:
         before = selection.latest_of(selection.backups_of(present.trusted().filter(time__lt=found.time)))
         if before is not None:
             words = BEFORE_SUSPICIOUS if waits else BEFORE_SUSPICIOUS_UNTIL
-            yield before, phrase(words, snapshot=found.short_id, **({} if waits else {"until": _local(until)}))
+            yield (
+                before,
+                phrase(words, snapshot=found.short_id, **({} if waits else {"until": _local(until)})),
+            )
 
 
 # Asked of each database by itself, or of all that lies under one row.
@@ -192,5 +201,3 @@ OF_EACH_DATABASE: tuple[Hold, ...] = (
     newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious,
 )  # fmt: skip
 OF_ALL: tuple[Hold, ...] = (saved, wanted, pinned)
-# What a person or a run may come to want while a forget is under way, which asks for these once more.
-ASKED_AGAIN: tuple[Hold, ...] = (wanted, pinned)

@@ -78,11 +78,13 @@ _IN_SHORT = {
 }
 
 
+# What `plan` says where a rule of the policy keeps one, which nothing else need hold.
+RULES = frozenset(phrase("{rule} snapshot", rule=_IN_SHORT[rule]) for rule in ("daily", "weekly", "monthly"))
+
+
 def in_short(reasons: Iterable[str]) -> str:
     """Reasons as a table has room for them, as in "newest, daily"; of another version's the first words."""
-    first_words = (
-        english(reason).partition(" snapshot")[0].partition(":")[0] for reason in reasons
-    )
+    first_words = (english(reason).partition(" snapshot")[0].partition(":")[0] for reason in reasons)
     return joined((_IN_SHORT.get(words, words) for words in first_words), ", ")
 
 

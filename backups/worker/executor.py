@@ -16,6 +16,7 @@ from backups.actions import (
     backup,
     check,
     forget,
+    forget_snapshot,
     portal_copy,
     preflight,
     recover,
@@ -59,6 +60,11 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.REPAIR_INDEX: repair.index,
     Action.REPAIR_SNAPSHOTS: repair.snapshots,
     Action.UNLOCK: unlock.run,
+}
+
+# Of these forms of request, another play than their action's.
+_OF_FORM: dict[str, Callable[[Run, Progress], Outcome]] = {
+    requests.ForgetSnapshotRequest.form: forget_snapshot.run,
 }
 
 # What stays as it was when the action ends before its time.
@@ -138,8 +144,9 @@ def _execute(run: Run, observer: Observer | None) -> Outcome:
     progress = Progress(run, observer, partial(_run_child, run, observer))
     alerts.run_began(run)
     try:
-        requests.read(run)  # else an action that takes no parameters would execute what it does not know
-        outcome = ACTIONS[run.action](run, progress)
+        # Read here, else an action that takes no parameters would execute what it does not know.
+        play = _OF_FORM.get(requests.read(run).form, ACTIONS[run.action])
+        outcome = play(run, progress)
     except LeaseLost:
         logger.error("%s was given up for lost while it ran; it stops here", run)
         return Outcome()
