@@ -64,12 +64,13 @@ def kept_by(snapshot: Snapshot, now: datetime) -> KeptBy:
     else:
         policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
         reasons = list(plan_of(database, present, policy, now).keep.get(snapshot.snapshot_id, ()))
+    alone = sum(each.file_stem == snapshot.file_stem for each in present) == 1
     pinned = [holds.pin_words(pin) for pin in pins.standing(snapshot, now)]
     return KeptBy(
         pins=pinned,
         holds=[each for each in reasons if each not in retention.RULES and each not in pinned],
         rules=[each for each in reasons if each in retention.RULES],
-        is_last=_is_last(snapshot, reasons, alone=len(present) == 1),
+        is_last=_is_last(snapshot, reasons, alone=alone),
         is_of_nobody=database is None,
     )
 
@@ -92,7 +93,7 @@ def without_pins_words(snapshot: Snapshot, kept: KeptBy) -> str:
         )
     if kept.goes_without_pins:
         return phrase(
-            "Unpinned, snapshot {snapshot} goes with the next forget: no rule keeps it, nothing else holds it.",
+            "Unpinned, snapshot {snapshot} goes with the next forget: no rule keeps it, nothing holds it.",
             snapshot=snapshot.short_id,
         )
     return phrase(

@@ -23,6 +23,12 @@ class Line:
     snapshot: Snapshot
     reasons: Sequence[str]
 
+    @property
+    def added(self) -> int | None:
+        """What it added to the repository when it was made, compressed where restic said so."""
+        packed = self.snapshot.data_added_packed
+        return self.snapshot.data_added if packed is None else packed
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -76,7 +82,7 @@ def room_words(goes: Sequence[Line]) -> str:
     """
     if not goes:
         return ""
-    added = [added_bytes(line.snapshot) for line in goes]
+    added = [line.added for line in goes]
     known = [each for each in added if each is not None]
     unknown = len(added) - len(known)
     count = plural("{n} snapshot", "{n} snapshots", n=len(goes))
@@ -95,12 +101,6 @@ def room_words(goes: Sequence[Line]) -> str:
     )
 
 
-def added_bytes(snapshot: Snapshot) -> int | None:
-    """What a snapshot added to the repository, compressed where restic said so."""
-    packed = snapshot.data_added_packed
-    return snapshot.data_added if packed is None else packed
-
-
 def as_json(found: Sequence[Preview]) -> dict[str, Any]:
     """What `retention --preview --json` answers."""
     goes = [line for each in found for line in each.goes]
@@ -113,6 +113,6 @@ def as_json(found: Sequence[Preview]) -> dict[str, Any]:
             for each in found
             for line in each.stays
         ],
-        "added_bytes": sum(added_bytes(line.snapshot) or 0 for line in goes),
+        "added_bytes": sum(line.added or 0 for line in goes),
         "notes": [note for each in found for note in each.notes],
     }

@@ -192,7 +192,7 @@ def before_suspicious(present: SnapshotQuerySet, now: datetime) -> Held:
             words = BEFORE_SUSPICIOUS if waits else BEFORE_SUSPICIOUS_UNTIL
             yield (
                 before,
-                phrase(words, snapshot=found.short_id, **({} if waits else {"until": _local(until)})),
+                phrase(words, snapshot=found.short_id, until=_local(until)),
             )
 
 

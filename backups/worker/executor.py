@@ -54,17 +54,14 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.PORTAL: portal_copy.run,
     Action.PREFLIGHT: preflight.run,
     Action.FORGET: forget.run,
+    # A form of request that is played otherwise than its action.
+    requests.ForgetSnapshotRequest.form: forget_snapshot.run,
     Action.PRUNE: repository.prune,
     Action.STATS: repository.stats,
     Action.CHECK: check.run,
     Action.REPAIR_INDEX: repair.index,
     Action.REPAIR_SNAPSHOTS: repair.snapshots,
     Action.UNLOCK: unlock.run,
-}
-
-# Of these forms of request, another play than their action's.
-_OF_FORM: dict[str, Callable[[Run, Progress], Outcome]] = {
-    requests.ForgetSnapshotRequest.form: forget_snapshot.run,
 }
 
 # What stays as it was when the action ends before its time.
@@ -145,7 +142,8 @@ def _execute(run: Run, observer: Observer | None) -> Outcome:
     alerts.run_began(run)
     try:
         # Read here, else an action that takes no parameters would execute what it does not know.
-        play = _OF_FORM.get(requests.read(run).form, ACTIONS[run.action])
+        form = requests.read(run).form
+        play = ACTIONS.get(form, ACTIONS[run.action])
         outcome = play(run, progress)
     except LeaseLost:
         logger.error("%s was given up for lost while it ran; it stops here", run)
