@@ -106,13 +106,16 @@ class PinnedFilter(DropdownFilter):
         """The rows for what was chosen."""
         if self.value() not in {"yes", "no"}:
             return queryset
-        return queryset.filter(is_pinned=self.value() == "yes")
+        return queryset.filter(_is_pinned() if self.value() == "yes" else ~_is_pinned())
 
 
 def with_pins(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
     """These, each with whether a pin holds it."""
-    standing = Pin.objects.standing(timezone.now()).filter(snapshot=OuterRef("pk"))
-    return snapshots.annotate(is_pinned=Exists(standing))
+    return snapshots.annotate(is_pinned=_is_pinned())
+
+
+def _is_pinned() -> Exists:
+    return Exists(Pin.objects.standing(timezone.now()).filter(snapshot=OuterRef("pk")))
 
 
 class PinningAdmin(ReadOnlyAdmin):
