@@ -45,7 +45,7 @@ HOUSE = {
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
-    "catalog": "choices errors keys models restic runs snapshots text",
+    "catalog": "choices errors keeping keys models restic runs snapshots text",
     "keeping": "choices dumpfile errors models snapshots text",
     "repositories": "catalog endpoints models process restic text",
     "restoring": (

@@ -79,6 +79,17 @@ def pin_record(snapshot: Snapshot, wish: Wish) -> Pin:
     )
 
 
+def carry_over(original: str, snapshot: Snapshot) -> None:
+    """Have a snapshot kept as the one was from which a repair wrote it anew, and whose id is `original`."""
+    held = Pin.objects.filter(
+        snapshot__repository=snapshot.repository_id, snapshot__snapshot_id=original, ended_at=None
+    )
+    for pin in held:
+        Pin.objects.create(
+            snapshot=snapshot, reason=pin.reason, until=pin.until, made_at=pin.made_at, made_by=pin.made_by
+        )
+
+
 def standing(snapshot: Snapshot, now: datetime | None = None) -> list[Pin]:
     """The pins that hold a snapshot, the oldest first."""
     return list(Pin.objects.standing(now or timezone.now()).filter(snapshot=snapshot).order_by("pk"))

@@ -181,9 +181,7 @@ class ForgetSnapshotRequest(Request):
                 ),
                 code="forget.held",
                 safe=_NOTHING_FORGOTTEN,
-                do=phrase(
-                    "To forget it all the same, confirm that: --although-held, or the tick on its page."
-                ),
+                do=phrase("To forget it all the same, say --although-held, or tick that on its page."),
             )
 
     def _refuse_untyped(self, kept: KeptBy) -> None:

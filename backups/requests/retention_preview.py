@@ -87,12 +87,12 @@ def room_words(goes: Sequence[Line]) -> str:
     unknown = len(added) - len(known)
     count = plural("{n} snapshot", "{n} snapshots", n=len(goes))
     if not known:
-        return phrase("{count} would go. How much room they take is not known.", count=count)
+        return phrase("{count} would go. How much room that frees is not known.", count=count)
     return joined(
         [
             phrase(
-                "{count} would go. When they were made they added {size}: an estimate of the room that "
-                "becomes free. What newer snapshots share with them stays, so it may be much less.",
+                "{count} would go, with {size} that was added as they were made: an estimate of the room "
+                "that becomes free. What newer snapshots share stays, so it may be much less.",
                 count=count,
                 size=formatting.size(sum(known)),
             ),

@@ -128,7 +128,7 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
         (reading.filter(status__in=ACTIVE), WANTED),
         (ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}), WANTED_AGAIN),
     ):
-        for run in runs.select_related("snapshot"):
+        for run in runs.select_related("snapshot").defer("snapshot__manifest"):
             if run.snapshot is not None:
                 yield (
                     run.snapshot,
@@ -138,7 +138,8 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
 
 def pinned(present: SnapshotQuerySet, now: datetime) -> Held:
     """What a person said is to stay, and what a backup that is to be pinned has stored but not noted yet."""
-    for pin in Pin.objects.standing(now).filter(snapshot__in=present).select_related("snapshot"):
+    standing = Pin.objects.standing(now).filter(snapshot__in=present)
+    for pin in standing.select_related("snapshot").defer("snapshot__manifest"):
         yield pin.snapshot, pin_words(pin)
     making = Run.objects.filter(action=Action.BACKUP, status=Status.RUNNING, request__pin__isnull=False)
     for run in making.exclude(started_at=None):

@@ -100,6 +100,6 @@ def test_the_page_shows_what_goes_and_why_the_rest_stays(
 
     page = client.get(reverse(f"{of}-retention", args=[subject.pk])).content.decode()
 
-    assert "1 snapshot would go. When they were made they added 3.0 MB: an estimate" in page
+    assert "1 snapshot would go, with 3.0 MB that was added as they were made: an estimate" in page
     assert "no rule keeps it (0 daily, 0 weekly, 0 monthly)" in page
     assert "newest snapshot, kept whatever the policy says" in page

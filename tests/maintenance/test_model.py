@@ -63,8 +63,8 @@ class World:
         tables = {name: rows for name, rows in self.tables.items() if rows is not None}
         tells = self.draw(st.integers(0, 7)) > 0
         sections = [{"kind": "table", "name": name, "bytes": 90, "sha256": ""} for name in tables]
-        with_rows = [name for name, rows in tables.items() if rows]
-        sections += [{"kind": "rows", "name": name, "bytes": 9, "sha256": ""} for name in with_rows]
+        for name, rows in tables.items():
+            sections.append({"kind": "rows", "name": name, "bytes": 900 if rows else 90, "sha256": ""})
         # No two at the same time, however the clock goes.
         time = self.now + timedelta(microseconds=number)
         row = Snapshot.objects.create(

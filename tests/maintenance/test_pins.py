@@ -15,9 +15,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups.actions import backup
+from backups.catalog import records
 from backups.choices import Action, RestoreMode, Status, SuspicionState, Trigger
 from backups.models import Database, Pin, Repository, Run, Snapshot, Suspicion
 from backups.requests import retention_preview
+from backups.restic import SnapshotInfo
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import holds, last_copies
@@ -226,7 +228,7 @@ def of_rows(db: None) -> Database:
 
 def row(database: Database, days: int, *, tables: tuple[str, ...] | None = ("a",), **more: Any) -> Snapshot:
     """A snapshot of so many days ago."""
-    sections = [{"kind": "rows", "name": name, "bytes": 9, "sha256": ""} for name in tables or ()]
+    sections = [{"kind": "rows", "name": name, "bytes": 900, "sha256": ""} for name in tables or ()]
     fields: dict[str, Any] = {
         "path": "/mysql/shop.sql", "host": "vedetta", "tags": ["vedetta", "database:shop"], "made_here": True,
         "manifest": None if tables is None else {"sections": sections}, **more,
@@ -314,6 +316,22 @@ def test_a_snapshot_that_is_to_be_pinned_is_held_before_its_row_says_so(of_rows:
     assert goes(of_rows) == {stored, old}
 
 
+def test_a_repair_that_writes_a_snapshot_anew_takes_its_pin_along(of_rows: Database) -> None:
+    damaged, newest = row(of_rows, 2), row(of_rows, 1)
+    Pin.objects.create(snapshot=damaged, reason=WHY, made_by="anna")
+    anew = SnapshotInfo(
+        "f" * 64, damaged.time, "vedetta", (damaged.path,), ("vedetta",), original=damaged.snapshot_id
+    )
+
+    there = SnapshotInfo(newest.snapshot_id, newest.time, "vedetta", (newest.path,), ("vedetta",))
+    for _ in range(2):  # a second list makes no second pin
+        records.snapshots_sync(of_rows.repository, [(anew, of_rows), (there, of_rows)])
+
+    (pin,) = Pin.objects.filter(snapshot__snapshot_id=anew.id)
+    assert (pin.reason, pin.made_by) == (WHY, "anna")
+    assert goes(of_rows) == set()
+
+
 def test_the_preview_is_honest_about_room(of_rows: Database) -> None:
     row(of_rows, 3, data_added=5_000_000)
     row(of_rows, 2)
@@ -322,6 +340,6 @@ def test_the_preview_is_honest_about_room(of_rows: Database) -> None:
     (seen,) = retention_preview.previews(of_rows.repository, timezone.now())
 
     words = retention_preview.room_words(seen.goes)
-    assert words.startswith("2 snapshots would go. When they were made they added 5.0 MB: an estimate")
+    assert words.startswith("2 snapshots would go, with 5.0 MB that was added as they were made: an estimate")
     assert words.endswith("Of 1 it is not known.")
     assert retention_preview.room_words([]) == ""
