@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused
 from backups.admin.dialogs import FactsForm, dialog
@@ -41,7 +41,7 @@ class PinForm(_ReasonForm):
         label=_("Until"),
         required=False,
         help_text=_("The last day on which it is kept. Empty: until somebody unpins it."),
-        widget=UnfoldAdminSingleDateWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
     )
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
