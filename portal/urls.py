@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from backups.admin import asked, dashboard, gate, restoring
+from backups.admin import asked, dashboard, forgetting, gate, restoring, retention
 from portal import monitoring
 
 handler500 = monitoring.server_error
@@ -21,6 +21,21 @@ urlpatterns = [
         "admin/backups/snapshot/<int:pk>/restore/",
         admin.site.admin_view(restoring.restore_view),
         name="snapshot-restore",
+    ),
+    path(
+        "admin/backups/snapshot/<int:pk>/forget/",
+        admin.site.admin_view(forgetting.forget_view),
+        name="snapshot-forget",
+    ),
+    path(
+        "admin/backups/repository/<int:pk>/retention/",
+        admin.site.admin_view(retention.repository_view),
+        name="repository-retention",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/retention/",
+        admin.site.admin_view(retention.database_view),
+        name="database-retention",
     ),
     path(
         "admin/backups/database/<int:pk>/restore/",

@@ -22,7 +22,7 @@ SEVERAL = ("--numprocesses", "auto", "--dist", "worksteal")
 # In one process alone, the kills are counted for all of them.
 ONE = ()
 # So many kills, in an order of its own each time, which the seed repeats.
-SIZES = {"VEDETTA_KILLS": "200", "VEDETTA_UNDO_KILLS": "40"}
+SIZES = {"VEDETTA_KILLS": "200", "VEDETTA_UNDO_KILLS": "40", "VEDETTA_HISTORIES": "1000"}
 
 
 @dataclass(frozen=True)

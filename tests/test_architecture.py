@@ -40,13 +40,13 @@ HOUSE = {
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices models process text",
     "scheduling": "choices models text",
-    "snapshots": "choices errors models text",
+    "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
-    "catalog": "choices errors keys models restic runs snapshots text",
-    "keeping": "choices dumpfile models snapshots text",
+    "catalog": "choices errors keeping keys models restic runs snapshots text",
+    "keeping": "choices dumpfile errors models snapshots text",
     "repositories": "catalog endpoints models process restic text",
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"

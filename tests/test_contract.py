@@ -55,8 +55,10 @@ def test_exit_statuses_and_what_a_failed_command_says() -> None:
 # Each command with the options that scripts give it.
 COMMANDS = {
     "accept": {"--reason"},
-    "backup": {"--database"},
+    "backup": {"--database", "--pin", "--until"},
     "bootstrap": {"--moved", "--new", "--show-key", "--key-kept", "--new-key"},
+    "pin": {"--reason", "--until"},
+    "pins": {"--all"},
     "preflight": {"--database", "--gate", "--nginx", "--grants"},
     "recover": {"--trust-copy", "--history-only"},
     "repository": {"--repository"},
@@ -76,9 +78,11 @@ COMMANDS = {
         "--definers",
         "--reason",
     },
+    "retention": {"--preview", "--database", "--repository"},
     "snapshots": {"--database"},
     "status": set(),
     "undo_restore": {"--drop", "--list", "--restore", "--try-again", "--yes"},
+    "unpin": {"--reason", "--yes"},
     "verify": {"--database", "--snapshot"},
     "version": set(),
     "worker": set(),

@@ -24,9 +24,10 @@ from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import heartbeat_files
-from backups.keeping import suspicions
-from backups.models import Database, Run, Snapshot
+from backups.keeping import pins, suspicions
+from backups.models import Database, Pin, Run, Snapshot
 from backups.repositories import identity
+from backups.requests import BackupRequest, read_as
 from backups.runs import notes
 from backups.runs.outage import outlast
 from backups.runs.outcome import Outcome
@@ -250,7 +251,9 @@ def _confirm(
     info = _read_back(ready.access, summary, progress)
     signature = _signature(info, manifest, progress)
     provenance = records.Provenance(run, manifest, signature)
-    snapshot, suspicious = outlast(lambda: _recorded(info, database, provenance))
+    snapshot, suspicious, pinned = outlast(lambda: _recorded(info, database, provenance))
+    if pinned is not None:
+        progress.log(pins.pinned_words(snapshot, pinned))
     notes.run_update(
         run.pk,
         snapshot=snapshot,
@@ -278,13 +281,24 @@ def _confirm(
 
 def _recorded(
     info: restic.SnapshotInfo, database: Database, provenance: records.Provenance
-) -> tuple[Snapshot, list[str]]:
-    """At once, lest a worker that dies in between leave a suspicious one that passes for good."""
+) -> tuple[Snapshot, list[str], Pin | None]:
+    """At once, lest a worker that dies in between leave a suspicious one that passes for good.
+
+    Nor may a forget come between the row and its pin.
+    """
     with transaction.atomic():
         snapshot = records.snapshot_record(
             info, repository=database.repository, database=database, provenance=provenance
         )
-        return snapshot, suspicions.judge(database, snapshot)
+        return snapshot, suspicions.judge(database, snapshot), _pinned(provenance.run, snapshot)
+
+
+def _pinned(run: Run, snapshot: Snapshot) -> Pin | None:
+    wish = read_as(run, BackupRequest).pin
+    if wish is None:
+        return None
+    # It may have been written already, and only the answer to it lost.
+    return snapshot.pins.first() or pins.pin_record(snapshot, wish)
 
 
 def _read_back(

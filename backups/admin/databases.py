@@ -27,6 +27,7 @@ from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
 from backups.text.sentences import phrase
 
+_MORE = ("verify", "preview_retention", "test_connection")
 _TEST_RESTORES = 2  # of the sets of fields
 
 
@@ -102,7 +103,7 @@ class DatabaseAdmin(SetUpAdmin):
     actions = None
     actions_detail = (
         "back_up", "restore",
-        {"title": _("More"), "icon": "more_horiz", "items": ["verify", "test_connection"]},
+        {"title": _("More"), "icon": "more_horiz", "items": list(_MORE)},
     )  # fmt: skip
     hinted = {
         "verify_password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
@@ -259,6 +260,11 @@ class DatabaseAdmin(SetUpAdmin):
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a moment is chosen."""
         return redirect(request, reverse("database-restore", args=[self.found(request, object_id).pk]))
+
+    @action(description=_("Retention"), icon="auto_delete", permissions=["view"])
+    def preview_retention(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page that shows what the next forget would remove, and why the rest stays."""
+        return redirect(request, reverse("database-retention", args=[self.found(request, object_id).pk]))
 
     @action(
         description=_("Test connection"), icon="cable", permissions=["run_backup"],

@@ -8,13 +8,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups.admin.base import SetUpAdmin
+from backups.admin.base import SetUpAdmin, redirect
 from backups.admin.dialogs import CheckForm, dialog
 from backups.choices import Health
 from backups.configuration import bootstrap, environment
@@ -41,7 +42,7 @@ _HEALTH_COLOURS = {
     Health.DAMAGED: "danger",
     Health.UNKNOWN: "plain",
 }
-_MORE = ("forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
+_MORE = ("preview_retention", "forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
 
 
 class RepositoryForm(forms.ModelForm):
@@ -212,6 +213,11 @@ class RepositoryAdmin(SetUpAdmin):
         """Start an integrity check."""
         repository = self.found(request, object_id)
         return self.start(request, repository, CheckRequest(repository, read_data_subset=form.subset))
+
+    @action(description=_("Retention"), icon="preview", permissions=["view"])
+    def preview_retention(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page that shows what the next forget would remove, and why the rest stays."""
+        return redirect(request, reverse("repository-retention", args=[self.found(request, object_id).pk]))
 
     @action(
         description=_("Forget by the rules"), icon="auto_delete", permissions=["run_maintenance"],

@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
@@ -17,11 +19,12 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
-from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, proof_label, redirect
+from backups.admin.base import get_or_none, page_url, proof_label, redirect
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
+from backups.admin.pinning import PinnedFilter, PinningAdmin, with_pins
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
-from backups.models import Snapshot, Suspicion
+from backups.models import Pin, Snapshot, Suspicion
 from backups.requests import VerifyRequest
 from backups.snapshots import retention
 from backups.snapshots.selection import instead_of, known_bad_words
@@ -73,7 +76,7 @@ class VerifiedFilter(DropdownFilter):
 
 
 @admin.register(Snapshot)
-class SnapshotAdmin(ReadOnlyAdmin):
+class SnapshotAdmin(PinningAdmin):
     """What the repositories hold."""
 
     list_display = ("name", "made", "of", "verified", "dump_size", "added", "kept")
@@ -81,6 +84,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     list_filter = (
         HeldFilter,
         VerifiedFilter,
+        PinnedFilter,
         ("database", RelatedDropdownFilter),
         ("repository", RelatedDropdownFilter),
         ("time", DaysFilter),
@@ -88,17 +92,16 @@ class SnapshotAdmin(ReadOnlyAdmin):
     search_fields = ("snapshot_id__startswith",)
     search_help_text = _("Snapshot id")
     ordering = ("-time", "-pk")
-    actions_detail = ("accept", "restore", "verify")
+    actions_detail = (
+        "accept", "restore", "verify",
+        {"title": _("Keep or forget"), "icon": "keep", "items": ["pin", "unpin", "forget"]},
+    )  # fmt: skip
     change_form_template = "backups/snapshot.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """Snapshots without their manifests, which may be large."""
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("database", "repository", "suspicion")
-            .defer("manifest")
-        )
+        rows = super().get_queryset(request).select_related("database", "repository", "suspicion")
+        return with_pins(rows).defer("manifest")
 
     def get_fieldsets(self, request: HttpRequest, obj: Snapshot | None = None) -> list[Any]:
         """None: the page has a template of its own."""
@@ -114,8 +117,10 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     @display(description=_("Snapshot"), ordering="snapshot_id")
     def name(self, snapshot: Snapshot) -> str:
-        """The short id, as restic prints it."""
-        return snapshot.short_id
+        """The short id, as restic prints it, and whether it is pinned."""
+        if not snapshot.is_pinned:  # type: ignore[attr-defined]
+            return snapshot.short_id
+        return format_html("{} {}", snapshot.short_id, formatting.label(phrase("Pinned"), "info"))
 
     @display(description=_("Made"), ordering="time")
     def made(self, snapshot: Snapshot) -> str:
@@ -167,6 +172,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "before": before,
             "added": added_bytes(snapshot),
             "kept": kept_words(snapshot),
+            "pins": Pin.objects.standing(timezone.now()).filter(snapshot=snapshot),
             "has_manifest": bool(snapshot.manifest),
             "tables": tables(snapshot.manifest, before.manifest if before else None),
             "objects": _objects(snapshot.manifest),
@@ -198,6 +204,11 @@ class SnapshotAdmin(ReadOnlyAdmin):
     def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page where a restore is chosen and begun."""
         return redirect(request, reverse("snapshot-restore", args=[self.found(request, object_id).pk]))
+
+    @action(description=_("Forget by hand"), icon="delete", permissions=["run_maintenance"])
+    def forget(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page that says what keeps it, and asks why it is to go."""
+        return redirect(request, reverse("snapshot-forget", args=[self.found(request, object_id).pk]))
 
     @action(
         description=_("Verify"), icon="fact_check", permissions=["run_verify"],

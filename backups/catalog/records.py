@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups import restic
 from backups.choices import BAD_VERDICTS, Health, Verdict
+from backups.keeping.pins import carry_over
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs.notes import run_update
 from backups.runs.recovered import run_rebuilt
@@ -107,6 +108,8 @@ def snapshots_sync(
         for info, database in found:
             if info.id not in known:
                 snapshot = snapshot_record(info, repository=repository, database=database)
+                if info.original:
+                    carry_over(info.original, snapshot)
                 if info.original and (is_repaired or _was_bad(info.original, repository)):
                     Snapshot.objects.filter(pk=snapshot.pk).update(verdict=Verdict.UNREADABLE)
             elif database is not None and info.id in ownerless:

@@ -10,7 +10,9 @@ ROLES: dict[str, tuple[str, ...]] = {
         "view_run", "view_runline", "view_snapshot", "view_database", "view_server",
         "view_repository", "view_verification", "view_restore", "view_alert",
     ),
-    "Operator": ("run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup"),
+    "Operator": (
+        "run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup", "pin_snapshot",
+    ),
     "Restorer": ("run_restore",),
     "Administrator": (
         "override_gate", "add_database", "change_database", "delete_database", "add_server",

@@ -8,6 +8,7 @@ from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.naming import name_in_words
+from backups.models.pin import Pin, PinQuerySet
 from backups.models.portal_start import PortalStart
 from backups.models.public_key import PublicKey
 from backups.models.question import Question
@@ -25,6 +26,7 @@ name_in_words(
         Alert,
         Database,
         DownloadTicket,
+        Pin,
         PortalStart,
         PublicKey,
         Question,

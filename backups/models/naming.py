@@ -53,6 +53,8 @@ NAMES = (
     template("download ticket"), template("download tickets"), template("kind"), template("person"),
     template("portal start"), template("portal starts"), template("secrets"), template("taken at"),
     template("until"), template("used at"),
+    template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
+    template("end reason"),
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from backups.errors import Problem
 from backups.models import Run
 from backups.requests.backup import BackupRequest
 from backups.requests.base import NOTHING_DONE, Request
+from backups.requests.forget_snapshot import ForgetSnapshotRequest
 from backups.requests.maintenance import (
     CheckRequest,
     ForgetRequest,
@@ -37,6 +38,7 @@ FORMS: dict[str, type[Request]] = {
         DropKeptRequest,
         DefineRequest,
         ForgetRequest,
+        ForgetSnapshotRequest,
         PruneRequest,
         CheckRequest,
         StatsRequest,

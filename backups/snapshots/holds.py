@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status
-from backups.models import Restore, Run, Snapshot, SnapshotQuerySet
-from backups.snapshots import selection
+from django.conf import settings
+from django.utils import timezone
+
+from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
+from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
+from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import SAFETY_KEPT
 from backups.text.sentences import phrase, template
 
@@ -27,6 +30,17 @@ WANTED = template("wanted snapshot of {run}, which is {status}, kept whatever th
 WANTED_AGAIN = template(
     "wanted snapshot of {run}, which {status}, kept for 30 days after it to be restored again"
 )
+PINNED = template("pinned snapshot, by {person}: {reason}")
+PINNED_UNTIL = template("pinned snapshot until {until}, by {person}: {reason}")
+TO_BE_PINNED = template("pinned snapshot as soon as {run} is done, which made it")
+LAST_COPY = template("last copy of a table: {tables} in no newer snapshot, kept until {until}")
+BEFORE_SUSPICIOUS = template("before a suspicious one: {snapshot}, kept until somebody says that it is right")
+BEFORE_SUSPICIOUS_UNTIL = template(
+    "before a suspicious one: {snapshot}, which nobody said to be right, kept until {until}"
+)
+# So long after it was found, the one before a suspicious one that nobody waits for any more is kept.
+SUSPICION_KEPT = timedelta(days=90)
+_TABLES_NAMED = 5
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]
 Hold: TypeAlias = Callable[[SnapshotQuerySet, datetime], Held]
@@ -40,6 +54,12 @@ def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
         for snapshot, why in hold(among, now):
             found.setdefault(snapshot.snapshot_id, []).append(why)
     return found
+
+
+def wanted_by_now(present: SnapshotQuerySet, now: datetime) -> Held:
+    """What a person or a run may have come to want since a forget made its plan."""
+    yield from wanted(present, now)
+    yield from pinned(present, now)
 
 
 def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
@@ -109,7 +129,7 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
         (reading.filter(status__in=ACTIVE), WANTED),
         (ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}), WANTED_AGAIN),
     ):
-        for run in runs.select_related("snapshot"):
+        for run in runs.select_related("snapshot").defer("snapshot__manifest"):
             if run.snapshot is not None:
                 yield (
                     run.snapshot,
@@ -117,6 +137,69 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
                 )
 
 
+def pinned(present: SnapshotQuerySet, now: datetime) -> Held:
+    """What a person said is to stay, and what a backup that is to be pinned has stored but not noted yet."""
+    standing = Pin.objects.standing(now).filter(snapshot__in=present)
+    for pin in standing.select_related("snapshot").defer("snapshot__manifest"):
+        yield pin.snapshot, pin_words(pin)
+    making = Run.objects.filter(action=Action.BACKUP, status=Status.RUNNING, request__pin__isnull=False)
+    for run in making.exclude(started_at=None):
+        since = (run.started_at or now) - selection.CLOCKS_DIFFER
+        for snapshot in present.filter(database=run.database_id, made_by=None, time__gte=since):
+            yield snapshot, phrase(TO_BE_PINNED, run=str(run).lower())
+
+
+def pin_words(pin: Pin) -> str:
+    """Who wants it kept, why, and until when."""
+    if pin.until is None:
+        return phrase(PINNED, person=pin.made_by, reason=pin.reason)
+    return phrase(PINNED_UNTIL, person=pin.made_by, reason=pin.reason, until=f"{pin.until:%Y-%m-%d}")
+
+
+def with_last_copies(present: SnapshotQuerySet, now: datetime) -> Held:
+    """What alone still has a table's rows, for RETENTION_OBJECT_DAYS."""
+    if not settings.RETENTION_OBJECT_DAYS:
+        return
+    found = last_copies.last_copies(present, now)
+    for snapshot in present.filter(pk__in=found):
+        until = last_copies.kept_until(snapshot)
+        if now < until:
+            yield snapshot, phrase(LAST_COPY, tables=_named(found[snapshot.pk]), until=_local(until))
+
+
+def _named(tables: Sequence[str]) -> str:
+    return ", ".join(tables[:_TABLES_NAMED]) + (" …" if len(tables) > _TABLES_NAMED else "")
+
+
+def _local(time: datetime) -> str:
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
+
+
+def before_suspicious(present: SnapshotQuerySet, now: datetime) -> Held:
+    """The newest before one that suddenly held nothing: what it had may be wanted once that is noticed."""
+    any_of_them = present.first()
+    if any_of_them is None:
+        return
+    suspicious = Suspicion.objects.filter(database=any_of_them.database_id).exclude(
+        state=SuspicionState.ACCEPTED
+    )
+    for suspicion in suspicious.select_related("snapshot").defer("snapshot__manifest"):
+        found, until = suspicion.snapshot, suspicion.found_at + SUSPICION_KEPT
+        waits = suspicion.state == SuspicionState.WAITING
+        is_theirs = (found.file_stem, found.made_here) == (any_of_them.file_stem, any_of_them.made_here)
+        if not is_theirs or (until <= now and not waits):
+            continue
+        before = selection.latest_of(selection.backups_of(present.trusted().filter(time__lt=found.time)))
+        if before is not None:
+            words = BEFORE_SUSPICIOUS if waits else BEFORE_SUSPICIOUS_UNTIL
+            yield (
+                before,
+                phrase(words, snapshot=found.short_id, until=_local(until)),
+            )
+
+
 # Asked of each database by itself, or of all that lies under one row.
-OF_EACH_DATABASE: tuple[Hold, ...] = (newest, newest_not_bad, made_last, newest_verified)
-OF_ALL: tuple[Hold, ...] = (saved, wanted)
+OF_EACH_DATABASE: tuple[Hold, ...] = (
+    newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious,
+)  # fmt: skip
+OF_ALL: tuple[Hold, ...] = (saved, wanted, pinned)

@@ -72,12 +72,19 @@ _IN_SHORT = {
     "newest verified": phrase("newest verified"),
     "safety": phrase("safety"),
     "wanted": phrase("wanted"),
+    "pinned": phrase("pinned"),
+    "last copy of a table": phrase("last copy of a table"),
+    "before a suspicious one": phrase("before a suspicious one"),
 }
+
+
+# What `plan` says where a rule of the policy keeps one, which nothing else need hold.
+RULES = frozenset(phrase("{rule} snapshot", rule=_IN_SHORT[rule]) for rule in ("daily", "weekly", "monthly"))
 
 
 def in_short(reasons: Iterable[str]) -> str:
     """Reasons as a table has room for them, as in "newest, daily"; of another version's the first words."""
-    first_words = (english(reason).partition(" snapshot")[0] for reason in reasons)
+    first_words = (english(reason).partition(" snapshot")[0].partition(":")[0] for reason in reasons)
     return joined((_IN_SHORT.get(words, words) for words in first_words), ", ")
 
 

@@ -18,6 +18,7 @@ from backups.actions import (
     backup,
     check,
     forget,
+    forget_snapshot,
     portal_copy,
     preflight,
     recover,
@@ -56,6 +57,8 @@ ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
     Action.PORTAL: portal_copy.run,
     Action.PREFLIGHT: preflight.run,
     Action.FORGET: forget.run,
+    # A form of request that is played otherwise than its action.
+    requests.ForgetSnapshotRequest.form: forget_snapshot.run,
     Action.PRUNE: repository.prune,
     Action.STATS: repository.stats,
     Action.CHECK: check.run,
@@ -168,8 +171,10 @@ def _execute(run: Run, observer: Observer | None) -> Outcome:
     progress = Progress(run, observer, partial(_run_child, run, observer))
     alerts.run_began(run)
     try:
-        requests.read(run)  # else an action that takes no parameters would execute what it does not know
-        outcome = ACTIONS[run.action](run, progress)
+        # Read here, else an action that takes no parameters would execute what it does not know.
+        form = requests.read(run).form
+        play = ACTIONS.get(form, ACTIONS[run.action])
+        outcome = play(run, progress)
     except LeaseLost:
         logger.error("%s was given up for lost while it ran; it stops here", run)
         return Outcome()

@@ -18,6 +18,7 @@ from backups.requests import (
     DrillRequest,
     DropKeptRequest,
     ForgetRequest,
+    ForgetSnapshotRequest,
     InitRequest,
     PortalCopyRequest,
     PreflightRequest,
@@ -78,6 +79,8 @@ def rows(db: None) -> Rows:
     return Rows(shop, snapshot, others, run.restore)
 
 
+# Of the version before there are no rows of these forms.
+NEW_FORMS = frozenset({"forget_snapshot"})
 # By form; each with all that it can say.
 EACH: dict[str, Callable[[Rows], Request]] = {
     "backup": lambda rows: BackupRequest(rows.database),
@@ -91,6 +94,9 @@ EACH: dict[str, Callable[[Rows], Request]] = {
     "drop_kept": lambda rows: DropKeptRequest(rows.kept),
     "define": lambda rows: DefineRequest(rows.kept),
     "forget": lambda rows: ForgetRequest(rows.repository, rows.database),
+    "forget_snapshot": lambda rows: ForgetSnapshotRequest(
+        rows.others, "It has what has to go.", "anna", "b" * 64, although_held=True
+    ),
     "prune": lambda rows: PruneRequest(rows.repository),
     "check": lambda rows: CheckRequest(rows.repository, rows.database, True, "5%"),
     "stats": lambda rows: StatsRequest(rows.repository),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from backups.choices import RestoreMode, Status, Swap
-from backups.models import Alert, Database, Restore, Run, Snapshot, Suspicion, Verification
+from backups.models import Alert, Database, Pin, Restore, Run, Snapshot, Suspicion, Verification
 from backups.restoring import kept_states
 from tests.admin.conftest import (
     database,
@@ -61,6 +61,7 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
     )  # fmt: skip
     for snapshot in (newest, emptied):
         Suspicion.objects.create(snapshot=snapshot, database=past.databases[0], reasons=["It is empty."])
+    Pin.objects.create(snapshot=newest, reason="before migration 42", made_by="anna")
     return {
         "backups_run": past.running,
         "backups_snapshot": newest,

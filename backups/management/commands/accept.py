@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.management.base import CommandError
 from backups.actions.accept import accept, suspicion_of
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, given
+from backups.management.people import person
 from backups.models import Run
 from backups.text.sentences import phrase
 
@@ -44,15 +44,5 @@ class Command(VedettaCommand):
                 code="run.unknown",
                 do=phrase("Its number stands in the alert."),
             )
-        self.say(
-            accept(suspicion_of(run), by=phrase("{person} (command line)", person=_person()), reason=reason)
-        )
+        self.say(accept(suspicion_of(run), by=person(), reason=reason))
         return {"run_id": run.pk}
-
-
-def _person() -> str:
-    """Who runs this, as far as the machine knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, a number without a name
-        return "somebody"

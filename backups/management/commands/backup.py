@@ -6,8 +6,12 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from backups.errors import Problem
 from backups.keeping import suspicions
-from backups.management.base import VedettaCommand, add_database, database_named
+from backups.keeping.pins import Wish, pinned_words
+from backups.management.base import RunEnded, VedettaCommand, WrongUsage, add_database, database_named
+from backups.management.people import day, person, reason
+from backups.models import Pin, Run
 from backups.requests import BackupRequest
 from backups.text import formatting
 from backups.text.sentences import phrase
@@ -26,9 +30,43 @@ class Command(VedettaCommand):
             action="store_true",
             help=phrase("Leave forgetting, checking and the portal's copy to the night, as a schedule does."),
         )
+        parser.add_argument(
+            "--pin", metavar="REASON", type=reason,
+            help=phrase("pin the snapshot as it is made, for this reason: no retention forgets it"),
+        )  # fmt: skip
+        parser.add_argument(
+            "--until", metavar="DAY", type=day,
+            help=phrase("the last day of that pin, as in 2027-01-31; without one until it is unpinned"),
+        )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        run = self.play(BackupRequest(database_named(options["database"]), options["scheduled"]))
+        if options["until"] and not options["pin"]:
+            raise WrongUsage(phrase("--until is the last day of a pin: say --pin with the reason as well."))
+        wish = Wish(options["pin"], person(), options["until"]) if options["pin"] else None
+        request = BackupRequest(database_named(options["database"]), options["scheduled"], wish)
+        if wish is None:
+            return self._told(self.play(request))
+        try:
+            run = self.play(request)
+        except RunEnded as ended:
+            self._say_of_pin(ended.run)
+            raise
+        except Problem:
+            self._say_of_pin(None)
+            raise
+        told = self._told(run)
+        return {**told, "pinned": self._say_of_pin(run)}
+
+    def _say_of_pin(self, run: Run | None) -> bool:
+        """Say whether the pin was made, which a backup that failed late may have done."""
+        made = Pin.objects.filter(snapshot__made_by=run).first() if run is not None else None
+        if made is None:
+            self.say(phrase("No pin was made, because no snapshot was."))
+            return False
+        self.say(pinned_words(made.snapshot, made))
+        return True
+
+    def _told(self, run: Run) -> dict[str, Any]:
         result = run.result
         self.say(
             phrase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +13,15 @@ from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_json, given, repository_named
 from backups.management.elsewhere import missing_here
+from backups.management.named_snapshots import snapshot_named
+from backups.management.people import person, reason
 from backups.management.waiting import add_wait
 from backups.models import Repository
 from backups.repositories import identity
 from backups.requests import (
     CheckRequest,
     ForgetRequest,
+    ForgetSnapshotRequest,
     InitRequest,
     PruneRequest,
     RepairIndexRequest,
@@ -52,6 +56,18 @@ class Command(VedettaCommand):
             help=phrase("the one that the portal knows there is lost: begin another in its place, for its "
 "databases"),
         )  # fmt: skip
+        forget = verbs.choices["forget"]
+        forget.add_argument(
+            "--snapshot", metavar="ID", type=given,
+            help=phrase("this one alone: eight digits of its id, all of them where it is the last"),
+        )  # fmt: skip
+        forget.add_argument(
+            "--reason", metavar="TEXT", type=reason, help=phrase("why that one is to go; it is kept")
+        )
+        forget.add_argument(
+            "--although-held", action="store_true",
+            help=phrase("forget it although something holds it, as was said"),
+        )  # fmt: skip
         data = verbs.choices["check"].add_mutually_exclusive_group()
         data.add_argument("--read-data", action="store_true", help=phrase("read all data as well"))
         data.add_argument(
@@ -66,6 +82,8 @@ class Command(VedettaCommand):
                 do=phrase("Say one of them."),
             )
         repository = repository_named(before or after)
+        if options.get("snapshot") or options.get("reason") or options.get("although_held"):
+            return self._forget_one(repository, options)
         if options.get("read_data"):
             size = (
                 formatting.size(repository.size_bytes)
@@ -87,6 +105,29 @@ class Command(VedettaCommand):
             )
         )
         return {"run_id": run.pk}
+
+    def _forget_one(self, repository: Repository, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Forget one snapshot by hand. Raises Problem."""
+        typed = options["snapshot"]
+        if not typed or not options["reason"]:
+            raise WrongUsage(phrase("One snapshot is forgotten with --snapshot ID and --reason TEXT, both."))
+        snapshot = snapshot_named(typed)
+        if snapshot.repository != repository:
+            raise WrongUsage(
+                phrase(
+                    "Snapshot {snapshot} lies in the repository {repository}.",
+                    snapshot=snapshot.short_id,
+                    repository=snapshot.repository,
+                ),
+                do=phrase("Say --repository {name}.", name=shlex.quote(snapshot.repository.name)),
+            )
+        wanted = ForgetSnapshotRequest(
+            snapshot, options["reason"], person(), typed, although_held=options["although_held"]
+        )
+        wanted.check()
+        run = self.play(wanted)
+        self.say(run.result["sentence"])
+        return {"run_id": run.pk, "forgotten": run.result["forgotten"]}
 
     def _begun_anew(self, repository: Repository) -> Repository:
         """The row for the one that is to begin; itself where nothing is known of it yet. Raises Problem."""
