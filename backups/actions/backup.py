@@ -290,15 +290,15 @@ def _recorded(
         snapshot = records.snapshot_record(
             info, repository=database.repository, database=database, provenance=provenance
         )
-        return snapshot, suspicions.judge(database, snapshot), _pinned(provenance.run, snapshot)
+        return snapshot, suspicions.judge(database, snapshot), _pinned(provenance.made_by, snapshot)
 
 
-def _pinned(run: Run, snapshot: Snapshot) -> Pin | None:
-    wish = read_as(run, BackupRequest).pin
+def _pinned(run: Run | None, snapshot: Snapshot) -> Pin | None:
+    wish = read_as(run, BackupRequest).pin if run is not None else None
     if wish is None:
         return None
     # It may have been written already, and only the answer to it lost.
-    return snapshot.pins.first() or pins.pin_record(snapshot, wish)
+    return Pin.objects.filter(snapshot=snapshot).first() or pins.pin_record(snapshot, wish)
 
 
 def _read_back(
