@@ -56,7 +56,7 @@ from backups.mysql.ddl import (
     set_database_defaults,
 )
 from backups.mysql.described import Described, described, refuse_unlinked_routines, unlinked_routines
-from backups.mysql.dump_errors import dump_problem
+from backups.mysql.dump_errors import dump_problem, means_nothing
 from backups.mysql.error_numbers import SEE_ENGINES, translated
 from backups.mysql.events import events_of_the_past, events_that_end, refuse_what_hangs
 from backups.mysql.greeting import corrected, refuse_uncorrectable

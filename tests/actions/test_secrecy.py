@@ -10,7 +10,15 @@ import pytest
 
 from tests.actions.test_kills import is_client, is_dump_program, is_restic
 from tests.backups.conftest import MakePortal
-from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop, children_of, command_of, environment_of
+from tests.backups.worlds import (
+    RESTIC_PASSWORD,
+    Portal,
+    Shop,
+    children_of,
+    client_dir,
+    command_of,
+    environment_of,
+)
 from tests.servers import S3Server
 
 KEY = "the key of the tests' S3 server"
@@ -56,10 +64,12 @@ def test_secrets_are_seen_by_who_needs_them_alone(guarded: Portal) -> None:
 @pytest.mark.one_flavour("mariadb")
 def test_secrets_are_in_no_log_row_or_output(guarded: Portal, tmp_path: Path) -> None:
     """Neither after a backup that went well nor after some that did not, one as a program told its own."""
-    tells = tmp_path / "programs" / "mariadb-dump"
+    name = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[guarded.shop.server.flavour]
+    real = shutil.which(name, path=client_dir(guarded.shop.server) or None)
+    tells = tmp_path / "programs" / name
     tells.parent.mkdir()
     tells.write_text(
-        f'#!/bin/sh\ncase "$*" in *--defaults*) ;; *) exec {shutil.which("mariadb-dump")} "$@" ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *--defaults*) ;; *) exec {real} "$@" ;; esac\n'
         'for each; do case "$each" in --defaults-file=*) cat "${each#*=}" >&2 ;; esac; done\nexit 2\n'
     )
     tells.chmod(0o755)

@@ -489,7 +489,8 @@ def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     ran = large.finish(backup)
 
     assert ran.code == 1
-    assert "was lost" in ran.json["error"]
+    # A program that was between two tables gives no reason.
+    assert re.search("(was|may have been) lost", ran.json["error"])
     assert_nothing_came_of_it(large, "failed")
     assert_next_succeeds(large)
 
