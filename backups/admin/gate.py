@@ -75,13 +75,13 @@ class Gate:
 
 
 def look(stands: standing.Standing, *, is_short: bool = False) -> Gate:
-    """Read the status files and say how the gate stands, and what is known of its process.
+    """Say how the gate stands by the status files, and what is known of its process.
 
     Of each database and file only unless it `is_short`.
     """
     now = stands.now
     limits: GateSettings = settings.SENTINEL
-    observation = observe(limits, now)
+    observation = stands.files
     found = decide(observation, limits, now)
     judged = [
         GateDatabase(one.name, one.word.value, _colour(one.word), gate_words.sentence(one, files, limits))

@@ -22,7 +22,8 @@ def by_key(rows: QuerySet[Any, Row], keys: Iterable[int | None]) -> dict[int, Ro
     """Rows, or named values of them and `pk`, by their keys; in one query also for thousands of databases."""
     wanted = sorted({key for key in keys if key})
     portions = (wanted[start : start + _MOST_VALUES] for start in range(0, len(wanted), _MOST_VALUES))
-    found: list[Any] = [row for portion in portions for row in rows.filter(pk__in=portion)]
+    # In no order: to have one, SQLite would rather read all of the history by its index.
+    found: list[Any] = [row for portion in portions for row in rows.filter(pk__in=portion).order_by()]
     return {row.pk: row for row in found}
 
 

@@ -61,6 +61,8 @@ class Standing:
     overall: verdict.Overall
     # When the gate closes where no further backup is made.
     closes_at: datetime | None
+    # What lies in the status folder: of very many databases it is not read twice.
+    files: Observation
 
     def good(self, database: Any) -> Run | None:
         """The newest backup that succeeded."""
@@ -93,8 +95,9 @@ def read(now: datetime | None = None) -> Standing:
         environment.undeclared(databases),
         list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
     )  # fmt: skip
-    facts = _facts(rows, databases)
-    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at)
+    files = observe(settings.SENTINEL, now)
+    facts = _facts(rows, databases, gate_by_files(now, files))
+    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at, files)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def _withheld(databases: Iterable[Any]) -> dict[int, str]:
 # ---------------------------------------------------------------- Facts
 
 
-def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
+def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> verdict.Facts:
     untold = [alert for alert in rows.alerts if alert.error]
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
     commands = installation.commands()
@@ -158,7 +161,7 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
         repositories=[_repository(each, databases, rows) for each in rows.repositories],
-        gate=gate_by_files(rows.now),
+        gate=gate,
         gate_process=gate_process(),
         workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=queue.PULSE_LOST,
@@ -314,11 +317,11 @@ def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
 # ---------------------------------------------------------------- The gate
 
 
-def gate_by_files(now: datetime | None = None) -> verdict.GateFacts:
-    """What the gate's process has to say, whether it says so or not."""
+def gate_by_files(now: datetime | None = None, files: Observation | None = None) -> verdict.GateFacts:
+    """What the gate's process has to say, whether it says so or not; by `files` where those are read."""
     now = now or timezone.now()
     limits: GateSettings = settings.SENTINEL
-    observation = observe(limits, now)
+    observation = files or observe(limits, now)
     found = decide(observation, limits, now)
     worst = next(
         (
