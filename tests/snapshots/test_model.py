@@ -145,8 +145,10 @@ class World:
 STEPS: tuple[tuple[str, int], ...] = (
     ("backup", 6), ("forget", 5), ("pin", 1), ("verify", 2), ("restore", 2), ("doubt", 1),
 )  # fmt: skip
+# Small ones: those of a short history would never be used up otherwise, and keep all of it.
+COUNTS = ((0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (3, 2, 2))
 # Mostly a night, sometimes months, and sometimes a clock that was set back or far ahead.
-HOURS = st.sampled_from([7, 12, 24, 24, 24, 30, 24 * 8, 24 * 40, -26, 24 * 100])
+HOURS = st.sampled_from([7, 12, 24, 24, 24, 24, 24, 30, 24 * 8, -26, 24 * 40])
 
 
 @pytest.mark.django_db
@@ -157,7 +159,7 @@ HOURS = st.sampled_from([7, 12, 24, 24, 24, 30, 24 * 8, 24 * 40, -26, 24 * 100])
 )  # fmt: skip
 @given(
     data=st.data(),
-    counts=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
+    counts=st.sampled_from(COUNTS),
     zone=st.sampled_from(ZONES),
     object_days=st.sampled_from([0, 5, 90]),
 )
@@ -165,7 +167,7 @@ def test_a_forget_leaves_what_has_to_stay_and_nothing_else(
     data: st.DataObject, counts: tuple[int, int, int], zone: str, object_days: int
 ) -> None:
     any_step = st.sampled_from([name for name, often in STEPS for _ in range(often)])
-    steps = data.draw(st.lists(any_step, min_size=6, max_size=30))
+    steps = data.draw(st.lists(any_step, min_size=10, max_size=30))
     with (
         override_settings(TIME_ZONE=zone, RETENTION_OBJECT_DAYS=object_days),
         patch("django.utils.timezone.now") as clock,
