@@ -175,9 +175,9 @@ class RepositoryAdmin(SetUpAdmin):
     def tended(self, repository: Repository) -> str:
         """When old snapshots of all its databases were forgotten last, and how many."""
         (found,) = maintenance.tended([repository.pk])
-        if found.run is None:
+        if found.at is None:
             return found.sentence
-        return formatting.two_lines(formatting.relative_time(found.run.finished_at), found.sentence)
+        return formatting.two_lines(formatting.relative_time(found.at), found.sentence)
 
     @display(description=_("Next"))
     def next_maintenance(self, repository: Repository) -> str:

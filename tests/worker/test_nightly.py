@@ -23,6 +23,7 @@ from backups.choices import Action, AlertState, Status, Trigger
 from backups.endpoints import repository_access
 from backups.models import Alert, Database, Repository, Run, Snapshot
 from backups.reports import standing
+from backups.repositories import identity
 from backups.requests import BackupRequest
 from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
@@ -104,7 +105,7 @@ def test_five_backups_and_one_maintenance(
     # A portal that has not met the repository before learns restic's id of it, and looks once more by it.
     assert [sorted(one) for one in each_started[2:]] == [["backup", "snapshots"]] * 3
     assert max(map(len, each_started)) <= 4
-    assert set(Run.objects.values_list("action", flat=True)) == {"backup"}
+    assert not Run.objects.exclude(parent=None).exists()
 
     (run,) = night_comes()
     starts.clear()
@@ -279,6 +280,30 @@ def test_another_repository_in_its_place_is_noticed_without_being_asked(
     run = scheduled(database)
 
     assert (run.status, run.error_code) == ("failed", "restic.other_repository")
+
+
+def test_a_repository_that_stays_silent_is_looked_at_after_all(
+    repository: Repository, starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity.meet(repository, repository_access(repository))
+    access = repository_access(repository)
+    command = backups_restic.Command(
+        backups_restic.backup_args(path="/x.sql", host="h", tags=["t"], command=["cat", "/etc/hostname"]),
+        "storing", trusts_lately=True,
+    )  # fmt: skip
+
+    def stored() -> Starts:
+        starts.clear()
+        ignore: list[str] = []
+        backups_restic.probed_call(
+            access, command, on_stdout=ignore.append, on_stderr=ignore.append, tick=lambda: None
+        )
+        return sorted(starts)
+
+    assert stored() == ["backup", "cat"]
+    assert stored() == ["backup"]
+    monkeypatch.setattr("backups.restic.queries._SILENT_SECONDS", 0.0)
+    assert stored() == ["backup", "cat"]
 
 
 # When a repository was tended last, what else its rows say, and whether it is due at six in the morning.
