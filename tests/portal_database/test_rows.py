@@ -12,11 +12,11 @@ import pytest
 from tests.backups.worlds import PROJECT
 from tests.servers import DatabaseServer, PostgreSQLServer
 
-QUICK = ("tests/backups/test_history.py", "tests/runs/test_services.py")
+QUICK = ("tests/runs/test_history.py", "tests/runs/test_services.py")
 ALL = (
     *QUICK, "tests/worker/test_queues.py", "tests/scheduling/test_schedules.py", "tests/runs/test_turns.py",
     "tests/scheduling/test_staleness.py", "tests/keeping/test_suspicions.py", "tests/verdict/test_overall.py",
-    "tests/metrics",
+    "tests/reports",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def admin_of(server: PostgreSQLServer) -> str:
 def play(places: Sequence[str], *, address: str) -> None:
     """Run these tests in a process of their own, whose rows are there."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    # What needs a file of SQLite's says so in its name; queries are counted on SQLite, which asks one of its own.
+    # What needs a file of SQLite's says so in its name. SQLite asks a query of its own: it alone counts them.
     leave_out = "not file and not sqlite and not at_once and not locked and not number_of_queries"
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", leave_out, *places],

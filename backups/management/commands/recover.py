@@ -18,8 +18,9 @@ from backups.choices import Action, RestoreMode
 from backups.configuration import bootstrap, roles
 from backups.endpoints import repository_access
 from backups.errors import Problem
-from backups.management.base import VedettaCommand, passed_over
+from backups.management.base import VedettaCommand
 from backups.management.commands.restore import TOLD
+from backups.management.passed_over import passed_over
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, portal_database
 from backups.requests import RecoverRequest, RestoreRequest

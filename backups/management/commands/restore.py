@@ -20,10 +20,10 @@ from backups.management.base import (
     add_snapshot,
     database_named,
     given,
-    passed_over,
     target_database,
 )
 from backups.management.elsewhere import missing_here
+from backups.management.passed_over import passed_over
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
 from backups.snapshots.selection import resolve_snapshot, snapshot_at

@@ -12,8 +12,8 @@ from backups.management.base import (
     add_database,
     add_snapshot,
     database_named,
-    passed_over,
 )
+from backups.management.passed_over import passed_over
 from backups.models import Run
 from backups.requests import VerifyRequest
 from backups.snapshots.selection import resolve_snapshot
