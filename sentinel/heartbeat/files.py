@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-JSON_LIMIT_BYTES = 256 * 1024
+# The list of 20,000 databases that gate takes half of it.
+JSON_LIMIT_BYTES = 4 << 20
 
 
 class UnreadableError(ValueError):
