@@ -194,7 +194,9 @@ def _repositories() -> QuerySet[Repository]:
     looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
     failed = looks.filter(status__in=FAILED)
     here = Run.objects.filter(repository=OuterRef("pk"))
-    forgot = here.filter(action=Action.FORGET, status=Status.SUCCEEDED).order_by("-finished_at")
+    forgot = here.filter(action=Action.FORGET, snapshot=None, status=Status.SUCCEEDED).order_by(
+        "-finished_at"
+    )
     return Repository.objects.order_by("pk").annotate(
         # One of a single database, as each backup had before, counts until there was one of all.
         tended_at=Coalesce(

@@ -21,8 +21,8 @@ _NIGHTS_MISSED = timedelta(days=2)
 
 
 def whole() -> QuerySet[Run]:
-    """The runs that forgot, or are to forget, for all databases of a repository."""
-    return Run.objects.filter(action=Action.FORGET, database=None)
+    """The runs that forgot, or are to forget, for all databases of a repository: not a single snapshot."""
+    return Run.objects.filter(action=Action.FORGET, database=None, snapshot=None)
 
 
 def next_time(now: datetime) -> datetime:
