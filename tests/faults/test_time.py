@@ -107,7 +107,7 @@ def test_night_of_another_length_has_each_backup_once(
 def test_hourly_backup_is_hourly_in_the_long_night_too(settings: Settings) -> None:
     clock = scheduled("0 * * * *", settings, rome("10-25 00:30"))
 
-    clock.run_until(rome("10-25 05:00"))
+    clock.run_until(rome("10-25 04:30"))
 
     assert [later - earlier for earlier, later in zip(clock.due, clock.due[1:], strict=False)] == (
         [timedelta(hours=1)] * 4

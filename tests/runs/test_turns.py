@@ -349,7 +349,7 @@ def test_two_of_the_same_that_wait_come_one_after_the_other() -> None:
     busy = running(Action.VERIFY, shop)
     first, second = (typed(Action.VERIFY, shop, waits=True) for _ in range(2))
 
-    assert lifecycle.run_claim_in_turn(second.pk, worker="here:1:2")[1] == first
+    assert lifecycle.run_claim_in_turn(second.pk, worker="here:1:2")[1] == busy
     lifecycle.run_finish(busy.pk, status=Status.SUCCEEDED)
     assert lifecycle.run_claim_in_turn(second.pk, worker="here:1:2")[1] == first
     assert lifecycle.run_claim_in_turn(first.pk, worker="here:1:1")[0] == first
