@@ -344,6 +344,8 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0018":
+        lines = list(_without("backups.Pin", lines))
     if "backups" in names and names["backups"] < "0012":
         lines = list(_before_servers(lines))
     if "backups" in names and names["backups"] < "0006":
@@ -355,6 +357,17 @@ def with_migrations(content: bytes, **names: str) -> bytes:
     assert rows <= json.loads(end)["rows"]
     ending = {"rows": rows, "sha256": hashlib.sha256(whole).hexdigest()}
     return whole + json.dumps(ending).encode() + b"\n"
+
+
+def _without(table: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines without what is told of a table."""
+    is_of_it = False
+    for line in lines:
+        told = json.loads(line)
+        if isinstance(told, dict):
+            is_of_it = told["table"] == table
+        if not is_of_it:
+            yield line
 
 
 def _before_servers(lines: Iterable[bytes]) -> Iterator[bytes]:
