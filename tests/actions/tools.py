@@ -67,9 +67,9 @@ def with_least(shop: Shop, *purposes: str) -> Shop:
     return with_user(shop, shipped_grants(shop.server.flavour, shop.name, *purposes))
 
 
-def play(action: Action, **rows: Any) -> Run:
+def play(action: Action, trigger: Trigger = Trigger.CLI, **rows: Any) -> Run:
     """Play a run in this process, as a command would, but without what follows it."""
-    run = lifecycle.run_enqueue(Wanted(action, **rows), Asker(Trigger.CLI), send=False)
+    run = lifecycle.run_enqueue(Wanted(action, **rows), Asker(trigger), send=False)
     played = executor.execute(run.pk)
     assert played is not None
     played.children.all().delete()
