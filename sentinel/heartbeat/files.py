@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-# The list of 20,000 databases that gate takes half of it.
-JSON_LIMIT_BYTES = 4 << 20
+JSON_LIMIT_BYTES = 256 * 1024
 
 
 class UnreadableError(ValueError):
@@ -55,9 +54,9 @@ def _descriptor_read(descriptor: int, size: int) -> bytes:
     return data
 
 
-def json_read(path: Path, *, absent: object) -> object:
+def json_read(path: Path, *, absent: object, limit: int = JSON_LIMIT_BYTES) -> object:
     """The JSON value in `path`, or `absent` where there is no file. Raises UnreadableError."""
-    data = bytes_read(path, JSON_LIMIT_BYTES)
+    data = bytes_read(path, limit)
     if data is None:
         return absent
     try:
@@ -66,11 +65,11 @@ def json_read(path: Path, *, absent: object) -> object:
         raise UnreadableError("not JSON") from error
 
 
-def json_write(path: Path, value: object) -> None:
+def json_write(path: Path, value: object, *, limit: int = JSON_LIMIT_BYTES) -> None:
     """Write JSON. Raises OSError, and ValueError for more than is read."""
     data = json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
-    if len(data) > JSON_LIMIT_BYTES:
-        raise ValueError(f"{path.name} would be larger than {JSON_LIMIT_BYTES} bytes.")
+    if len(data) > limit:
+        raise ValueError(f"{path.name} would be larger than {limit} bytes.")
     write_atomically(path, data)
 
 

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from sentinel.heartbeat.files import UnreadableError, json_read, json_write
 
 FOLDER_NAME_LIMIT = 200
+# 20,000 databases take half of it.
+_LIMIT_BYTES = 4 << 20
 OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json", "drill"})
 
 
@@ -90,7 +92,7 @@ def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
     ]
     for entry in entries:
         _gate_from(entry)
-    json_write(gates_path(heartbeat), entries)
+    json_write(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
 
 
 def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
@@ -99,7 +101,7 @@ def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
     Raises GatesError when a list is there and is not one: a damaged list must not open a gate.
     """
     try:
-        value = json_read(gates_path(heartbeat), absent=[])
+        value = json_read(gates_path(heartbeat), absent=[], limit=_LIMIT_BYTES)
     except UnreadableError as error:
         raise GatesError(f"The list of gating databases is unreadable: {error}.") from error
     if not isinstance(value, list):
