@@ -226,12 +226,15 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
 
 
 def last_time(cron: str, now: datetime) -> datetime:
-    """When a cron expression was due last, `now` included, in TIME_ZONE. Raises ValueError."""
+    """When a cron expression was due last by TIME_ZONE's clock, `now` included. Raises ValueError.
+
+    In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
+    """
     now = now.astimezone(UTC)
     backwards = croniter(checked.Cron(cron), (now + _SECOND).astimezone(ZoneInfo(settings.TIME_ZONE)))
     # What is left out of an hour that comes twice only the way forward knows.
     start: datetime = [backwards.get_prev(datetime) for _ in range(3)][-1]
-    return list(takewhile(lambda time: time <= now, _times(cron, start - _SECOND)))[-1]
+    return list(takewhile(lambda time: time <= now, _times(cron, start - _SECOND)))[-1].astimezone(UTC)
 
 
 # Of this process, each expression's last answer: the time that comes next after the one that was asked for.

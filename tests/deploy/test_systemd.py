@@ -288,7 +288,8 @@ def test_the_portals_unit_has_root_write_its_settings_and_sees_no_others() -> No
     assert f"ExecStartPre=+/usr/bin/python3 -I {program.PROJECT}/deploy/systemd/vedetta.py portal-env" in unit
     assert all(map(servers_secrets.is_one, unset))
     names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
-    assert {n for n in names if servers_secrets.is_one(n)} - {"MYSQL_ROOT_PASSWORD"} <= unset
+    of_other_services = {"MYSQL_ROOT_PASSWORD", "POSTGRES_PASSWORD"}
+    assert {n for n in names if servers_secrets.is_one(n)} - of_other_services <= unset
     assert {
         f"-{place}" for place in (program.SETTINGS, f"{program.PROJECT}/.env", Path(program.KEY).parent)
     } <= closed

@@ -51,8 +51,8 @@ TELL = """
 import json
 from backups.models import Alert, Run, RunLine
 print(json.dumps([
-    sorted(f'{pk} {slot:%H}' for pk, slot in Run.objects.values_list('database', 'slot')),
-    RunLine.objects.count(),
+    sorted(f'{pk} {slot:%H}' for pk, slot in Run.objects.exclude(slot=None).values_list('database', 'slot')),
+    RunLine.objects.exclude(run__slot=None).count(),
     Alert.objects.filter(state='failed').count(),
 ]))
 """

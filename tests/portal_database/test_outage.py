@@ -179,7 +179,8 @@ def test_what_a_run_says_meanwhile_is_written_afterwards(running: Run) -> None:
         tick_for(progress, 2.5)
         silent = Run.objects.get(pk=running.pk)
         assert not silent.lines.exists()
-    tick_for(progress, 1.5)
+    # One beat to hear that it is back, and another that says so.
+    tick_for(progress, 3.5)
 
     told = [line.text for line in running.lines.all()]
     assert told[0] == "said while nobody could write"

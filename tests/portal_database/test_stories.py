@@ -46,6 +46,8 @@ def test_a_backup_that_is_killed_is_lost_and_the_next_is_restored(portal: Portal
 
     assert restored.code == 0, restored.err
     assert portal.shop.query("SELECT * FROM orders") == before
+    # Each minute for a while, as the restic of a dead worker may take its time to end.
+    promises.reap(portal)
     assert portal.leftovers() == []
 
 

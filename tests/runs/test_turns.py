@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -361,7 +362,7 @@ def test_a_process_of_the_restores_cluster_stays_free_for_what_pages_ask(
 ) -> None:
     settings.RUNS_AT_ONCE = 1
     monkeypatch.setitem(executor.ACTIONS, Action.RESTORE, lambda *_: Outcome())
-    monkeypatch.setattr("backups.requests.read", lambda _: None)
+    monkeypatch.setattr("backups.requests.read", lambda run: SimpleNamespace(form=run.action))
     busy = running(Action.RESTORE, database("a", "one"))
     run = waiting(Action.RESTORE, database("b", "two"))
 
@@ -379,7 +380,7 @@ def test_nothing_that_is_wrong_with_a_question_keeps_a_restore_waiting(
 ) -> None:
     monkeypatch.setattr("django_q.conf.Conf.CLUSTER_NAME", "restores")
     monkeypatch.setitem(executor.ACTIONS, Action.RESTORE, lambda *_: Outcome())
-    monkeypatch.setattr("backups.requests.read", lambda _: None)
+    monkeypatch.setattr("backups.requests.read", lambda run: SimpleNamespace(form=run.action))
     run = waiting(Action.RESTORE, database("a", "one"))
     asker = User.objects.create_user("anna")
     row = Question.objects.create(kind="secret", asked_by=asker)

@@ -1,14 +1,25 @@
 """The databases and repositories that are looked after."""
 
-from tests.backups.conftest import empty_repository, make_database, mariadb_shop, repository
+from tests.backups.conftest import (
+    another_repository,
+    empty_repository,
+    make_database,
+    make_portal,
+    mariadb_shop,
+    migrated,
+    repository,
+)
 from tests.repositories.conftest import database, least_shop, restorable_shop
 
 __all__ = [
+    "another_repository",
     "database",
     "empty_repository",
     "least_shop",
     "make_database",
+    "make_portal",
     "mariadb_shop",
+    "migrated",
     "repository",
     "restorable_shop",
 ]

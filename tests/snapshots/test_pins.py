@@ -201,7 +201,7 @@ def test_what_is_restored_outlives_the_retention_of_its_own_safety_backup(
 
     def then_forget(run: Run, progress: Progress) -> Outcome:
         outcome = backup.run(run, progress)
-        forgets.append(play(Action.FORGET, database=database))
+        forgets.append(play(Action.FORGET, Trigger.BACKUP, database=database))
         return outcome
 
     monkeypatch.setitem(executor.ACTIONS, Action.BACKUP, then_forget)
