@@ -8,6 +8,7 @@ under one tag as one series, and a safety copy as a day's backup.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
@@ -46,9 +47,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     copies = portal_copy.superfluous(run.repository, listing.found, progress) if is_night else []
     there = sum(plan.present.count() for plan in plans)
     progress.phase("forget")
-    remove = _not_wanted_meanwhile(run, remove, progress)
-    remove = _without_those_that_wait_by_now(remove, run, progress)
-    _forget(run, access, [*remove, *copies], listing, progress)
+    gone = _forget(run, access, [*remove, *copies], listing, progress)
+    remove = [each for each in remove if each in gone]
+    copies = [each for each in copies if each in gone]
     if (remove or copies) and listing.unreadable is None:  # else nothing was pruned
         note_size(run, access, progress)
     waiting = [str(plan.database) for plan in plans if plan.waits]
@@ -68,6 +69,7 @@ def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]
         timezone.now(),
         databases=[run.database] if run.database else None,
         unreadable=listing.unreadable.ids if listing.unreadable else (),
+        tick=progress.tick,
     )
     for plan in plans:
         if nothing := plan.waits or plan.failed:
@@ -155,6 +157,7 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
 def _tell(plan: DatabasePlan, progress: Progress) -> None:
     """Write down what is kept of a database and why, and what goes."""
     for snapshot in plan.present:
+        progress.tick()
         why = plan.plan.keep.get(snapshot.snapshot_id, ())
         records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
@@ -187,24 +190,57 @@ def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[
     return [each for each in ids if each not in spared]
 
 
+class _NothingLeft(Exception):
+    """All that was to go is wanted by now."""
+
+
+@dataclass
+class _Portion:
+    """Ids that go with one restic, without those that somebody came to want before it begins."""
+
+    run: Run
+    ids: list[str]
+    is_pruned: bool
+    progress: Progress
+
+    def command(self) -> restic.Command:
+        """What restic is told now. Raises _NothingLeft: without any id restic would do something else."""
+        self.ids = _not_wanted_meanwhile(self.run, self.ids, self.progress)
+        self.ids = _without_those_that_wait_by_now(self.ids, self.run, self.progress)
+        if not self.ids:
+            raise _NothingLeft
+        return restic.Command(
+            restic.forget_args(self.ids, prune=self.is_pruned), phrase("forgetting snapshots")
+        )
+
+
 def _forget(
     run: Run, access: restic.Access, ids: Sequence[str], listing: Listing, progress: Progress
-) -> None:
-    """Remove exactly these, then the data that no snapshot needs any more; the list follows."""
+) -> set[str]:
+    """Remove these but for what is wanted by now, then the data that no snapshot needs any more.
+
+    Answers which went; the list follows.
+    """
     unreadable = set(listing.unreadable.ids if listing.unreadable else ())
     is_to_be_read = False
-    for portion, is_last in _portions(ids):
+    gone: set[str] = set()
+    for ids_of_one, is_last in _portions(ids):
         # A prune reads all snapshots, and would end at one that cannot be read.
-        args = restic.forget_args(portion, prune=is_last and not unreadable)
+        portion = _Portion(run, list(ids_of_one), is_last and not unreadable, progress)
         try:
-            alone.call(run, access, restic.Command(args, phrase("forgetting snapshots")), progress)
+            alone.call(run, access, portion.command, progress)
+        except _NothingLeft:
+            continue
         except restic.UnreadableSnapshots as error:
+            gone.update(portion.ids)
             if not unreadable.issuperset(error.ids):
                 is_to_be_read = True  # another portal may have removed one before us
                 continue
-        records.snapshots_forgotten(run.repository, portion)
+        gone.update(portion.ids)
+        records.snapshots_forgotten(run.repository, portion.ids)
     if is_to_be_read:
         brought(run.repository, access, progress)
+    return gone
 
 
 def _portions(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], bool]]:

@@ -88,7 +88,7 @@ def prune(run: Run, progress: Progress) -> Outcome:
     """Remove data that no snapshot refers to. Raises Problem."""
     progress.phase("prune")
     access = opened(run, progress)
-    alone.call(run, access, restic.Command(restic.prune_args(), "pruning"), progress)
+    alone.call(run, access, lambda: restic.Command(restic.prune_args(), "pruning"), progress)
     note_size(run, access, progress)
     return Outcome()
 

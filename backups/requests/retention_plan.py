@@ -6,7 +6,7 @@ For the run that does it, for who wants to see it beforehand, and for the form t
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,19 +46,23 @@ def plan_of_repository(
     *,
     databases: Iterable[Database] | None = None,
     unreadable: Collection[str] = (),
+    tick: Callable[[], object] = lambda: None,
 ) -> list[DatabasePlan]:
     """The plan of each of a repository's databases, or of some of them, from the rows of its snapshots.
 
     One whose plan cannot be made is in nobody's way, nor is one with a snapshot whose id is `unreadable`.
+    `tick` is called before each, since thousands of them take minutes.
     """
     if databases is None:
         databases = repository.databases.order_by("pk")
     present = Snapshot.objects.present().filter(repository=repository).defer("manifest")
     broken = set(present.filter(snapshot_id__in=list(unreadable)).values_list("database_id", flat=True))
-    return [
-        _planned(database, present.filter(database=database), now, is_readable=database.pk not in broken)
-        for database in databases
-    ]
+    plans = []
+    for database in databases:
+        tick()
+        of_it = present.filter(database=database)
+        plans.append(_planned(database, of_it, now, is_readable=database.pk not in broken))
+    return plans
 
 
 def _planned(

@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from backups.choices import Action, Status, Trigger
+from backups.choices import TERMINAL, Action, Status, Trigger
 from backups.models import Repository, Run, Snapshot
 from backups.scheduling import schedules
 
 # After one that could not be made, as where the storage was away, it is tried again in so long.
 _AGAIN = timedelta(hours=1)
 _NIGHTS_MISSED = timedelta(days=2)
+# In which what follows a run has been asked for.
+_FOLLOWS = timedelta(minutes=2)
 
 
 def whole() -> QuerySet[Run]:
@@ -56,6 +58,20 @@ def _is_used(repository: Repository) -> bool:
 
 
 def _came_to_nothing(run: Run) -> bool:
-    """One that failed for a single database has done all else, and would again."""
+    """One that failed for a single database has done all else, and would again.
+
+    A cancelled one counts too: most are cancelled because their worker was stopped.
+    """
     is_whole = run.action == Action.FORGET and run.database_id is None
-    return is_whole and run.status in (Status.FAILED, Status.LOST) and "forgotten" not in run.result
+    return is_whole and run.status in TERMINAL - {Status.SUCCEEDED} and "forgotten" not in run.result
+
+
+def is_followed_by(action: Action, repository: Repository, now: datetime) -> bool:
+    """Whether tonight's forget is not over yet, or was followed by such a run, whoever asked for it.
+
+    A forget that failed, or whose worker died at its end, is followed by nothing of itself.
+    """
+    since = schedules.last_time(settings.MAINTENANCE_CRON, now)
+    runs = Run.objects.filter(repository=repository, queued_at__gte=since)
+    over = runs.filter(action=Action.FORGET, database=None, trigger=Trigger.SCHEDULE, status__in=TERMINAL)
+    return not over.filter(finished_at__lt=now - _FOLLOWS).exists() or runs.filter(action=action).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -57,7 +58,7 @@ def config_id(repository: Repository | Path) -> str:
     return str(json.loads(restic(repository, "cat", "config"))["id"])
 
 
-def refused(action: Action, **wanted: object) -> str:
+def refused(action: Action, **wanted: Any) -> str:
     run = play(action, **wanted)
     assert run.status == "failed", action
     assert not Snapshot.objects.exclude(forgotten_at=None).exists(), action

@@ -21,6 +21,7 @@ from backups.actions.steps import alone
 from backups.alerting import alerts
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.endpoints import repository_access
+from backups.keeping import pins
 from backups.models import Alert, Database, Repository, Run, Snapshot
 from backups.reports import standing
 from backups.repositories import identity
@@ -249,6 +250,34 @@ def test_what_uses_the_repository_is_waited_for(
     assert waited in log_of(run)
 
 
+def test_what_is_pinned_while_a_forget_waits_stays(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = row(repository)
+    older, old = made_at(database, NOON - 2 * DAY), made_at(database, NOON - DAY)
+    newest = made_at(database, NOON)
+    monkeypatch.setattr("backups.restic.arguments._RETRY_LOCK", "1s")
+    waits_for = alone._waits_for
+    run = lifecycle.run_enqueue(*whole(database.repository))
+
+    with locked(database.repository) as held:
+
+        def meanwhile(ours: Run | None, locked: backups_restic.RepositoryLocked) -> str:
+            assert held.stdin is not None
+            if not held.stdin.closed:
+                pins.pin(old, pins.Wish("before migration 42", "anna"))
+                held.stdin.close()
+            return waits_for(ours, locked)
+
+        monkeypatch.setattr(alone, "_waits_for", meanwhile)
+        played(run)
+
+    assert run.status == "succeeded", run.error
+    assert ids(old, newest) <= in_repository(database.repository)
+    assert older.snapshot_id not in in_repository(database.repository)
+    assert run.result["forgotten"] == [older.snapshot_id]
+
+
 def test_a_stranger_is_not_waited_for_all_night(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,12 +360,34 @@ DUE: dict[str, tuple[list[tuple[Action, Trigger, Status, timedelta]], bool]] = {
     "waits": ([(Action.FORGET, Trigger.SCHEDULE, Status.QUEUED, HOUR)], False),
     "lost two hours ago": ([(Action.FORGET, Trigger.SCHEDULE, Status.LOST, timedelta(minutes=85))], True),
     "failed just now": ([(Action.FORGET, Trigger.SCHEDULE, Status.FAILED, timedelta(minutes=10))], False),
-    "cancelled by somebody": ([(Action.FORGET, Trigger.SCHEDULE, Status.CANCELLED, 85 * HOUR / 60)], False),
+    "cancelled by somebody": ([(Action.FORGET, Trigger.SCHEDULE, Status.CANCELLED, 85 * HOUR / 60)], True),
     "came back from its copy": (
         [(Action.FORGET, Trigger.SCHEDULE, Status.SUCCEEDED, 50 * HOUR),
          (Action.RECOVER, Trigger.CLI, Status.SUCCEEDED, HOUR)], False,
     ),
 }  # fmt: skip
+
+
+def test_copy_and_check_are_asked_for_also_where_each_forget_fails(
+    repository: Repository, settings: Settings
+) -> None:
+    settings.BACKUP_PORTAL = True
+    database = row(repository)
+    Repository.objects.update(check_interval=1, backups_since_check=1)
+    Snapshot.objects.create(
+        repository=repository, database=database, snapshot_id="1" * 64, time=SIX - 50 * HOUR,
+        path="/mysql/shop.sql", tags=[],
+    )  # fmt: skip
+    failed = Run.objects.create(
+        action=Action.FORGET, trigger=Trigger.SCHEDULE, repository=repository, status=Status.FAILED,
+        queued_at=SIX - HOUR / 2, finished_at=SIX - timedelta(minutes=1),
+    )  # fmt: skip
+
+    # It has just ended, so what follows it may come of itself.
+    assert nightly.ask_due(SIX) == []
+    Run.objects.filter(pk=failed.pk).update(finished_at=SIX - HOUR / 4)
+    assert [run.action for run in nightly.ask_due(SIX)] == [Action.PORTAL, Action.CHECK]
+    assert nightly.ask_due(SIX + timedelta(minutes=1)) == []
 
 
 @pytest.mark.parametrize("name", DUE)

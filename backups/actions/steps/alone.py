@@ -7,6 +7,7 @@ for as long as they live, and at night what somebody else does for some minutes.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from backups import process, restic
@@ -19,13 +20,19 @@ from backups.text.sentences import phrase
 # The next try of a night comes in an hour; until then nobody's backup is to wait for a stranger.
 STRANGERS_SECONDS = 600.0
 # Runs in these phases have not opened the repository, and may themselves wait for us.
-_NOT_THERE_YET = ("", "preflight", "copy")
+_NOT_THERE_YET = ("", "preflight", "copy", "safety backup")
 
 
-def call(run: Run, access: restic.Access, command: restic.Command, progress: Progress) -> process.Completed:
-    """`restic.call`, once nobody else holds a lock. Raises as that does: RepositoryLocked in the end."""
+def call(
+    run: Run, access: restic.Access, command: Callable[[], restic.Command], progress: Progress
+) -> process.Completed:
+    """`restic.call`, once nobody else holds a lock. Raises as that does: RepositoryLocked in the end.
+
+    The command is made anew for each try, as hours may lie between the first and the last.
+    """
+    first = command()
     try:
-        return restic.call(access, replace(command, args=restic.at_once(command.args)), tick=progress.tick)
+        return restic.call(access, replace(first, args=restic.at_once(first.args)), tick=progress.tick)
     except restic.RepositoryLocked:
         # A restic that was killed leaves its lock behind, which nobody else takes away.
         restic.remove_stale_locks(access, tick=progress.tick)
@@ -33,7 +40,7 @@ def call(run: Run, access: restic.Access, command: restic.Command, progress: Pro
     told = ""
     while True:
         try:
-            return restic.call(access, command, tick=progress.tick)
+            return restic.call(access, command(), tick=progress.tick)
         except restic.RepositoryLocked as locked:
             # Who typed a command is told at once rather than kept.
             ours = _at_work(run) if run.trigger != Trigger.CLI else None

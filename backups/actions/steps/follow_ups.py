@@ -9,8 +9,8 @@ from django.conf import settings
 from backups.actions.portal_copy import copied_with
 from backups.catalog import learned
 from backups.choices import Trigger
-from backups.models import Database, Run
-from backups.requests import BackupRequest, CheckRequest, ForgetRequest, PortalCopyRequest, read_as
+from backups.models import Database, Repository, Run
+from backups.requests import BackupRequest, CheckRequest, ForgetRequest, PortalCopyRequest, Request, read_as
 from backups.runs.outcome import FollowUp
 
 # How much of the data a check reads that nobody asked for.
@@ -37,9 +37,14 @@ def after_backup(run: Run, database: Database) -> Iterator[FollowUp]:
 
 def at_night(run: Run) -> Iterator[FollowUp]:
     """What follows the forget of a whole repository, where its schedule asked for that."""
-    if run.database is not None or run.trigger != Trigger.SCHEDULE:
-        return
-    if copied_with(run.repository):
-        yield FollowUp(PortalCopyRequest(run.repository), Trigger.SCHEDULE)
-    if learned.check_is_due(run.repository):
-        yield FollowUp(CheckRequest(run.repository, read_data_subset=_SUBSET), Trigger.SCHEDULE)
+    if run.database is None and run.trigger == Trigger.SCHEDULE:
+        for request in of_a_night(run.repository):
+            yield FollowUp(request, Trigger.SCHEDULE)
+
+
+def of_a_night(repository: Repository) -> Iterator[Request]:
+    """What a repository needs each night beside a forget."""
+    if copied_with(repository):
+        yield PortalCopyRequest(repository)
+    if learned.check_is_due(repository):
+        yield CheckRequest(repository, read_data_subset=_SUBSET)
