@@ -72,7 +72,7 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
             yield run
         else:
             note_wait(run, before)
-        if before is not None and turns.holds_others_back(run, now):
+        if before is not None and turns.holds_others_back(run, before, now):
             ahead.append(run)
 
 

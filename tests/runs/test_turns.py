@@ -242,6 +242,18 @@ def test_backups_that_go_on_coming_keep_no_check_waiting_for_ever() -> None:
     assert picked() == check
 
 
+@pytest.mark.parametrize("action", [Action.RESTORE, Action.VERIFY])
+def test_a_forget_that_waits_for_what_may_take_hours_stops_no_backup(action: Action) -> None:
+    busy = running(action, database("a", "one"))
+    forget = waiting(Action.FORGET, repository())
+    Run.objects.filter(pk=forget.pk).update(queued_at=timezone.now() - turns.HOLDS_BACK * 1.1)
+    backup = waiting(Action.BACKUP, database("b", "two"))
+
+    assert picked() == backup
+    forget.refresh_from_db()
+    assert (forget.status, forget.waits_for) == (Status.QUEUED, busy)
+
+
 def test_who_waits_says_for_which_run_until_it_begins() -> None:
     busy = running(Action.BACKUP, database("a", "one"))
     run = waiting(Action.BACKUP, database("b", "one"))
