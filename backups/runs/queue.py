@@ -68,6 +68,8 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
             before = waiting.before(run, now)
             if before is None:
                 ahead.append(run)  # within a second it will be under way
+            elif before.status == Status.QUEUED:
+                before = None  # which comes later in this order, and would wait for the command in turn
         elif (before := turns.waits_for(run, ahead, repositories=repositories)) is None:
             yield run
         else:

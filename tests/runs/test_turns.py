@@ -377,6 +377,17 @@ def test_a_command_that_waits_and_falls_silent_holds_nobody_up_until_it_is_given
     assert (mine.status, busy.status) == (Status.CANCELLED, Status.RUNNING)
 
 
+def test_a_command_that_waits_for_its_older_twin_does_not_hold_that_up() -> None:
+    """A person's comes before what was planned, but for what does the same and was first."""
+    planned = waiting(Action.FORGET, repository())
+    mine = typed(Action.FORGET, repository(), waits=True)
+    assert lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1") == (None, planned)
+    long_ago = timezone.now() - turns.HOLDS_BACK * 1.1
+    Run.objects.filter(pk=mine.pk).update(queued_at=long_ago)
+
+    assert picked() == planned
+
+
 def test_two_of_the_same_that_wait_come_one_after_the_other() -> None:
     shop = database("a", "one")
     busy = running(Action.VERIFY, shop)
