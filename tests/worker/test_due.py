@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,11 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django_q.models import Schedule
 
+from backups import process
 from backups.choices import Action, Status, Trigger
 from backups.models import Alert, Database, Run, RunLine
 from backups.requests import Asker, BackupRequest
-from backups.runs import lifecycle
+from backups.runs import leases, lifecycle
 from backups.scheduling import schedules
 from backups.worker import due
 from tests.runs.test_services import add_database
@@ -70,6 +72,36 @@ def test_what_is_under_way_stands_for_a_planned_time_and_says_so(database: Datab
     assert "was left out, because this one was under way" in RunLine.objects.get(run=asked).text
     assert planned().next_run > SLOT
     assert not Alert.objects.filter(state="failed").exists()
+
+
+@pytest.mark.parametrize("how", ["its process is gone", "it is silent elsewhere"])
+def test_a_dead_run_does_not_stand_for_a_planned_time(database: Database, how: str) -> None:
+    """The worker was dead when the time came, and its run is not given up yet."""
+    is_gone = how == "its process is gone"
+    dead = BackupRequest(database).submit(Asker(Trigger.ADMIN))
+    worker = f"{os.uname().nodename}:4194304:1" if is_gone else "elsewhere:1:1"
+    beat_at = SLOT if is_gone else SLOT - leases.BEAT_LOST * 1.1
+    Run.objects.filter(pk=dead.pk).update(status=Status.RUNNING, worker=worker, beat_at=beat_at)
+
+    assert due.runs_due(SLOT) == []
+
+    assert planned().next_run == SLOT
+    assert not RunLine.objects.exists()
+    assert not Alert.objects.filter(state="failed").exists()
+    Run.objects.filter(pk=dead.pk).update(status=Status.LOST)
+    (run,) = due.runs_due(SLOT + 10 * SECOND)
+    assert run.slot == SLOT
+
+
+def test_a_run_that_lives_stands_for_a_planned_time(database: Database) -> None:
+    busy = BackupRequest(database).submit(Asker(Trigger.ADMIN))
+    Run.objects.filter(pk=busy.pk).update(
+        status=Status.RUNNING, worker=process.identity(), beat_at=SLOT - SECOND
+    )
+
+    assert due.runs_due(SLOT) == []
+
+    assert planned().next_run > SLOT
 
 
 def test_a_planned_time_with_a_run_is_no_failure_and_no_second_run(database: Database) -> None:
