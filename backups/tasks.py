@@ -111,9 +111,9 @@ def snapshots_due(repository_id: int) -> None:
 
 @_never_raising
 def tend_runs() -> None:
-    """Once a minute: show that the worker lives, insert what is due, clear up after dead runs."""
+    """Once a minute: show that the worker lives, clear up after dead runs, insert what is due."""
     queue.worker_heartbeat(Conf.CLUSTER_NAME)
-    due.runs_due()
     reaper.run()
+    due.runs_due()  # last, as no planned time is passed on while a dead run of the same is there
     nightly.ask_due()
     history.tidy_at_night()

@@ -53,11 +53,11 @@ def of_the_queue() -> Q:
 def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
     """Of the runs that wait in the queue those that may begin, looked for one after the other.
 
-    A command that waits for its turn plays its run itself, and has its place among them.
+    A command that waits for its turn plays its run itself, and has its place among them until it is silent.
     """
     now = now or timezone.now()
     related = ("database__server", "repository")
-    rows = Run.objects.filter(_in_queue() | Q(beat_at__isnull=False), status=Status.QUEUED)
+    rows = Run.objects.filter(_in_queue() | Q(beat_at__gt=now - BEAT_LOST), status=Status.QUEUED)
     queued = [run for run in rows.select_related(*related) if turns.is_prompt(run) == prompt]
     if all(map(_waits_with_command, queued)):
         return
@@ -68,11 +68,13 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
             before = waiting.before(run, now)
             if before is None:
                 ahead.append(run)  # within a second it will be under way
+            elif before.status == Status.QUEUED:
+                before = None  # which comes later in this order, and would wait for the command in turn
         elif (before := turns.waits_for(run, ahead, repositories=repositories)) is None:
             yield run
         else:
             note_wait(run, before)
-        if before is not None and turns.holds_others_back(run, now):
+        if before is not None and turns.holds_others_back(run, before, now):
             ahead.append(run)
 
 

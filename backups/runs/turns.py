@@ -5,7 +5,8 @@ own databases alone; one address is one server, however many rows have it. And o
 takes the last of the queue's processes.
 
 Nobody waits for ever: what has waited for long counts as if a person had asked for it, and what needs a
-repository for itself then keeps others from beginning there.
+repository for itself then keeps others from beginning there. Not so while it waits for a restore or a
+verification: backups go on beside those, and it comes after them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _PLANNED, _ASKED_FOR, _PROMPT = 0, 10, 20
 WAITED_LONG = timedelta(minutes=30)
 # After so long a run that needs its repository for itself keeps others from beginning there.
 HOLDS_BACK = timedelta(minutes=15)
+# What waits for one of these keeps nobody from beginning: no backup would be made for as long.
+_MAY_TAKE_HOURS = RESTORE_ACTIONS | {Action.VERIFY}
 
 
 def priority_of(action: Action, trigger: Trigger) -> int:
@@ -49,8 +52,10 @@ def in_order(waiting: Collection[Run], now: datetime) -> list[Run]:
     return sorted(waiting, key=place)
 
 
-def holds_others_back(run: Run, now: datetime) -> bool:
-    """Whether what would use the same repository is to wait until a run that may not begin yet has begun."""
+def holds_others_back(run: Run, before: Run, now: datetime) -> bool:
+    """Whether what would use the same repository is to wait until a run that waits for `before` has begun."""
+    if before.action in _MAY_TAKE_HOURS:
+        return False
     return run.action in EXCLUSIVE_ACTIONS and run.queued_at < now - HOLDS_BACK
 
 

@@ -161,7 +161,8 @@ def schedules_keep(now: datetime | None = None) -> None:
     twice for two. What is due already is left as it is, and caught up with once.
     """
     now = now or timezone.now()
-    # django-q2 leaves these alone.
+    # django-q2 leaves these alone. A worker says so, who plays them by `due`, and no portal: a worker of the
+    # version before plays only what its django-q2 finds.
     Schedule.objects.filter(_ours_alone()).exclude(repeats=0).update(repeats=0)
     ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
     for schedule in ours:
@@ -355,12 +356,9 @@ def _upsert(schedule: Schedule | None, want: Wanted) -> None:
         "minutes": None if want.cron else 1,
     }
     verb = want.name.removeprefix(_PREFIX).partition(" ")[0]
-    others = {
-        "func": want.func,
-        "args": want.args or None,
-        "repeats": 0 if verb in _BECOME_RUNS else -1,
-        "cluster": want.cluster,
-    }
+    others: dict[str, object] = {"func": want.func, "args": want.args or None, "cluster": want.cluster}
+    if verb not in _BECOME_RUNS:
+        others["repeats"] = -1  # of the rest `schedules_keep` says it: the worker may be an older one
     if schedule is None:
         schedule = Schedule(name=want.name, next_run=None)
     if schedule.next_run is None or _differs(schedule, rhythm):

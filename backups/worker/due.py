@@ -12,13 +12,15 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from backups import process
 from backups.alerting import alerts
-from backups.choices import Trigger
+from backups.choices import Status, Trigger
 from backups.errors import Refused
 from backups.models import Database, Run
 from backups.requests import Asker, BackupRequest, VerifyRequest
 from backups.runs import notes
-from backups.runs.refusals import SLOT_TAKEN
+from backups.runs.leases import BEAT_LOST
+from backups.runs.refusals import SLOT_TAKEN, twins
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
 
@@ -43,6 +45,8 @@ def runs_due(now: datetime | None = None) -> list[Run]:
         name = schedules.in_words(one.name)
         try:
             run = _insert(one, now)
+        except _AfterTheDead as dead:
+            logger.info("%s waits until %s is given up, whose worker is silent", name, dead)
         except Exception as error:
             logger.exception("%s could not be queued", name)
             alerts.schedule_played(name, phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__))
@@ -57,10 +61,16 @@ def _insert(one: schedules.Due, now: datetime) -> Run | None:
     """Both or neither: a planned time that is passed on has its run."""
     if not schedules.pass_on(one, now):
         return None
-    return submit(_FORMS[one.verb], one.database, one.slot)
+    return submit(_FORMS[one.verb], one.database, one.slot, now)
 
 
-def submit(form: Form, database_id: int, slot: datetime | None = None) -> Run | None:
+class _AfterTheDead(Exception):
+    """A planned time whose twin under way has died, and does not stand for it."""
+
+
+def submit(
+    form: Form, database_id: int, slot: datetime | None = None, now: datetime | None = None
+) -> Run | None:
     """Ask for what a schedule asks for; None where the same is under way, which is noted there."""
     database = Database.objects.filter(pk=database_id).first()
     if database is None:
@@ -69,6 +79,14 @@ def submit(form: Form, database_id: int, slot: datetime | None = None) -> Run | 
         return form(database).submit(Asker(Trigger.SCHEDULE, slot=slot))
     except Refused as refused:
         if refused.code != SLOT_TAKEN:
+            busy = twins(form.action, database, database.repository).filter(status=Status.RUNNING).first()
+            if slot is not None and busy is not None and _is_dead(busy, now or timezone.now()):
+                raise _AfterTheDead(str(busy)) from None
             logger.warning("scheduled %s of %s: %s", form.action, database, refused)
             notes.skipped_note(form.action, database)
         return None
+
+
+def _is_dead(run: Run, now: datetime) -> bool:
+    """Whether a running run is one that will soon be given up."""
+    return process.is_gone(run.worker) or run.beat_at is None or run.beat_at < now - BEAT_LOST

@@ -11,7 +11,7 @@ from django.conf import settings
 from backups import mysql, process, restic
 from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
-from backups.choices import Action, RestoreMode, Status
+from backups.choices import Action, RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
@@ -67,11 +67,11 @@ class _Look:
         self._until: float | None = None
 
     def may_live(self, run: Run) -> bool:
-        """Whether a silent run's worker may live all the same."""
+        """Whether a silent run's worker may live all the same, or the command that waits with it."""
         if _may_live(run):
             return True
         self._until = self._until or time.monotonic() + HEARD_AGAIN_SECONDS
-        silent = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at)
+        silent = Run.objects.filter(pk=run.pk, status=run.status, beat_at=run.beat_at)
         while is_silent := silent.exists():
             if time.monotonic() > self._until:
                 break

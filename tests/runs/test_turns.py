@@ -22,7 +22,7 @@ from backups.models import Database, Question, Repository, Run
 from backups.runs import leases, lifecycle, turns
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
-from backups.worker import executor
+from backups.worker import executor, reaper
 from backups.worker.queue import OwnOrders
 from tests.rows import a_server
 
@@ -242,6 +242,18 @@ def test_backups_that_go_on_coming_keep_no_check_waiting_for_ever() -> None:
     assert picked() == check
 
 
+@pytest.mark.parametrize("action", [Action.RESTORE, Action.VERIFY])
+def test_a_forget_that_waits_for_what_may_take_hours_stops_no_backup(action: Action) -> None:
+    busy = running(action, database("a", "one"))
+    forget = waiting(Action.FORGET, repository())
+    Run.objects.filter(pk=forget.pk).update(queued_at=timezone.now() - turns.HOLDS_BACK * 1.1)
+    backup = waiting(Action.BACKUP, database("b", "two"))
+
+    assert picked() == backup
+    forget.refresh_from_db()
+    assert (forget.status, forget.waits_for) == (Status.QUEUED, busy)
+
+
 def test_who_waits_says_for_which_run_until_it_begins() -> None:
     busy = running(Action.BACKUP, database("a", "one"))
     run = waiting(Action.BACKUP, database("b", "one"))
@@ -343,6 +355,37 @@ def test_a_command_that_waits_and_dies_keeps_nobody_waiting() -> None:
     busy.refresh_from_db()
     assert (mine.status, busy.status) == (Status.CANCELLED, Status.RUNNING)
     assert lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1") == (None, None)
+
+
+def test_a_command_that_waits_and_falls_silent_holds_nobody_up_until_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one whose container was made anew: nothing tells whether its process is gone."""
+    monkeypatch.setattr(reaper, "HEARD_AGAIN_SECONDS", 0.0)
+    busy = running(Action.BACKUP, database("a", "one"))
+    mine = typed(Action.CHECK, repository(), waits=True)
+    lifecycle.run_claim_in_turn(mine.pk, worker=f"{os.uname().nodename}:1:1")
+    long_ago = timezone.now() - leases.BEAT_LOST * 1.1
+    Run.objects.filter(pk=mine.pk).update(beat_at=long_ago, queued_at=timezone.now() - turns.HOLDS_BACK * 1.1)
+    planned = waiting(Action.BACKUP, database("b", "two"))
+
+    assert picked() == planned
+    lifecycle.runs_reap(is_gone=lambda _: False, may_live=reaper._Look().may_live)
+
+    mine.refresh_from_db()
+    busy.refresh_from_db()
+    assert (mine.status, busy.status) == (Status.CANCELLED, Status.RUNNING)
+
+
+def test_a_command_that_waits_for_its_older_twin_does_not_hold_that_up() -> None:
+    """A person's comes before what was planned, but for what does the same and was first."""
+    planned = waiting(Action.FORGET, repository())
+    mine = typed(Action.FORGET, repository(), waits=True)
+    assert lifecycle.run_claim_in_turn(mine.pk, worker="here:1:1") == (None, planned)
+    long_ago = timezone.now() - turns.HOLDS_BACK * 1.1
+    Run.objects.filter(pk=mine.pk).update(queued_at=long_ago)
+
+    assert picked() == planned
 
 
 def test_two_of_the_same_that_wait_come_one_after_the_other() -> None:

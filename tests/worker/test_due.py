@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
 from django.db import IntegrityError, transaction
 from django_q.models import Schedule
 
+from backups import process
 from backups.choices import Action, Status, Trigger
+from backups.management.commands import worker
 from backups.models import Alert, Database, Run, RunLine
 from backups.requests import Asker, BackupRequest
-from backups.runs import lifecycle
+from backups.runs import leases, lifecycle
 from backups.scheduling import schedules
 from backups.worker import due
 from tests.runs.test_services import add_database
@@ -52,12 +56,18 @@ def test_a_planned_time_becomes_a_run_when_it_comes_and_not_before(database: Dat
     assert due.runs_due(SLOT + SECOND) == []
 
 
-def test_the_queues_own_scheduler_leaves_it_alone(database: Database) -> None:
-    assert planned().repeats == 0
-    Schedule.objects.update(repeats=-1)  # as the version before had it
+def test_the_queues_own_scheduler_leaves_it_alone_once_a_worker_says_so(database: Database) -> None:
+    """A portal alone does not: a worker of the version before plays what that scheduler finds."""
+    assert planned().repeats == -1
+    Database.objects.update(backup_cron="30 3 * * *")
+    schedules.schedules_sync()
+    assert planned().repeats == -1
 
     schedules.schedules_keep(SLOT - MINUTE)
 
+    assert planned().repeats == 0
+    Database.objects.update(backup_cron="0 3,15 * * *")
+    schedules.schedules_sync()
     assert planned().repeats == 0
     assert set(Schedule.objects.filter(func__endswith="tend_runs").values_list("repeats", flat=True)) == {-1}
 
@@ -70,6 +80,36 @@ def test_what_is_under_way_stands_for_a_planned_time_and_says_so(database: Datab
     assert "was left out, because this one was under way" in RunLine.objects.get(run=asked).text
     assert planned().next_run > SLOT
     assert not Alert.objects.filter(state="failed").exists()
+
+
+@pytest.mark.parametrize("how", ["its process is gone", "it is silent elsewhere"])
+def test_a_dead_run_does_not_stand_for_a_planned_time(database: Database, how: str) -> None:
+    """The worker was dead when the time came, and its run is not given up yet."""
+    is_gone = how == "its process is gone"
+    dead = BackupRequest(database).submit(Asker(Trigger.ADMIN))
+    died = f"{os.uname().nodename}:4194304:1" if is_gone else "elsewhere:1:1"
+    beat_at = SLOT if is_gone else SLOT - leases.BEAT_LOST * 1.1
+    Run.objects.filter(pk=dead.pk).update(status=Status.RUNNING, worker=died, beat_at=beat_at)
+
+    assert due.runs_due(SLOT) == []
+
+    assert planned().next_run == SLOT
+    assert not RunLine.objects.exists()
+    assert not Alert.objects.filter(state="failed").exists()
+    Run.objects.filter(pk=dead.pk).update(status=Status.LOST)
+    (run,) = due.runs_due(SLOT + 10 * SECOND)
+    assert run.slot == SLOT
+
+
+def test_a_run_that_lives_stands_for_a_planned_time(database: Database) -> None:
+    busy = BackupRequest(database).submit(Asker(Trigger.ADMIN))
+    Run.objects.filter(pk=busy.pk).update(
+        status=Status.RUNNING, worker=process.identity(), beat_at=SLOT - SECOND
+    )
+
+    assert due.runs_due(SLOT) == []
+
+    assert planned().next_run > SLOT
 
 
 def test_a_planned_time_with_a_run_is_no_failure_and_no_second_run(database: Database) -> None:
@@ -188,3 +228,26 @@ def test_a_clock_that_was_a_day_ahead_leaves_no_planned_time_without_a_backup(da
 
     assert (run.slot, run.action) == (SLOT, Action.BACKUP)
     assert list(Run.objects.exclude(pk=run.pk).values_list("slot", flat=True)) == [None, None]
+
+
+# ---------------------------------------------------------------- The worker
+
+
+def test_no_cluster_begins_before_the_schedules_are_this_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own scheduler would play them as well."""
+    command, looks, begun = worker.Command(), iter([False, True]), []
+
+    class Cluster:
+        name = "vedetta"
+
+        def keep_running(self) -> None:
+            begun.append(next(looks, "after both looks"))
+            command._told_to_stop = True
+
+    command._told_to_stop = False
+    monkeypatch.setattr(worker, "_keep_time", lambda: next(looks))
+    monkeypatch.setattr(worker, "KEEP_TIME_SECONDS", 0.0)
+    downloads = SimpleNamespace(keep_serving=lambda: None)
+    command._run([Cluster()], downloads, None)  # type: ignore[list-item,arg-type]
+
+    assert begun == ["after both looks"]

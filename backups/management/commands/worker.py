@@ -137,13 +137,14 @@ class Command(BaseCommand):
         self._told_to_stop = True
 
     def _run(self, clusters: list[Cluster], downloads: DownloadServer, ready_fd: int | None) -> None:
-        began, ready = timezone.now(), False
+        began, ready, keeps_time = timezone.now(), False, False
         keep_time_at = 0.0
         while not self._told_to_stop:
             if time.monotonic() > keep_time_at:
                 keep_time_at = time.monotonic() + KEEP_TIME_SECONDS
-                _keep_time()
-            for cluster in clusters:
+                keeps_time = _keep_time() or keeps_time
+            # Until then a cluster would play planned backups as well, which this process makes runs of.
+            for cluster in clusters if keeps_time else ():
                 cluster.keep_running()
             downloads.keep_serving()
             process.reap_orphans()
@@ -165,8 +166,11 @@ def _have_pulse(clusters: list[Cluster], since: datetime) -> bool:
         connection.close()
 
 
-def _keep_time() -> None:
-    """Here and not in the queue: its own next minute a clock set back puts off, and its processes may die."""
+def _keep_time() -> bool:
+    """Look at the schedules; answers whether that went well.
+
+    Here and not in the queue: its own next minute a clock set back puts off, and its processes may die.
+    """
     try:
         queue.strange_schedules_remove()
         schedules.schedules_keep()
@@ -174,6 +178,9 @@ def _keep_time() -> None:
         repair_queue_clock()
     except DatabaseError:
         logger.exception("the schedules could not be looked at, which is tried again in a moment")
+        return False
+    else:
+        return True
     finally:
         connection.close()
 
