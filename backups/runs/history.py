@@ -16,7 +16,15 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backups.choices import RESTORE_ACTIONS, TERMINAL, UNSETTLED, Action, Status, SuspicionState
+from backups.choices import (
+    RESTORE_ACTIONS,
+    SUSPICION_KEPT,
+    TERMINAL,
+    UNSETTLED,
+    Action,
+    Status,
+    SuspicionState,
+)
 from backups.models import DownloadTicket, Restore, Run, RunLine, Snapshot, Suspicion, Verification
 
 logger = logging.getLogger(__name__)
@@ -133,10 +141,13 @@ def _with_newer(runs: QuerySet[Run]) -> QuerySet[Run]:
 def _snapshots(now: datetime) -> int:
     """Rows of snapshots that are long forgotten, of which no run is left."""
     long_ago = now - timedelta(days=settings.RUN_KEEP_DAYS)
-    waits = Suspicion.objects.filter(snapshot=OuterRef("pk"), state=SuspicionState.WAITING)
+    # With the row goes its suspicion, and with that what is held because of it.
+    holds = Q(state=SuspicionState.WAITING) | Q(found_at__gt=now - SUSPICION_KEPT) & ~Q(
+        state=SuspicionState.ACCEPTED
+    )
     forgotten = Snapshot.objects.filter(
         _unmentioned(Snapshot, but=[Suspicion, DownloadTicket]),
-        ~Exists(waits),
+        ~Exists(Suspicion.objects.filter(holds, snapshot=OuterRef("pk"))),
         forgotten_at__lt=long_ago,
         made_by=None,
     )

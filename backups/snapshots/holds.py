@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from django.conf import settings
 from django.utils import timezone
 
-from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, BAD_VERDICTS, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import SAFETY_KEPT
@@ -38,8 +38,6 @@ BEFORE_SUSPICIOUS = template("before a suspicious one: {snapshot}, kept until so
 BEFORE_SUSPICIOUS_UNTIL = template(
     "before a suspicious one: {snapshot}, which nobody said to be right, kept until {until}"
 )
-# So long after it was found, the one before a suspicious one that nobody waits for any more is kept.
-SUSPICION_KEPT = timedelta(days=90)
 _TABLES_NAMED = 5
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from backups.actions import backup
 from backups.catalog import records
-from backups.choices import Action, RestoreMode, Status, SuspicionState, Trigger
+from backups.choices import SUSPICION_KEPT, Action, RestoreMode, Status, SuspicionState, Trigger
 from backups.models import Database, Pin, Repository, Run, Snapshot, Suspicion
 from backups.requests import retention_preview
 from backups.restic import SnapshotInfo
@@ -277,7 +277,7 @@ def test_the_one_before_a_suspicious_one_stays_until_somebody_says_that_it_is_ri
     found = Suspicion.objects.create(snapshot=emptied, database=of_rows, state=SuspicionState.OVER)
 
     assert goes(of_rows) == {emptied}
-    Suspicion.objects.update(found_at=timezone.now() - holds.SUSPICION_KEPT)
+    Suspicion.objects.update(found_at=timezone.now() - SUSPICION_KEPT)
     assert goes(of_rows) == {before, emptied}
     Suspicion.objects.filter(pk=found.pk).update(found_at=timezone.now(), state=SuspicionState.ACCEPTED)
     assert goes(of_rows) == {before, emptied}
