@@ -113,13 +113,21 @@ def _runs(now: datetime) -> int:
 
 
 def _needed_restores() -> QuerySet[Restore]:
-    """Those that can be undone or are half-way, whose snapshots are there, or that another row speaks of."""
+    """Those that can be undone or are half-way, whose snapshots are there, or that another row speaks of.
+
+    With each of them what undid it: without that it would not be known how its undo went.
+    """
     keeps_tables = ~Q(kept_in="") & Q(undone_at=None, dropped_at=None)
     snapshots = Q(snapshot__forgotten_at=None) | Q(safety_snapshot__isnull=False) & Q(
         safety_snapshot__forgotten_at=None
     )
     is_half_way = Q(swap__in=UNSETTLED)
-    return Restore.objects.filter(is_half_way | keeps_tables | snapshots | ~_unmentioned(Restore))
+    by_itself = is_half_way | keeps_tables | snapshots
+    # Without being its undo's, or the two would keep each other for ever.
+    undone = Restore.objects.filter(by_itself | ~_unmentioned(Restore, but=[Restore]))
+    return Restore.objects.filter(
+        by_itself | ~_unmentioned(Restore) | Q(undo_of__in=undone.order_by().values("pk"))
+    )
 
 
 def _with_newer(runs: QuerySet[Run]) -> QuerySet[Run]:

@@ -205,6 +205,24 @@ def test_a_restore_whose_undo_is_kept_stays(database: Database) -> None:
     assert left(*runs) == [True, True]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_undo_stays_as_long_as_what_it_undid(is_there: bool, database: Database) -> None:
+    add_newest(database)
+    saved = add_snapshot(database, 2000, None, is_there=is_there)
+    gone = add_snapshot(database, 2500, None, is_there=False)
+    runs = [add_run(database, Action.RESTORE, 2000), add_run(database, Action.UNDO, 1999)]
+    undone = None
+    for run in runs:
+        undone = Restore.objects.create(
+            run=run, database=database, snapshot=gone, mode=RestoreMode.UNDO, target="shop", undo_of=undone,
+            safety_snapshot=None if undone else saved,
+        )  # fmt: skip
+
+    tidy()
+
+    assert left(*runs) == [is_there, is_there]
+
+
 def test_no_newer_run_goes_with_an_older_one(database: Database) -> None:
     add_newest(database)
     old = add_run(database, Action.BACKUP, 2000)
