@@ -6,6 +6,7 @@ To the rest of Vedetta all of them are `choices`; which module holds which is th
 from backups.choices.actions import (
     DRILL,
     EXCLUSIVE_ACTIONS,
+    FORGET_SNAPSHOT,
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     Action,

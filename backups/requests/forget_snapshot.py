@@ -10,7 +10,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.utils import timezone
 
-from backups.choices import ACTIVE, Action
+from backups.choices import ACTIVE, FORGET_SNAPSHOT, Action
 from backups.errors import Problem, Refused
 from backups.keeping import pins
 from backups.models import Run, Snapshot
@@ -20,7 +20,6 @@ from backups.runs.refusals import describe
 from backups.snapshots import holds, retention
 from backups.text.sentences import joined, phrase
 
-FORGET_SNAPSHOT = "forget_snapshot"
 _SHORT, _WHOLE = 8, 64
 _NOTHING_FORGOTTEN = phrase("Nothing was forgotten.")
 
