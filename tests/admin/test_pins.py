@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.base import page_url
-from backups.models import Database, Pin, Run, Snapshot
+from backups.models import Database, Pin, Run, Snapshot, Suspicion
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
 
@@ -87,6 +87,24 @@ def test_one_is_forgotten_by_hand_with_its_id_typed(snapshots: list[Snapshot], l
     last = reverse("snapshot-forget", args=[old.pk])
     assert "The whole id has to be typed." in client.get(last).content.decode()
     assert client.get(url).status_code == 404
+
+
+def test_nothing_goes_unseen_while_a_suspicious_backup_waits(snapshots: list[Snapshot], login: Login) -> None:
+    old, newest = snapshots
+    Suspicion.objects.create(snapshot=newest, database=newest.database, reasons=["It holds no table."])
+    Pin.objects.create(snapshot=old, reason="before 42", made_by="anna")
+    client = login("Operator")
+
+    unpin = client.get(action_url(old, "unpin")).content.decode()
+    assert "stays for now: " in unpin
+    assert "waits for a person: It holds no table." in unpin
+    Pin.objects.all().delete()
+    asked = {"reason": "It holds a card number.", "typed": old.short_id}
+    url = reverse("snapshot-forget", args=[old.pk])
+    assert "waits for a person: It holds no table." in client.post(url, asked).content.decode()
+    assert not Run.objects.exists()
+    client.post(url, asked | {"although_held": "on"})
+    assert Run.objects.get().snapshot == old
 
 
 @pytest.mark.parametrize("of", ["repository", "database"])
