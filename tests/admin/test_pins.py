@@ -9,6 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from backups.admin import retention
 from backups.admin.base import page_url
 from backups.models import Database, Pin, Run, Snapshot, Suspicion
 from tests.admin.conftest import Login
@@ -121,3 +122,35 @@ def test_the_page_shows_what_goes_and_why_the_rest_stays(
     assert "1 snapshot would go, with 3.0 MB that was added as they were made: an estimate" in page
     assert "no rule keeps it (0 daily, 0 weekly, 0 monthly)" in page
     assert "newest snapshot, kept whatever the policy says" in page
+
+
+def test_of_many_databases_a_page_plans_and_shows_a_few(
+    snapshots: list[Snapshot], login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_DATABASES", 2)
+    monkeypatch.setattr(retention, "_SHOWN_OF_EACH", 1)
+    first = snapshots[0].database
+    assert first is not None
+    Snapshot.objects.create(
+        repository=first.repository, database=first, snapshot_id="c" * 64, made_here=True,
+        time=timezone.now() - timedelta(days=3), path="/mysql/shop.sql",
+    )  # fmt: skip
+    for name in ("blog", "wiki"):
+        Database.objects.create(name=name, database=name, server=first.server, repository=first.repository)
+    client, url = login("Viewer"), reverse("repository-retention", args=[first.repository_id])
+
+    def shown(page: str) -> tuple[list[str], str]:
+        answer = client.get(url, {"page": page})
+        assert answer.status_code == 200
+        return [each["preview"].database.name for each in answer.context["shown"]], answer.content.decode()
+
+    names, page = shown("1")
+    assert names == [first.name, "blog"]
+    assert "Databases 1 to 2 of 3" in page
+    assert 'href="?page=2"' in page
+    assert "One more goes." in page, "of several databases fewer rows are shown"
+    names, page = shown("2")
+    assert names == ["wiki"]
+    assert 'href="?page=1"' in page
+    for strange in ("", "0", "-1", "x", "\x00", "3", "9" * 5000):
+        assert shown(strange)[0] == [first.name, "blog"], strange
