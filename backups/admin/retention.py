@@ -58,6 +58,7 @@ def _page(
         "back": page_url(subject),
         "subject": subject,
         "page": page,
+        "notes": retention_preview.repository_notes(subject) if isinstance(subject, Repository) else [],
         "shown": [
             {
                 "preview": each,

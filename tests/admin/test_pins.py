@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from backups.admin import retention
 from backups.admin.base import page_url
@@ -110,8 +111,9 @@ def test_nothing_goes_unseen_while_a_suspicious_backup_waits(snapshots: list[Sna
 
 @pytest.mark.parametrize("of", ["repository", "database"])
 def test_the_page_shows_what_goes_and_why_the_rest_stays(
-    snapshots: list[Snapshot], login: Login, of: str
+    snapshots: list[Snapshot], login: Login, of: str, settings: Settings
 ) -> None:
+    settings.BACKUP_PORTAL = True
     database = snapshots[0].database
     assert database is not None
     subject = database if of == "database" else database.repository
@@ -122,6 +124,7 @@ def test_the_page_shows_what_goes_and_why_the_rest_stays(
     assert "1 snapshot would go, with 3.0 MB that was added as they were made: an estimate" in page
     assert "no rule keeps it (0 daily, 0 weekly, 0 monthly)" in page
     assert "newest snapshot, kept whatever the policy says" in page
+    assert ("old copies of the portal" in page) == (of == "repository")
 
 
 def test_of_many_databases_a_page_plans_and_shows_a_few(

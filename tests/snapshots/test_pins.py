@@ -301,6 +301,25 @@ def test_a_series_that_splits_is_said_beforehand(of_rows: Database, settings: Se
     assert goes(of_rows) == set()
 
 
+def test_what_else_lies_in_the_repository_is_said_of_the_whole_alone(
+    of_rows: Database, manage: Callable[..., Said], settings: Settings
+) -> None:
+    row(of_rows, 1)
+    for _ in range(2):
+        stray = row(of_rows, 5, path="/mysql/blog.sql", tags=["vedetta", "database:blog"])
+        Snapshot.objects.filter(pk=stray.pk).update(database=None)
+    of_nobody = "2 snapshots of databases that are not set up here stay."
+
+    settings.BACKUP_PORTAL = True
+    said = manage("retention", "--preview", "--repository", "main")
+    assert said["notes"][0] == of_nobody
+    assert "old copies of the portal" in said["notes"][1]
+    assert of_nobody in said.err
+    settings.BACKUP_PORTAL = False
+    assert manage("retention", "--preview", "--repository", "main")["notes"] == [of_nobody]
+    assert manage("retention", "--preview", "--database", "shop")["notes"] == []
+
+
 def test_a_snapshot_that_is_to_be_pinned_is_held_before_its_row_says_so(of_rows: Database) -> None:
     """As a forget finds it whose list of the repository is newer than what the backup has noted."""
     asked = {"form": "backup", "version": 2, "pin": {"reason": WHY, "by": "anna", "until": None}}
