@@ -91,9 +91,11 @@ def test_one_is_forgotten_by_hand_with_its_id_typed(snapshots: list[Snapshot], l
     assert client.get(url).status_code == 404
 
 
-def test_nothing_goes_unseen_while_a_suspicious_backup_waits(snapshots: list[Snapshot], login: Login) -> None:
+def test_nothing_goes_unseen_while_a_suspicious_backup_waits(
+    snapshots: list[Snapshot], database: Database, login: Login
+) -> None:
     old, newest = snapshots
-    Suspicion.objects.create(snapshot=newest, database=newest.database, reasons=["It holds no table."])
+    Suspicion.objects.create(snapshot=newest, database=database, reasons=["It holds no table."])
     Pin.objects.create(snapshot=old, reason="before 42", made_by="anna")
     client = login("Operator")
 
