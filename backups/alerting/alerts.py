@@ -23,7 +23,7 @@ from django.utils import timezone
 from backups.alerting import delivery, pings, subjects
 from backups.alerting.findings import note_findings, note_secrets
 from backups.alerting.overdue import deadlines
-from backups.choices import Action, AlertState, Status
+from backups.choices import FORGET_SNAPSHOT, Action, AlertState, Status
 from backups.keeping import suspicions
 from backups.models import Alert, Database, Run
 from backups.reports import standing
@@ -79,8 +79,7 @@ def run_ended(run_id: int) -> None:
     """Tell people where the run's outcome changes how its subject stands; cancelled changes nothing."""
     run = Run.objects.select_related("database", "repository").get(pk=run_id)
     state = _STATES.get(Status(run.status))
-    # A connection test is looked at by whoever asked for it.
-    if state is None or run.action == Action.PREFLIGHT:
+    if state is None or _is_looked_at(run):
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
     subject = phrase("{action} of {whose}", action=run.get_action_display(), whose=whose)
@@ -95,6 +94,15 @@ def run_ended(run_id: int) -> None:
         pings.ended(run, state)
     # One deadline for all; whom it does not reach in time is tried again, here or by the worker.
     delivery.deliver(seconds=until - time.monotonic())
+
+
+def _is_looked_at(run: Run) -> bool:
+    """Whether whoever asked for it looks at it: a connection test, or one snapshot forgotten by hand.
+
+    The latter says nothing of the forget at night, whose alert it would raise or clear.
+    """
+    form = run.request.get("form") if isinstance(run.request, dict) else None
+    return run.action == Action.PREFLIGHT or form == FORGET_SNAPSHOT
 
 
 @_harmless

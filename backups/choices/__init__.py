@@ -6,6 +6,7 @@ To the rest of Vedetta all of them are `choices`; which module holds which is th
 from backups.choices.actions import (
     DRILL,
     EXCLUSIVE_ACTIONS,
+    FORGET_SNAPSHOT,
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     Action,
@@ -24,5 +25,5 @@ from backups.choices.restores import (
     Swap,
 )
 from backups.choices.runs import ACTIVE, STATUS_COLOURS, TERMINAL, Level, Status, Trigger
-from backups.choices.suspicions import SuspicionState
+from backups.choices.suspicions import SUSPICION_KEPT, SuspicionState
 from backups.choices.verdicts import BAD_VERDICTS, VERDICT_COLOURS, Verdict

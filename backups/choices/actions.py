@@ -53,6 +53,8 @@ RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Acti
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
 # The form of request that is played as a connection test, and shuts the gate for a moment.
 DRILL = "drill"
+# The form of request by which one snapshot is forgotten by hand.
+FORGET_SNAPSHOT = "forget_snapshot"
 # Which right of a person's starts what, by the form of its request; every other one is maintenance.
 _RIGHTS: dict[str, str] = {
     Action.BACKUP: "run_backup",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from backups.choices.base import OpenChoices
 from backups.text.sentences import phrase
 
@@ -12,3 +14,7 @@ class SuspicionState(OpenChoices):
     WAITING = "waiting", phrase("Waits for a person")
     ACCEPTED = "accepted", phrase("Accepted")
     OVER = "over", phrase("Over by itself")
+
+
+# So long after it was found, one that nobody accepted holds the snapshot before it, whatever became of it.
+SUSPICION_KEPT = timedelta(days=90)

@@ -10,17 +10,16 @@ from typing import Any, Self
 from django.conf import settings
 from django.utils import timezone
 
-from backups.choices import ACTIVE, Action
+from backups.choices import ACTIVE, FORGET_SNAPSHOT, Action
 from backups.errors import Problem, Refused
-from backups.keeping import pins
-from backups.models import Run, Snapshot
+from backups.keeping import pins, suspicions
+from backups.models import Database, Run, Snapshot
 from backups.requests.base import About, Request
 from backups.requests.retention_plan import plan_of
 from backups.runs.refusals import describe
 from backups.snapshots import holds, retention
 from backups.text.sentences import joined, phrase
 
-FORGET_SNAPSHOT = "forget_snapshot"
 _SHORT, _WHOLE = 8, 64
 _NOTHING_FORGOTTEN = phrase("Nothing was forgotten.")
 
@@ -66,13 +65,22 @@ def kept_by(snapshot: Snapshot, now: datetime) -> KeptBy:
         reasons = list(plan_of(database, present, policy, now).keep.get(snapshot.snapshot_id, ()))
     alone = sum(each.file_stem == snapshot.file_stem for each in present) == 1
     pinned = [holds.pin_words(pin) for pin in pins.standing(snapshot, now)]
+    held = [each for each in reasons if each not in retention.RULES and each not in pinned]
     return KeptBy(
         pins=pinned,
-        holds=[each for each in reasons if each not in retention.RULES and each not in pinned],
+        holds=[*held, *_waits(database)],
         rules=[each for each in reasons if each in retention.RULES],
         is_last=_is_last(snapshot, reasons, alone=alone),
         is_of_nobody=database is None,
     )
+
+
+def _waits(database: Database | None) -> list[str]:
+    """That nothing of a database is forgotten until a person has looked at a suspicious backup of it."""
+    # The plan itself is made as if none waited.
+    found = suspicions.sentences(database) if database else []
+    # Whoever names it puts it among others, and a full stop after the last.
+    return [each.rstrip(".") for each in found]
 
 
 def _is_last(snapshot: Snapshot, reasons: Sequence[str], *, alone: bool) -> str:

@@ -49,6 +49,28 @@ def previews(
     return [_preview(each, words[each.database.pk]) for each in plans]
 
 
+def repository_notes(repository: Repository) -> list[str]:
+    """What becomes of what lies in a repository besides the snapshots of its databases: a sentence each."""
+    notes = []
+    of_nobody = Snapshot.objects.present().filter(repository=repository, database=None).count()
+    if of_nobody:
+        notes.append(
+            plural(
+                "{n} snapshot of databases that are not set up here stays.",
+                "{n} snapshots of databases that are not set up here stay.",
+                n=of_nobody,
+            )
+        )
+    # As the forget at night decides: where the portal is copied to, and unless everything is kept.
+    first = Database.objects.filter(is_primary=True).first()
+    is_copied = settings.BACKUP_PORTAL and (first is None or first.repository_id == repository.pk)
+    if is_copied and not settings.BACKUP_KEEP_ALL:
+        notes.append(
+            phrase("The forget at night also removes old copies of the portal, which are not listed.")
+        )
+    return notes
+
+
 def _preview(planned: DatabasePlan, notes: Sequence[str]) -> Preview:
     keeps_all = phrase("nothing is forgotten, as BACKUP_KEEP_ALL says") if settings.BACKUP_KEEP_ALL else ""
     whole = keeps_all or planned.waits or planned.failed
@@ -101,8 +123,8 @@ def room_words(goes: Sequence[Line]) -> str:
     )
 
 
-def as_json(found: Sequence[Preview]) -> dict[str, Any]:
-    """What `retention --preview --json` answers."""
+def as_json(found: Sequence[Preview], notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What `retention --preview --json` answers; `notes` are those of the whole repository."""
     goes = [line for each in found for line in each.goes]
     return {
         "forget": [
@@ -114,5 +136,5 @@ def as_json(found: Sequence[Preview]) -> dict[str, Any]:
             for line in each.stays
         ],
         "added_bytes": sum(line.added or 0 for line in goes),
-        "notes": [note for each in found for note in each.notes],
+        "notes": [*(note for each in found for note in each.notes), *notes],
     }

@@ -16,7 +16,15 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backups.choices import RESTORE_ACTIONS, TERMINAL, UNSETTLED, Action, Status, SuspicionState
+from backups.choices import (
+    RESTORE_ACTIONS,
+    SUSPICION_KEPT,
+    TERMINAL,
+    UNSETTLED,
+    Action,
+    Status,
+    SuspicionState,
+)
 from backups.models import DownloadTicket, Restore, Run, RunLine, Snapshot, Suspicion, Verification
 
 logger = logging.getLogger(__name__)
@@ -105,13 +113,21 @@ def _runs(now: datetime) -> int:
 
 
 def _needed_restores() -> QuerySet[Restore]:
-    """Those that can be undone or are half-way, whose snapshots are there, or that another row speaks of."""
+    """Those that can be undone or are half-way, whose snapshots are there, or that another row speaks of.
+
+    With each of them what undid it: without that it would not be known how its undo went.
+    """
     keeps_tables = ~Q(kept_in="") & Q(undone_at=None, dropped_at=None)
     snapshots = Q(snapshot__forgotten_at=None) | Q(safety_snapshot__isnull=False) & Q(
         safety_snapshot__forgotten_at=None
     )
     is_half_way = Q(swap__in=UNSETTLED)
-    return Restore.objects.filter(is_half_way | keeps_tables | snapshots | ~_unmentioned(Restore))
+    by_itself = is_half_way | keeps_tables | snapshots
+    # Without being its undo's, or the two would keep each other for ever.
+    undone = Restore.objects.filter(by_itself | ~_unmentioned(Restore, but=[Restore]))
+    return Restore.objects.filter(
+        by_itself | ~_unmentioned(Restore) | Q(undo_of__in=undone.order_by().values("pk"))
+    )
 
 
 def _with_newer(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -133,10 +149,13 @@ def _with_newer(runs: QuerySet[Run]) -> QuerySet[Run]:
 def _snapshots(now: datetime) -> int:
     """Rows of snapshots that are long forgotten, of which no run is left."""
     long_ago = now - timedelta(days=settings.RUN_KEEP_DAYS)
-    waits = Suspicion.objects.filter(snapshot=OuterRef("pk"), state=SuspicionState.WAITING)
+    # With the row goes its suspicion, and with that what is held because of it.
+    holds = Q(state=SuspicionState.WAITING) | Q(found_at__gt=now - SUSPICION_KEPT) & ~Q(
+        state=SuspicionState.ACCEPTED
+    )
     forgotten = Snapshot.objects.filter(
         _unmentioned(Snapshot, but=[Suspicion, DownloadTicket]),
-        ~Exists(waits),
+        ~Exists(Suspicion.objects.filter(holds, snapshot=OuterRef("pk"))),
         forgotten_at__lt=long_ago,
         made_by=None,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
-from backups.choices import ACTIVE, BAD_VERDICTS, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, BAD_VERDICTS, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import SAFETY_KEPT
@@ -38,8 +39,6 @@ BEFORE_SUSPICIOUS = template("before a suspicious one: {snapshot}, kept until so
 BEFORE_SUSPICIOUS_UNTIL = template(
     "before a suspicious one: {snapshot}, which nobody said to be right, kept until {until}"
 )
-# So long after it was found, the one before a suspicious one that nobody waits for any more is kept.
-SUSPICION_KEPT = timedelta(days=90)
 _TABLES_NAMED = 5
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]
@@ -64,13 +63,22 @@ def wanted_by_now(present: SnapshotQuerySet, now: datetime) -> Held:
 
 def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
-    of_database: dict[str, set[str]] = {}
-    # By path: a series has one or two, and any number of snapshots.
-    for path in present.order_by().values_list("path", flat=True).distinct():
-        of_database.setdefault(Snapshot(path=path).file_stem, set()).add(path)
-    for paths in of_database.values():
+    of_database: dict[str, dict[str, list[int]]] = {}
+    for pk, path in present.order_by().values_list("pk", "path").iterator():
+        by_path = of_database.setdefault(Snapshot(path=path).file_stem, {})
+        by_path.setdefault(path, []).append(pk)
+    paths = [path for by_path in of_database.values() for path in by_path]
+    # A server may take paths for one that differ in case alone.
+    are_told_apart = len({path.casefold() for path in paths}) == len(paths)
+    for by_path in of_database.values():
+        # By path where that will do: a series has one or two, and any number of snapshots.
+        theirs = (
+            Q(path__in=list(by_path))
+            if are_told_apart
+            else Q(pk__in=[pk for pks in by_path.values() for pk in pks])
+        )
         for made_here in (True, False):
-            yield present.filter(path__in=paths, made_here=made_here)
+            yield present.filter(theirs, made_here=made_here)
 
 
 def newest(present: SnapshotQuerySet, _now: datetime) -> Held:

@@ -60,14 +60,17 @@ def kept_until(snapshot: Snapshot) -> datetime:
     Also where that one was forgotten since: its row still tells when it was made.
     """
     stem = re.sub(r"\.sql(\.gz)?$", "", snapshot.path)
+    paths = (f"{stem}.sql", f"{stem}.sql.gz")
     later = Snapshot.objects.filter(
         repository=snapshot.repository_id,
         database=snapshot.database_id,
         made_here=snapshot.made_here,
-        path__in=[f"{stem}.sql", f"{stem}.sql.gz"],
+        path__in=paths,
         time__gt=snapshot.time,
     )
-    gone_since = _telling(later).order_by("time").values_list("time", flat=True).first()
+    told = _telling(later).order_by("time").values_list("time", "path")
+    # Looked at once more: a server may take paths for one that differ in case alone.
+    gone_since = next((time for time, path in told.iterator(chunk_size=10) if path in paths), None)
     return (gone_since or snapshot.time) + timedelta(days=settings.RETENTION_OBJECT_DAYS)
 
 

@@ -8,9 +8,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
+from backups.admin import retention
 from backups.admin.base import page_url
-from backups.models import Database, Pin, Run, Snapshot
+from backups.models import Database, Pin, Run, Snapshot, Suspicion
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
 
@@ -89,10 +91,31 @@ def test_one_is_forgotten_by_hand_with_its_id_typed(snapshots: list[Snapshot], l
     assert client.get(url).status_code == 404
 
 
+def test_nothing_goes_unseen_while_a_suspicious_backup_waits(
+    snapshots: list[Snapshot], database: Database, login: Login
+) -> None:
+    old, newest = snapshots
+    Suspicion.objects.create(snapshot=newest, database=database, reasons=["It holds no table."])
+    Pin.objects.create(snapshot=old, reason="before 42", made_by="anna")
+    client = login("Operator")
+
+    unpin = client.get(action_url(old, "unpin")).content.decode()
+    assert "stays for now: " in unpin
+    assert "waits for a person: It holds no table." in unpin
+    Pin.objects.all().delete()
+    asked = {"reason": "It holds a card number.", "typed": old.short_id}
+    url = reverse("snapshot-forget", args=[old.pk])
+    assert "waits for a person: It holds no table." in client.post(url, asked).content.decode()
+    assert not Run.objects.exists()
+    client.post(url, asked | {"although_held": "on"})
+    assert Run.objects.get().snapshot == old
+
+
 @pytest.mark.parametrize("of", ["repository", "database"])
 def test_the_page_shows_what_goes_and_why_the_rest_stays(
-    snapshots: list[Snapshot], login: Login, of: str
+    snapshots: list[Snapshot], login: Login, of: str, settings: Settings
 ) -> None:
+    settings.BACKUP_PORTAL = True
     database = snapshots[0].database
     assert database is not None
     subject = database if of == "database" else database.repository
@@ -103,3 +126,36 @@ def test_the_page_shows_what_goes_and_why_the_rest_stays(
     assert "1 snapshot would go, with 3.0 MB that was added as they were made: an estimate" in page
     assert "no rule keeps it (0 daily, 0 weekly, 0 monthly)" in page
     assert "newest snapshot, kept whatever the policy says" in page
+    assert ("old copies of the portal" in page) == (of == "repository")
+
+
+def test_of_many_databases_a_page_plans_and_shows_a_few(
+    snapshots: list[Snapshot], login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_DATABASES", 2)
+    monkeypatch.setattr(retention, "_SHOWN_OF_EACH", 1)
+    first = snapshots[0].database
+    assert first is not None
+    Snapshot.objects.create(
+        repository=first.repository, database=first, snapshot_id="c" * 64, made_here=True,
+        time=timezone.now() - timedelta(days=3), path="/mysql/shop.sql",
+    )  # fmt: skip
+    for name in ("blog", "wiki"):
+        Database.objects.create(name=name, database=name, server=first.server, repository=first.repository)
+    client, url = login("Viewer"), reverse("repository-retention", args=[first.repository_id])
+
+    def shown(page: str) -> tuple[list[str], str]:
+        answer = client.get(url, {"page": page})
+        assert answer.status_code == 200
+        return [each["preview"].database.name for each in answer.context["shown"]], answer.content.decode()
+
+    names, page = shown("1")
+    assert names == [first.name, "blog"]
+    assert "Databases 1 to 2 of 3" in page
+    assert 'href="?page=2"' in page
+    assert "One more goes." in page, "of several databases fewer rows are shown"
+    names, page = shown("2")
+    assert names == ["wiki"]
+    assert 'href="?page=1"' in page
+    for strange in ("", "0", "-1", "x", "\x00", "3", "9" * 5000):
+        assert shown(strange)[0] == [first.name, "blog"], strange

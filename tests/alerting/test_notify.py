@@ -17,7 +17,7 @@ from backups import __version__, verdict
 from backups.actions import preflight
 from backups.actions.steps import checks
 from backups.alerting import alerts, delivery, pings, subjects
-from backups.choices import Action, AlertState, Status, Trigger, Verdict
+from backups.choices import FORGET_SNAPSHOT, Action, AlertState, Status, Trigger, Verdict
 from backups.errors import Problem
 from backups.models import Alert, Database, Run, Server, Snapshot, Verification
 from backups.notifications import channels
@@ -69,6 +69,24 @@ def test_cancelled_changes_nothing(orders: Database, receiver: Receiver) -> None
 
     assert len(receiver.requests) == 1
     assert Alert.objects.get().state == AlertState.FAILED
+
+
+def test_one_snapshot_forgotten_by_hand_says_nothing_of_the_forget_at_night(
+    orders: Database, receiver: Receiver
+) -> None:
+    def forgot(status: Status, request: dict[str, str] | None = None) -> None:
+        run_id = ended(orders, Action.FORGET, status)
+        Run.objects.filter(pk=run_id).update(request=request)
+        alerts.run_ended(run_id)
+
+    by_hand = {"form": FORGET_SNAPSHOT}
+    forgot(Status.FAILED, by_hand)
+    assert receiver.requests == []
+    forgot(Status.FAILED)
+    forgot(Status.SUCCEEDED, by_hand)
+    assert receiver.messages() == [("Forget of main: failed", "failure")]
+    forgot(Status.SUCCEEDED)
+    assert receiver.messages()[1:] == [("Forget of main: good again", "success")]
 
 
 def test_lost_after_failed_is_news(orders: Database, receiver: Receiver) -> None:

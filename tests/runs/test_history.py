@@ -205,6 +205,24 @@ def test_a_restore_whose_undo_is_kept_stays(database: Database) -> None:
     assert left(*runs) == [True, True]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_undo_stays_as_long_as_what_it_undid(is_there: bool, database: Database) -> None:
+    add_newest(database)
+    saved = add_snapshot(database, 2000, None, is_there=is_there)
+    gone = add_snapshot(database, 2500, None, is_there=False)
+    runs = [add_run(database, Action.RESTORE, 2000), add_run(database, Action.UNDO, 1999)]
+    undone = None
+    for run in runs:
+        undone = Restore.objects.create(
+            run=run, database=database, snapshot=gone, mode=RestoreMode.UNDO, target="shop", undo_of=undone,
+            safety_snapshot=None if undone else saved,
+        )  # fmt: skip
+
+    tidy()
+
+    assert left(*runs) == [is_there, is_there]
+
+
 def test_no_newer_run_goes_with_an_older_one(database: Database) -> None:
     add_newest(database)
     old = add_run(database, Action.BACKUP, 2000)
@@ -260,16 +278,26 @@ def test_what_is_not_over_stays(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "stays"),
-    [(SuspicionState.WAITING, True), (SuspicionState.ACCEPTED, False), (SuspicionState.OVER, False)],
+    ("state", "found_days", "stays"),
+    [
+        (SuspicionState.WAITING, 2000, True),
+        (SuspicionState.ACCEPTED, 2000, False),
+        (SuspicionState.OVER, 2000, False),
+        # What is held because of it is held for 90 days, also where history is kept for 30 alone.
+        (SuspicionState.OVER, 89, True),
+        (SuspicionState.OVER, 91, False),
+        (SuspicionState.ACCEPTED, 89, False),
+    ],
 )
 def test_a_forgotten_snapshot_of_which_a_person_is_to_say_something_stays(
-    state: SuspicionState, stays: bool, database: Database
+    state: SuspicionState, found_days: int, stays: bool, database: Database, settings: Settings
 ) -> None:
+    settings.RUN_KEEP_DAYS = 30
     add_newest(database)
     snapshot = add_snapshot(database, 2000, None, is_there=False)
-    young = add_snapshot(database, 600, None, is_there=False)
-    Suspicion.objects.create(snapshot=snapshot, database=database, state=state)
+    young = add_snapshot(database, 30, None, is_there=False)
+    found_at = NOW - timedelta(days=found_days)
+    Suspicion.objects.create(snapshot=snapshot, database=database, state=state, found_at=found_at)
 
     tidy()
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.db import connection
+from django.db.models.lookups import In
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from backups.models import Database, Repository, Snapshot
-from backups.snapshots import holds
+from backups.snapshots import holds, last_copies
 from tests.rows import a_server
 
 
@@ -40,3 +44,38 @@ def test_no_query_grows_with_the_snapshots(db: None) -> None:
     assert many[:2] == few[:2]
     newest = {found for found, why in many[2].items() if holds.NEWEST in why}
     assert newest == {f"{number:064x}" for number in (0, 1, 2)}, "one of each series, and of ours"
+
+
+def test_databases_whose_names_differ_in_case_alone_are_two(
+    db: None, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Also where the portal's database takes them for one, as MySQL and MariaDB do."""
+    repository = Repository.objects.create(name="main", url="/nowhere/at/all")
+    database = Database.objects.create(name="shop", server=a_server(), database="shop", repository=repository)
+    now = timezone.now()
+    lower, upper, old = (
+        Snapshot.objects.create(
+            repository=repository, database=database, snapshot_id=f"{number:064x}", host="vedetta",
+            time=now - timedelta(hours=number), made_here=True, path=f"/mysql/{name}.sql",
+            manifest={"sections": []},
+        )
+        for number, name in ((1, "shop"), (2, "Shop"), (3, "Shop"))
+    )  # fmt: skip
+    # The lookup that such a collation makes of an `IN`.
+    monkeypatch.setattr(In, "as_sql", _without_regard_to_case)
+
+    held = holds.held(database.snapshots.all(), now)
+
+    newest = {found for found, why in held.items() if holds.NEWEST in why}
+    assert newest == {lower.snapshot_id, upper.snapshot_id}
+    upper.delete()
+    days = timedelta(days=settings.RETENTION_OBJECT_DAYS)
+    assert last_copies.kept_until(old) == old.time + days
+
+
+_in = In.as_sql
+
+
+def _without_regard_to_case(lookup: In, compiler: Any, connection: Any) -> tuple[str, Any]:
+    sql, params = _in(lookup, compiler, connection)
+    return sql.replace(" IN (", " COLLATE NOCASE IN ("), params

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from backups.actions import backup
 from backups.catalog import records
-from backups.choices import Action, RestoreMode, Status, SuspicionState, Trigger
+from backups.choices import SUSPICION_KEPT, Action, RestoreMode, Status, SuspicionState, Trigger
 from backups.models import Database, Pin, Repository, Run, Snapshot, Suspicion
 from backups.requests import retention_preview
 from backups.restic import SnapshotInfo
@@ -277,7 +277,7 @@ def test_the_one_before_a_suspicious_one_stays_until_somebody_says_that_it_is_ri
     found = Suspicion.objects.create(snapshot=emptied, database=of_rows, state=SuspicionState.OVER)
 
     assert goes(of_rows) == {emptied}
-    Suspicion.objects.update(found_at=timezone.now() - holds.SUSPICION_KEPT)
+    Suspicion.objects.update(found_at=timezone.now() - SUSPICION_KEPT)
     assert goes(of_rows) == {before, emptied}
     Suspicion.objects.filter(pk=found.pk).update(found_at=timezone.now(), state=SuspicionState.ACCEPTED)
     assert goes(of_rows) == {before, emptied}
@@ -299,6 +299,25 @@ def test_a_series_that_splits_is_said_beforehand(of_rows: Database, settings: Se
     assert len(seen.goes) == 1
     settings.BACKUP_KEEP_ALL = True
     assert goes(of_rows) == set()
+
+
+def test_what_else_lies_in_the_repository_is_said_of_the_whole_alone(
+    of_rows: Database, manage: Callable[..., Said], settings: Settings
+) -> None:
+    row(of_rows, 1)
+    for _ in range(2):
+        stray = row(of_rows, 5, path="/mysql/blog.sql", tags=["vedetta", "database:blog"])
+        Snapshot.objects.filter(pk=stray.pk).update(database=None)
+    of_nobody = "2 snapshots of databases that are not set up here stay."
+
+    settings.BACKUP_PORTAL = True
+    said = manage("retention", "--preview", "--repository", "main")
+    assert said["notes"][0] == of_nobody
+    assert "old copies of the portal" in said["notes"][1]
+    assert of_nobody in said.err
+    settings.BACKUP_PORTAL = False
+    assert manage("retention", "--preview", "--repository", "main")["notes"] == [of_nobody]
+    assert manage("retention", "--preview", "--database", "shop")["notes"] == []
 
 
 def test_a_snapshot_that_is_to_be_pinned_is_held_before_its_row_says_so(of_rows: Database) -> None:

@@ -44,7 +44,10 @@ class Command(VedettaCommand):
             self._tell(preview)
         if not found:
             self.say(phrase("No database is backed up to {repository}.", repository=repository))
-        return retention_preview.as_json(found)
+        notes = retention_preview.repository_notes(repository) if databases is None else []
+        for note in notes:
+            self.say(note)
+        return retention_preview.as_json(found, notes)
 
     def _tell(self, preview: retention_preview.Preview) -> None:
         self.say(f"{preview.database}:")
