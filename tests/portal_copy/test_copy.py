@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +33,29 @@ OF_THE_MOMENT = {
 def of_portal(portal: Portal) -> list[dict[str, Any]]:
     """The snapshots of the portal itself, oldest first."""
     return [s for s in portal.snapshots() if "portal" in s["tags"]]
+
+
+# What a row may hold that JSON does not know.
+OTHER_KINDS: dict[str, object] = {
+    "DateTimeField": datetime(2026, 3, 1, 12, tzinfo=UTC), "DateField": date(2026, 3, 1), "BinaryField": b"\xff",
+}  # fmt: skip
+KINDS_OF_JSON = {
+    "AutoField", "BigAutoField", "BigIntegerField", "BooleanField", "CharField", "FloatField", "ForeignKey",
+    "IntegerField", "JSONField", "OneToOneField", "PositiveIntegerField", "PositiveSmallIntegerField",
+    "SmallIntegerField", "TextField",
+}  # fmt: skip
+
+
+def test_a_copy_can_hold_each_kind_of_value_that_a_row_has() -> None:
+    kinds = {
+        field.get_internal_type()
+        for model in archive.models_copied()
+        for field in model._meta.concrete_fields
+    }
+
+    assert kinds <= OTHER_KINDS.keys() | KINDS_OF_JSON
+    for value in OTHER_KINDS.values():
+        assert archive._as_json(value)
 
 
 def test_each_table_is_copied_or_known_to_be_of_the_moment() -> None:

@@ -466,6 +466,19 @@ def test_a_copy_of_an_older_schema_is_restored_and_migrated(portal: Portal, make
     assert new.run()["trigger"] == "cli"
 
 
+def test_a_pin_and_its_last_day_come_back(portal: Portal, make_portal: MakePortal) -> None:
+    pinned = portal.manage("backup", "--pin", "before migration 42", "--until", "2099-01-31")
+    assert pinned.code == 0, pinned.err
+    assert "holds the portal itself" in pinned.out
+
+    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    ran = new.manage("recover", "--history-only")
+
+    assert ran.code == 0, ran.err
+    assert "until 2099-01-31" in (told := new.manage("pins").out)
+    assert "before migration 42" in told
+
+
 def test_without_a_copy_the_history_is_rebuilt_from_the_snapshots(
     mariadb_shop: Shop, make_portal: MakePortal
 ) -> None:
