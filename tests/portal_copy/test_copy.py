@@ -37,8 +37,10 @@ def of_portal(portal: Portal) -> list[dict[str, Any]]:
 
 # What a row may hold that JSON does not know.
 OTHER_KINDS: dict[str, object] = {
-    "DateTimeField": datetime(2026, 3, 1, 12, tzinfo=UTC), "DateField": date(2026, 3, 1), "BinaryField": b"\xff",
-}  # fmt: skip
+    "DateTimeField": datetime(2026, 3, 1, 12, tzinfo=UTC),
+    "DateField": date(2026, 3, 1),
+    "BinaryField": b"\xff",
+}
 KINDS_OF_JSON = {
     "AutoField", "BigAutoField", "BigIntegerField", "BooleanField", "CharField", "FloatField", "ForeignKey",
     "IntegerField", "JSONField", "OneToOneField", "PositiveIntegerField", "PositiveSmallIntegerField",
