@@ -429,10 +429,14 @@ def test_nothing_that_is_wrong_with_a_question_keeps_a_restore_waiting(
     row = Question.objects.create(kind="secret", asked_by=asker)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE backups_question SET asked_at = '9999-99-99 00:00:00'")
-    if fault == "a table that is away":
-        monkeypatch.setattr(Question._meta, "db_table", "nowhere")
-
-    tasks.run_execute(row.pk)
+        if fault == "a table that is away":
+            cursor.execute("ALTER TABLE backups_question RENAME TO nowhere")
+    try:
+        tasks.run_execute(row.pk)
+    finally:
+        if fault == "a table that is away":
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE nowhere RENAME TO backups_question")
 
     run.refresh_from_db()
     assert run.status == Status.SUCCEEDED, run.error
