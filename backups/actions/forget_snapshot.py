@@ -7,6 +7,7 @@ from django.utils import timezone
 from backups import restic
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import note_size, sync
+from backups.catalog import records
 from backups.models import Run
 from backups.requests import ForgetSnapshotRequest, read_as
 from backups.requests.forget_snapshot import kept_by
@@ -38,7 +39,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         progress.log(phrase("Forgotten although there is a reason to keep it: {why}.", why=why))
     args = restic.forget_args([asked.snapshot.snapshot_id], prune=True)
     restic.call(access, restic.Command(args, phrase("forgetting a snapshot")), tick=progress.tick)
-    sync(run.repository, access, progress)
+    records.snapshots_forgotten(run.repository, [asked.snapshot.snapshot_id])
     note_size(run, access, progress)
     sentence = phrase(
         "Snapshot {snapshot} of {local} was forgotten.",

@@ -19,6 +19,7 @@ from django.utils import timezone
 from backups import keys, process, restic
 from backups.actions.steps.opening import opened, wait_for_maintenance
 from backups.catalog import made_here, series
+from backups.catalog.portal_copies import copied_with
 from backups.choices import Level
 from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
@@ -44,12 +45,6 @@ _KEEP = (7, 4, 6)
 def path() -> str:
     """Where the copy lies in its snapshots, by the database that `recover` is told to look for."""
     return path_of_portal(settings.MYSQL_DATABASE)
-
-
-def copied_with(repository: Repository) -> bool:
-    """Whether this repository's backups take the portal along: `recover` looks into the first one's."""
-    first = Database.objects.filter(is_primary=True).first()
-    return bool(settings.BACKUP_PORTAL) and (first is None or first.repository_id == repository.pk)
 
 
 def run(run: Run, progress: Progress) -> Outcome:

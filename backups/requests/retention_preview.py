@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from backups.catalog import series
+from backups.catalog.portal_copies import copied_with
 from backups.models import Database, Repository, Snapshot
 from backups.requests.retention_plan import DatabasePlan, plan_of_repository
 from backups.text import formatting
@@ -61,10 +62,7 @@ def repository_notes(repository: Repository) -> list[str]:
                 n=of_nobody,
             )
         )
-    # As the forget at night decides: where the portal is copied to, and unless everything is kept.
-    first = Database.objects.filter(is_primary=True).first()
-    is_copied = settings.BACKUP_PORTAL and (first is None or first.repository_id == repository.pk)
-    if is_copied and not settings.BACKUP_KEEP_ALL:
+    if copied_with(repository) and not settings.BACKUP_KEEP_ALL:
         notes.append(
             phrase("The forget at night also removes old copies of the portal, which are not listed.")
         )

@@ -344,7 +344,7 @@ def runs_reap(
     _give_up_never_begun(now, is_gone, may_live)
     lost = []
     for run in Run.objects.filter(status=Status.RUNNING).select_related("database", "repository"):
-        if not _is_dead(run, now, is_gone, may_live):
+        if not is_dead(run, now, is_gone, may_live):
             continue
         with transaction.atomic():
             hit = Run.objects.filter(pk=run.pk, status=Status.RUNNING, beat_at=run.beat_at).update(
@@ -361,9 +361,8 @@ def runs_reap(
     return lost
 
 
-def _is_dead(
-    run: Run, now: datetime, is_gone: Callable[[str], bool], may_live: Callable[[Run], bool]
-) -> bool:
+def is_dead(run: Run, now: datetime, is_gone: Callable[[str], bool], may_live: Callable[[Run], bool]) -> bool:
+    """Whether nobody plays a running run any more, as `runs_reap` finds it."""
     if run.worker and is_gone(run.worker):
         return True
     return run.beat_at is None or not (run.beat_at > now - BEAT_LOST or may_live(run))
@@ -383,7 +382,7 @@ def _give_up_never_begun(
     )
     orphans = Run.objects.filter(status=Status.QUEUED).exclude(of_the_queue())
     waits = orphans.filter(beat_at__isnull=False)
-    dead = [run.pk for run in waits if _is_dead(run, now, is_gone, may_live)]
+    dead = [run.pk for run in waits if is_dead(run, now, is_gone, may_live)]
     never_beat = Q(beat_at=None, queued_at__lt=now - BEAT_LOST)
     orphans.filter(Q(pk__in=dead) | never_beat | Q(parent__status__in=TERMINAL)).update(
         status=Status.CANCELLED,

@@ -18,8 +18,7 @@ from backups.choices import Status, Trigger
 from backups.errors import Refused
 from backups.models import Database, Run
 from backups.requests import Asker, BackupRequest, VerifyRequest
-from backups.runs import notes
-from backups.runs.leases import BEAT_LOST
+from backups.runs import lifecycle, notes
 from backups.runs.refusals import SLOT_TAKEN, twins
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
@@ -89,4 +88,4 @@ def submit(
 
 def _is_dead(run: Run, now: datetime) -> bool:
     """Whether a running run is one that will soon be given up."""
-    return process.is_gone(run.worker) or run.beat_at is None or run.beat_at < now - BEAT_LOST
+    return lifecycle.is_dead(run, now, process.is_gone, lambda _run: False)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from backups.actions.portal_copy import copied_with
 from backups.catalog import learned
+from backups.catalog.portal_copies import copied_with
 from backups.choices import Trigger
 from backups.models import Database, Repository, Run
 from backups.requests import BackupRequest, CheckRequest, ForgetRequest, PortalCopyRequest, Request, read_as
