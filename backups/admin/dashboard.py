@@ -16,7 +16,7 @@ from backups.admin import gate, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
 from backups.admin.strips import DAYS, Day, Recent, recent_runs, strips_of
-from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status
+from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import maintenance, standing
 from backups.reports.standing import Standing
@@ -223,11 +223,15 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
 
 
 def _of_repository(repository: Repository, worst: Finding) -> str:
-    words = _WORDS_OF_REPOSITORY.get(worst.key)
-    return words or phrase("Its repository is {health}.", health=repository.get_health_display().lower())
+    if words := _WORDS_OF_REPOSITORY.get(worst.key):
+        return words
+    if repository.health in (Health.GOOD, Health.UNKNOWN):
+        return phrase("Its repository needs a look.")  # for something that no check looks at
+    return phrase("Its repository is {health}.", health=repository.get_health_display().lower())
 
 
 _WORDS_OF_REPOSITORY = {
+    "maintenance_overdue": phrase("Its repository was not tended for too long."),
     "look_failed": phrase("The last look at its repository failed."),
     "secret_unreadable": phrase("A secret of its repository cannot be read, so its next run will fail."),
 }

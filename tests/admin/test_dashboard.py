@@ -101,6 +101,16 @@ def test_a_secret_of_a_repository_that_cannot_be_read_is_told_as_such(past: Hist
     assert "Its repository is good" not in text
 
 
+def test_a_repository_that_nobody_tended_is_not_called_good(past: History, login: Login) -> None:
+    Run.objects.filter(action=Action.FORGET).update(
+        queued_at=timezone.now() - timedelta(days=9), finished_at=timezone.now() - timedelta(days=9)
+    )
+    text = page(login("Viewer"))
+    assert "since then no old snapshot was forgotten" in text
+    assert "Its repository was not tended for too long." in text
+    assert "Its repository is good" not in text
+
+
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
     Database.objects.create(name="fresh", database="fresh", server=a_server(), repository=past.repository)
     text = page(login("Viewer"))
