@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.follow_ups import after_backup, leaves_it_to_the_night
 from backups.actions.steps.opening import wait_for_maintenance
+from backups.actions.steps.read_back import Asked, read_back, take_back, unconfirmed
 from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
@@ -35,8 +35,6 @@ from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots.naming import path_of, tag_of
 from backups.text.sentences import phrase, told_again
-
-_CONFIRM_SECONDS = 300.0
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -123,6 +121,7 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
             settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000
         ),
     )
+    asked = _asked(run, database)
     order_fd = process.secret_fd(order.as_json())
     report_fd = process.secret_fd(b"")
     report = Report(report_fd)
@@ -158,9 +157,9 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
             ready.access,
             restic.Command(
                 restic.backup_args(
-                    path=path_of(database),
-                    host=settings.BACKUP_HOST,
-                    tags=_tags_of(run, database),
+                    path=asked.path,
+                    host=asked.host,
+                    tags=asked.tags,
                     command=command(order_fd, report_fd, iter(ready.access.environment_secrets())),
                 ),
                 phrase("storing the dump"),
@@ -174,14 +173,14 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
         reported = report.read()
         log_notes(reported)
     except restic.OtherRepository:
-        _take_back(ready.access, summaries)
+        take_back(ready.access, summaries)
         raise
     except restic.ResticError as error:
         if summaries:
-            raise _unconfirmed(summaries[-1], error) from error
+            raise unconfirmed(summaries[-1], error) from error
         raise _of_dump_or_restic(report.read(), error) from error
     except (Cancelled, KeyboardInterrupt):
-        _take_back(ready.access, summaries)
+        take_back(ready.access, summaries)
         raise
     finally:
         os.close(order_fd)
@@ -189,9 +188,10 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
     return _whole(summaries, reported)
 
 
-def _tags_of(run: Run, database: Database) -> list[str]:
+def _asked(run: Run, database: Database) -> Asked:
     is_safety_copy = run.trigger == Trigger.RESTORE
-    return ["vedetta", tag_of(database), *([SAFETY_TAG] if is_safety_copy else [])]
+    tags = ["vedetta", tag_of(database), *([SAFETY_TAG] if is_safety_copy else [])]
+    return Asked(settings.BACKUP_HOST, path_of(database), tags)
 
 
 def _whole(summaries: list[restic.BackupSummary], reported: dict[str, Any]) -> StoredDump:
@@ -225,30 +225,12 @@ def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> P
     return error
 
 
-def _unconfirmed(summary: restic.BackupSummary, error: restic.ResticError) -> restic.ResticError:
-    """What failed after restic had said that it made the snapshot."""
-    error.safe = phrase(
-        "restic said it made snapshot {snapshot_id}, but that could not be confirmed. No heartbeat "
-        "was written. Earlier snapshots are safe.",
-        snapshot_id=summary.snapshot_id[:8],
-    )
-    return error
-
-
-def _take_back(access: restic.Access, summaries: list[restic.BackupSummary]) -> None:
-    """What came too late, as restic was done: the snapshot goes."""
-    for summary in summaries:
-        with suppress(restic.ResticError):
-            args = restic.forget_args([summary.snapshot_id], prune=False)
-            restic.call(access, restic.Command(args, phrase("taking the snapshot back"), deadline=60))
-
-
 def _confirm(
     run: Run, database: Database, ready: ReadyBackup, stored: StoredDump, progress: Progress
 ) -> tuple[Snapshot, list[str]]:
     """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
     summary, manifest = stored.summary, stored.manifest
-    info = _read_back(ready.access, summary, progress)
+    info = read_back(ready.access, _asked(run, database), summary, progress.tick)
     signature = _signature(info, manifest, progress)
     provenance = records.Provenance(run, manifest, signature)
     snapshot, suspicious, pinned = outlast(lambda: _recorded(info, database, provenance))
@@ -299,27 +281,6 @@ def _pinned(run: Run | None, snapshot: Snapshot) -> Pin | None:
         return None
     # It may have been written already, and only the answer to it lost.
     return Pin.objects.filter(snapshot=snapshot).first() or pins.pin_record(snapshot, wish)
-
-
-def _read_back(
-    access: restic.Access, summary: restic.BackupSummary, progress: Progress
-) -> restic.SnapshotInfo:
-    """What the repository itself says of the snapshot. Raises Problem where it does not list it."""
-    try:
-        listed = restic.snapshots(access, summary.snapshot_id, tick=progress.tick, deadline=_CONFIRM_SECONDS)
-    except restic.ResticError as error:
-        raise _unconfirmed(summary, error) from error
-    if [info.id for info in listed] != [summary.snapshot_id]:
-        raise Problem(
-            phrase(
-                "restic said it made snapshot {snapshot_id}, but the repository does not list it.",
-                snapshot_id=summary.snapshot_id[:8],
-            ),
-            code="snapshot.not_listed",
-            safe=phrase("No heartbeat was written; earlier snapshots are safe."),
-            do=phrase("Check the repository, then back up again."),
-        )
-    return listed[0]
 
 
 def _signature(info: restic.SnapshotInfo, manifest: dict[str, Any], progress: Progress) -> str:

@@ -28,7 +28,7 @@ from backups.restic.arguments import (
     version_args,
 )
 from backups.restic.exit_codes import complaint, error_from
-from backups.restic.folder import refuse_others_files
+from backups.restic.folder import holds_snapshot, refuse_others_files
 from backups.restic.missing import gone
 from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
 from backups.restic.output import readable, tells_of_failed_command

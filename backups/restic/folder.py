@@ -1,8 +1,13 @@
-"""A repository in a folder: whether its files are ours, as a run by another user leaves some that are not."""
+"""A repository in a folder: whether its files are ours, and whether a snapshot's lies there whole.
+
+A run by another user leaves some that are not.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +18,26 @@ from backups.restic.storage_errors import not_ours
 # Which are read whole by nearly every command, in the order in which they are named.
 _READ = ("keys", "snapshots", "index", "locks")
 _MOST = 50_000
+# A snapshot's file holds its time, tags and paths, encrypted: some hundred bytes.
+_MOST_OF_A_SNAPSHOT = 1 << 20
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def holds_snapshot(access: Access, snapshot_id: str) -> bool | None:
+    """Whether the snapshot's file lies in the folder byte for byte; None where there is none to be read.
+
+    restic names each file by the SHA-256 of what is in it
+    (https://restic.readthedocs.io/en/stable/100_references.html#repository-layout). Its own list goes by the
+    name alone and takes the rest from its cache.
+    """
+    if not access.folder or not _ID.fullmatch(snapshot_id):
+        return None
+    try:
+        with (Path(access.folder) / "snapshots" / snapshot_id).open("rb") as file:
+            content = file.read(_MOST_OF_A_SNAPSHOT)
+    except OSError:
+        return None
+    return hashlib.sha256(content).hexdigest() == snapshot_id
 
 
 def refuse_others_files(access: Access, doing: str, *, packs: bool = False) -> None:

@@ -35,12 +35,16 @@ class SnapshotInfo:
 
 @dataclass(frozen=True)
 class BackupSummary:
-    """The closing message of `restic backup --json`; sizes in bytes."""
+    """The closing message of `restic backup --json`; sizes in bytes.
+
+    restic gives its snapshot the time of `backup_start`. Older versions do not tell it.
+    """
 
     snapshot_id: str
     total_bytes_processed: int
     data_added: int
     data_added_packed: int
+    backup_start: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,16 @@ def parse_backup_summary(line: str) -> BackupSummary | None:
         total_bytes_processed=_number(message, "total_bytes_processed"),
         data_added=_number(message, "data_added"),
         data_added_packed=_number(message, "data_added_packed"),
+        backup_start=_told_time(message.get("backup_start")),
     )
+
+
+def _told_time(text: Any) -> datetime | None:
+    """None also where it is none: then the list has to say it."""
+    try:
+        return parse_time(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def parse_forget_plan(stdout: bytes) -> ForgetPlan:

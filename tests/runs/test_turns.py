@@ -173,6 +173,22 @@ def test_whoever_made_room_wakes_who_waited(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("seconds", "played"), [(60, 3), (-1, 1)])
+def test_one_message_is_enough_for_all_that_wait(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, played: int
+) -> None:
+    """Unless it took long: the queue's own deadline counts for all of them together."""
+    monkeypatch.setattr("django_q.conf.Conf.CLUSTER_NAME", "vedetta")
+    monkeypatch.setitem(executor.ACTIONS, Action.BACKUP, lambda *_: Outcome())
+    monkeypatch.setattr(tasks, "_BEGINS_ANOTHER_SECONDS", seconds)
+    runs = [waiting(Action.BACKUP, database(name, "one")) for name in "abc"]
+
+    tasks.run_execute(runs[0].pk)
+
+    assert Run.objects.filter(status=Status.SUCCEEDED).count() == played
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("cluster", ["vedetta", "restores"])
 def test_a_worker_without_a_message_looks_at_the_rows(cluster: str) -> None:
     """A message may be lost, or lie with a worker that is dead or busy."""

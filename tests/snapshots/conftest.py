@@ -2,17 +2,20 @@
 
 from tests.backups.conftest import (
     another_repository,
+    bucket,
     empty_repository,
     make_database,
     make_portal,
     mariadb_shop,
     migrated,
     repository,
+    s3_repository,
 )
 from tests.repositories.conftest import database, least_shop, restorable_shop
 
 __all__ = [
     "another_repository",
+    "bucket",
     "database",
     "empty_repository",
     "least_shop",
@@ -22,4 +25,5 @@ __all__ = [
     "migrated",
     "repository",
     "restorable_shop",
+    "s3_repository",
 ]
