@@ -1,8 +1,8 @@
 """Columns for what others say: servers, restic and storages, whose texts may be of any length.
 
-SQLite keeps whatever it is given. PostgreSQL and MySQL refuse the row for one character too many, and
-PostgreSQL for a NUL in it: a run would end because of what was to be said of it. To migrations these
-columns are Django's own.
+SQLite keeps whatever it is given. PostgreSQL and MySQL refuse the row for one character too many, or in JSON
+for half of one, and PostgreSQL for a NUL in it: a run would end because of what was to be said of it. To
+migrations these columns are Django's own.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class FittedTextField(_Text):
 
 
 class FittedJSONField(_Json):
-    """JSON that PostgreSQL takes too, which wants texts without NUL and without halves of characters."""
+    """JSON that servers take too: without halves of characters, and for PostgreSQL without NUL."""
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """As the column can hold it."""
-        if connection.vendor == "postgresql":
+        if connection.vendor != "sqlite":
             value = _each_storable(value)
         return super().get_db_prep_value(value, connection, prepared)
 

@@ -212,7 +212,10 @@ def test_a_postgresql_that_cannot_be_opened_is_told_in_one_sentence(
     postgresql_server: PostgreSQLServer,
 ) -> None:  # fmt: skip
     address = postgresql_server.new_database()
-    address = address.replace(*change) if change else address.replace(str(postgresql_server.port), "1")
+    old, new = change or (str(postgresql_server.port), "1")
+    # The last one: its user is called as the database is.
+    before, _, after = address.rpartition(old)
+    address = f"{before}{new}{after}"
     portal = make_portal(mariadb_shop, set_up=False, DATABASE_URL=address)
 
     ran = portal.manage("backup", "--json")

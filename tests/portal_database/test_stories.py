@@ -54,7 +54,7 @@ def test_a_backup_that_is_killed_is_lost_and_the_next_is_restored(portal: Portal
 @pytest.mark.soak
 def test_a_verification_a_restore_and_its_undo(portal: Portal) -> None:
     assert portal.backup().code == 0
-    assert portal.manage("verify", "--json").json["verdict"] == "good"
+    assert portal.manage("verify", "--json").json["verdict"] == "identical"
     before = portal.shop.query("SELECT * FROM orders")
     portal.shop.execute("DELETE FROM orders")
     restored = portal.manage("restore", "--snapshot", "latest", "--replace", "--yes", "--json")
