@@ -31,7 +31,13 @@ def load_snapshot(
     """
     snapshot, access = stored.snapshot, stored.access
 
+    wanted = destination.connections
+
     def tick() -> None:
+        nonlocal wanted
+        if loading.connections not in (0, wanted):
+            wanted = loading.connections
+            progress.note(load_connections=wanted)
         progress.bytes_done(loading.bytes_read)
         progress.detail(loading.detail)
         progress.tick()
