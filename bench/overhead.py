@@ -87,7 +87,7 @@ class Subject:
             Peer(name, self.shop, self.folder / name.replace(" ", "-"), self.restic) for name in COMMANDS
         ]
         self.portals = {
-            OURS: self._portal("serial"),
+            OURS: self._portal("serial", DUMP_CONNECTIONS="1"),
             AT_ONCE: self._portal("at-once", **AT_ONCE_ENVIRONMENT),
         }
 

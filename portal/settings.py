@@ -1,6 +1,5 @@
 """Vedetta's settings: the one place that reads the environment. One banner a topic."""
 
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -264,10 +263,9 @@ BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)
 # For how many days the last copy of a table that is gone is kept; 0 is not at all.
 RETENTION_OBJECT_DAYS = env.integer("RETENTION_OBJECT_DAYS", 90, most=36500)
-RESTORE_CONNECTIONS = env.integer(
-    "RESTORE_CONNECTIONS", max(2, min(4, len(os.sched_getaffinity(0)))), least=1, most=32
-)
-DUMP_CONNECTIONS = env.integer("DUMP_CONNECTIONS", 1, least=1, most=32)
+# 0 is not set: then cores, sizes, rights and room decide.
+RESTORE_CONNECTIONS = env.integer("RESTORE_CONNECTIONS", 0, least=1, most=32)
+DUMP_CONNECTIONS = env.integer("DUMP_CONNECTIONS", 0, least=1, most=32)
 DUMP_SPOOL_DIR = env.text("DUMP_SPOOL_DIR", "")
 DUMP_SPOOL_MB = env.integer("DUMP_SPOOL_MB", 10_000)
 BACKUP_DUMP_FORMAT = env.choice("BACKUP_DUMP_FORMAT", "sql", ["sql", "sql.gz"])

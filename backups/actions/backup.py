@@ -12,15 +12,15 @@ from django.db import transaction
 from backups import process, restic
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
+from backups.actions.steps.dump_connections import SeveralFailed, Telling, order_for, over_one
 from backups.actions.steps.follow_ups import after_backup, leaves_it_to_the_night
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.actions.steps.read_back import Asked, read_back, take_back, unconfirmed
 from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
-from backups.choices import SAFETY_TAG, DumpFormat, Level, Trigger
+from backups.choices import SAFETY_TAG, Level, Trigger
 from backups.configuration import environment
 from backups.dumping.order import Order, Report
-from backups.dumping.parallel import ParallelOptions
 from backups.dumping.program import command
 from backups.errors import Cancelled, Problem
 from backups.gate import heartbeat_files
@@ -44,7 +44,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     outlast(lambda: wait_for_maintenance(database.repository, progress))
     ready = _preflight(run, database, progress)
     progress.phase("dump", expected=outlast(lambda: _expected_bytes(database, ready)))
-    stored = _dump_into_restic(run, database, ready, progress)
+    stored = _dumped(run, database, ready, progress)
     progress.disable_cancel()
     progress.bytes_done(stored.summary.total_bytes_processed)
     progress.phase("confirm")
@@ -109,30 +109,28 @@ def _expected_bytes(database: Database, ready: ReadyBackup) -> int:
     return (newest.total_bytes_processed if newest else None) or ready.data_length
 
 
-def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress: Progress) -> StoredDump:
-    """restic runs the dump program and keeps its output only if it ends well."""
-    order = Order(
-        server=ready.source.server,
-        database=database.database,
-        client_dir=settings.MYSQL_CLIENT_DIR,
-        gzip=database.dump_format == DumpFormat.SQL_GZ,
-        without_broken_views=run.trigger == Trigger.RESTORE,
-        at_once=ParallelOptions(
-            settings.DUMP_CONNECTIONS, settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000
-        ),
-    )
+def _dumped(run: Run, database: Database, ready: ReadyBackup, progress: Progress) -> StoredDump:
+    """What several connections cannot do, one may still be able to do."""
+    order = order_for(run, database, ready)
+    try:
+        return _dump_into_restic(run, database, ready, order, progress)
+    except SeveralFailed as failed:
+        return _dump_into_restic(run, database, ready, over_one(order, failed, progress), progress)
+
+
+def _dump_into_restic(
+    run: Run, database: Database, ready: ReadyBackup, order: Order, progress: Progress
+) -> StoredDump:
+    """restic runs the dump program and keeps its output only if it ends well.
+
+    Raises SeveralFailed as well.
+    """
     asked = _asked(run, database)
     order_fd = process.secret_fd(order.as_json())
     report_fd = process.secret_fd(b"")
     report = Report(report_fd)
     summaries: list[restic.BackupSummary] = []
-    logged = 0
-
-    def log_notes(reported: dict[str, Any]) -> None:
-        nonlocal logged
-        for note in reported.get("notes", [])[logged:]:
-            progress.log(note)
-            logged += 1
+    telling = Telling(order, progress)
 
     def read_status(line: str) -> None:
         if (done := restic.parse_status(line)) is not None:
@@ -148,7 +146,7 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
 
     def tick() -> None:
         reported = report.read()
-        log_notes(reported)
+        telling.hear(reported)
         progress.detail(str(reported.get("progress", {}).get("doing", "")))
         progress.tick()
 
@@ -171,14 +169,16 @@ def _dump_into_restic(run: Run, database: Database, ready: ReadyBackup, progress
             tick=tick,
         )
         reported = report.read()
-        log_notes(reported)
+        telling.hear(reported)
     except restic.OtherRepository:
         take_back(ready.access, summaries)
         raise
     except restic.ResticError as error:
         if summaries:
             raise unconfirmed(summaries[-1], error) from error
-        raise _of_dump_or_restic(report.read(), error) from error
+        telling.hear(reported := report.read())
+        problem = _of_dump_or_restic(reported, error)
+        raise (problem if problem is error else telling.failure(problem)) from error
     except (Cancelled, KeyboardInterrupt):
         take_back(ready.access, summaries)
         raise

@@ -11,6 +11,7 @@ from django.conf import settings
 from backups import mysql, process, requests, restic, verdict
 from backups.actions.steps import rights, verify_place
 from backups.actions.steps.checks import Check, Found, Look, ReadyBackup, Tick
+from backups.actions.steps.connection_checks import connections_told
 from backups.actions.steps.gate_drill import gate_checks
 from backups.actions.steps.restore_checks import grants_to_come, restore_user, room_unknown
 from backups.actions.steps.scratch import scratch_name
@@ -158,7 +159,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
     """
     found = Found(is_safety_copy=is_safety_copy)
     for name, look in _CHECKS:
-        if name not in (_REPOSITORY, _SCHEDULE, _TEST_RESTORES, _ENV_FILE, _ENVIRONMENT):
+        if name not in _NOT_BEFORE_A_BACKUP:
             _told(name, look, database, found, tick)
     if (differs := environment.disagreement(database)) is not None:
         found.warnings.append(differs.sentence())
@@ -298,7 +299,9 @@ _ENV_FILE = ".env"
 _ENVIRONMENT = "environment"
 _SCHEDULE = "schedule"
 _TEST_RESTORES = "test restores"
-_ASK_THE_SERVER = ("database", "client", "privileges", "views")
+_CONNECTIONS = "connections"
+_NOT_BEFORE_A_BACKUP = (_REPOSITORY, _CONNECTIONS, _SCHEDULE, _TEST_RESTORES, _ENV_FILE, _ENVIRONMENT)
+_ASK_THE_SERVER = ("database", "client", "privileges", "views", _CONNECTIONS)
 _CHECKS: tuple[tuple[str, Look], ...] = (
     (phrase("status folder"), _status_folder),
     ("restic", _restic),
@@ -308,6 +311,7 @@ _CHECKS: tuple[tuple[str, Look], ...] = (
     ("privileges", may_dump),
     ("views", views_are_readable),
     ("tables", tables_are_sound),
+    (_CONNECTIONS, connections_told),
     (_SCHEDULE, _schedule),
     (_TEST_RESTORES, _test_restores),
     (_ENV_FILE, _env_file),

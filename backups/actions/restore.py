@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
-
 from backups import aim, mysql, restic
 from backups.actions.steps import room
+from backups.actions.steps.load_connections import load_connections
 from backups.actions.steps.loaded import (
     refuse_altered,
     refuse_unlike_snapshot,
@@ -252,10 +251,11 @@ def _load(
     loading.tables_wanted = len(restore.tables) or len(inventory.get("table", []))
     # Into the one beside the live database, where there is one.
     options = load_options(restore, restore.incoming or restore.target, restore.tables)
+    connections = load_connections(snapshot, place.server, progress, tables=restore.tables)
     try:
         seconds = load_snapshot(
             OpenedSnapshot(snapshot, access),
-            Destination(place.server, place.info, options, settings.RESTORE_CONNECTIONS),
+            Destination(place.server, place.info, options, connections),
             loading,
             progress,
             refuse=lambda loading: refuse_damaged(restore, loading),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.conf import settings
-
 from backups import mysql, restic
 from backups.actions.steps import reach
 from backups.actions.steps.dumped_again import dump_again
@@ -19,6 +17,7 @@ from backups.actions.steps.inventories import (
     same_but_for_numbers,
     without_left_out,
 )
+from backups.actions.steps.load_connections import load_connections
 from backups.actions.steps.loading import load_snapshot
 from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.proof import (
@@ -120,9 +119,10 @@ def _restore(
     snapshot = stored.snapshot
     progress.phase("restore", expected=snapshot.total_bytes_processed)
     options = whole_load_options(scratch.database, source_name(snapshot))
+    connections = load_connections(snapshot, scratch.server, progress)
     seconds = load_snapshot(
         stored,
-        Destination(scratch.server, scratch.info, options, settings.RESTORE_CONNECTIONS),
+        Destination(scratch.server, scratch.info, options, connections),
         loading,
         progress,
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),

@@ -39,7 +39,7 @@ from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
 from backups.text.checked import row_number
-from backups.text.sentences import joined, phrase
+from backups.text.sentences import joined, phrase, plural
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
@@ -291,6 +291,8 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         (phrase("Dump size"), _size_in(result, "dump_bytes")),
         (phrase("Added to the repository"), _size_in(result, "data_added_packed", "data_added")),
         (phrase("Dump digest (SHA-256)"), result.get("sha256")),
+        (phrase("Dumped over"), _connections_in(result, "dump_connections")),
+        (phrase("Loaded over"), _connections_in(result, "load_connections")),
         (phrase("Heartbeat"), result.get("heartbeat")),
         (phrase("Result"), result.get("sentence")),
         (phrase("Server"), run.server_version),
@@ -322,6 +324,14 @@ def _size_in(result: dict[str, Any], *names: str) -> str:
     told = [result[name] for name in names if name in result]
     found = next((size for size in told if size), told[-1] if told else None)
     return formatting.size(found) if type(found) is int and found.bit_length() < _SIZE_BITS else ""
+
+
+def _connections_in(result: dict[str, Any], name: str) -> str:
+    """Over how many connections, and why, which runs of earlier versions do not tell."""
+    number, because = result.get(name), result.get(f"{name}_because")
+    if type(number) is not int:
+        return ""
+    return f"{plural('{n} connection', '{n} connections', n=number)}{f': {because}' if because else ''}"
 
 
 def _relatives(run: Run) -> list[Run]:

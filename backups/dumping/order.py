@@ -39,21 +39,29 @@ class Order:
 class Report:
     """What the dump program tells its caller, in a file that both have open.
 
-    One JSON object: `progress` while it runs, then `manifest` or `problem`; with it `notes` for the log.
+    One JSON object: `progress` while it runs, then `manifest` or `problem`; with it `notes` for the log,
+    and over how many `connections` it dumps, and why.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
         self._notes: list[str] = []
+        self._connections: dict[str, Any] = {}
 
     def note(self, sentence: str) -> None:
         """Have it told with all that is told from now on."""
         self._notes.append(sentence)
 
+    def connections(self, number: int, because: str = "") -> None:
+        """Tell at once over how many connections the dump goes; why stays as it was where it is left out."""
+        because = because or self._connections.get("because", "")
+        self._connections = {"number": number, "because": because}
+        self.write()
+
     def write(self, **facts: Any) -> None:
         """Put `facts` in the place of what was reported before."""
-        text = json.dumps({**facts, "notes": self._notes}).encode()
+        text = json.dumps({**facts, "notes": self._notes, "connections": self._connections}).encode()
         with self._lock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, text, 0)

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from backups import mysql
 from backups.dumpfile.sections import Kind, Piece, Section
 from backups.dumpfile.splitter import Splitter
 from backups.dumping import mysqldump
 from backups.dumping.mysqldump import Listener
+from backups.dumping.shares import shares
 from backups.dumping.spool import BREATHS, Room, Spool
 from backups.errors import Problem
 from backups.text.sentences import phrase
@@ -34,11 +36,17 @@ _MOST_TABLES = 1000
 
 @dataclass(frozen=True)
 class ParallelOptions:
-    """How many dump programs, and where on disk how many bytes may wait."""
+    """How many dump programs, and where on disk how many bytes may wait.
+
+    With no number, `connections.choose` finds one for so many `cores`. `because` ends a sentence about the
+    number that is given.
+    """
 
     connections: int = 1
     spool_dir: str = ""
     spool_bytes: int = 0
+    cores: int = 1
+    because: str = ""
 
 
 class ParallelDumpUnavailable(Exception):
@@ -57,7 +65,7 @@ def begun(
     """
     tables = _tables(source)
     room = _room(options)
-    shares = _shares_for(tables, options.connections, _AHEAD_BYTES + room.bytes)
+    shares = shares_for(tables, options.connections, _AHEAD_BYTES + room.bytes)
     with ExitStack() as ended_last_first, _once_begun(listener) as (heard_later, go):
         dumps: list[_Dump] = []
         with _locked(source, tables) as lock:
@@ -92,11 +100,28 @@ def _once_begun(listener: Listener | None) -> Iterator[tuple[Listener | None, Ca
         decided.set()
 
 
+def room_ahead(options: ParallelOptions) -> int:
+    """How many bytes may wait in memory and on disk. Raises ParallelDumpUnavailable."""
+    return _AHEAD_BYTES + _room(options).bytes
+
+
+def obstacle(connection: Any, database: str, tables: Sequence[mysql.TableSize]) -> str:
+    """Why several dump programs cannot dump these tables, as the end of a sentence, or nothing."""
+    if bare := mysql.tables_without_snapshot(connection, database):
+        return phrase("a consistent snapshot does not cover {bare}", bare=bare[0])
+    if sum(table.is_table for table in tables) > _MOST_TABLES:
+        return phrase("there are more than {most_tables} tables", most_tables=_MOST_TABLES)
+    if len({mysql.loosely(table.name) for table in tables}) < len(tables):
+        return phrase("names of tables differ only in case or accents, which the dump programs mix up")
+    return ""
+
+
 def _tables(source: mysql.DumpSource) -> list[mysql.TableSize]:
     with mysql.connect(source.server) as connection:
-        if bare := mysql.tables_without_snapshot(connection, source.database):
-            raise ParallelDumpUnavailable(phrase("a consistent snapshot does not cover {bare}", bare=bare[0]))
-        return mysql.listed_tables(connection, source.database)
+        tables = mysql.listed_tables(connection, source.database)
+        if because := obstacle(connection, source.database, tables):
+            raise ParallelDumpUnavailable(because)
+    return tables
 
 
 def _room(options: ParallelOptions) -> Room:
@@ -106,17 +131,9 @@ def _room(options: ParallelOptions) -> Room:
         raise ParallelDumpUnavailable(problem.what.rstrip(".")) from problem
 
 
-def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:
-    bases = [table for table in tables if table.is_table]
-    if len(bases) > _MOST_TABLES:
-        raise ParallelDumpUnavailable(
-            phrase("there are more than {most_tables} tables", most_tables=_MOST_TABLES)
-        )
-    if len({mysql.loosely(table.name) for table in tables}) < len(tables):
-        raise ParallelDumpUnavailable(
-            phrase("names of tables differ only in case or accents, which the dump programs mix up")
-        )
-    found = shares(bases, connections, room)
+def shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:
+    """As `shares`, of all that a database lists. Raises ParallelDumpUnavailable."""
+    found = shares([table for table in tables if table.is_table], connections, room)
     if len(found) < 2:
         raise ParallelDumpUnavailable(
             phrase(
@@ -126,35 +143,6 @@ def _shares_for(tables: Sequence[mysql.TableSize], connections: int, room: int) 
             )
         )
     return found
-
-
-def shares(tables: Sequence[mysql.TableSize], connections: int, room: int) -> list[list[str]]:
-    """The tables, in their order, cut into at most so many runs, the largest as small as can be.
-
-    All but the first run have to fit into `room` bytes.
-    """
-    least, most = 0, sum(table.bytes for table in tables)
-    while least < most:
-        limit = (least + most) // 2
-        if len(_runs(tables, limit, room)) <= connections:
-            most = limit
-        else:
-            least = limit + 1
-    return _runs(tables, least, room)
-
-
-def _runs(tables: Sequence[mysql.TableSize], limit: int, room: int) -> list[list[str]]:
-    runs: list[list[str]] = [[]]
-    size, ahead = 0, sum(table.most for table in tables)
-    for table in tables:
-        has_to_stay = len(runs) == 1 and ahead > room
-        if runs[-1] and size + table.bytes > limit and not has_to_stay:
-            runs.append([])
-            size = 0
-        runs[-1].append(table.name)
-        size += table.bytes
-        ahead -= table.most
-    return runs
 
 
 def _left_out(

@@ -21,7 +21,7 @@ from typing import Any
 from backups import mysql, process
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import manifest_of, manifest_text, objects_in
-from backups.dumping import mysqldump
+from backups.dumping import connections, mysqldump
 from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
 from backups.dumping.mysqldump import Listener
 from backups.dumping.order import Order, Report
@@ -93,6 +93,9 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         )
         for view in broken
     ]
+    chosen = connections.looked_at(order.server, order.database, order.at_once)
+    report.connections(*chosen)
+    at_once = replace(order.at_once, connections=chosen.number)
     digester = Digester(order.database)
     reported_at = 0.0
     mysqldump.widen(out_fd)
@@ -107,7 +110,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         )
 
     with (
-        mysql.watched_tables(order.server, order.database, info, besides=order.at_once.connections) as watch,
+        mysql.watched_tables(order.server, order.database, info, besides=chosen.number) as watch,
         mysql.computed_beside(order.server, order.database) as computed,
         _output(out_fd, gzip=order.gzip) as out,
     ):
@@ -130,7 +133,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 computed.begin()
 
             outlet = Outlet(digester, write)
-            stream(source, order.at_once, outlet, report, Listener(before.names, is_read))
+            stream(source, at_once, outlet, report, Listener(before.names, is_read))
         told_of = _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)

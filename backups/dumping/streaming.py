@@ -159,21 +159,38 @@ def stream(
     listener: Listener,
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
-    if options.connections > 1 and not source.leave_out:
+    if options.connections > 1:
         try:
-            _refuse_before(source)
-            with parallel.begun(source, options, listener) as dumps:
-                report.note(
-                    phrase(
-                        "Dumped over {connections} connections; no table could be written to for "
-                        "{locked_seconds} s.",
-                        connections=dumps.connections,
-                        locked_seconds=f"{dumps.locked_seconds:.2f}",
-                    )
-                )
-                pieces = with_views(dumps.pieces(outlet.digester.splitter), _rewritten_views(source))
-                _write_pieces(outlet.digester.digested(pieces), outlet.write)
-                return
+            _stream_at_once(source, options, outlet, report, listener)
         except parallel.ParallelDumpUnavailable as reason:
             report.note(phrase("Dumped over one connection: {reason}.", reason=reason))
+            report.connections(1, str(reason))
+        else:
+            return
     stream_dump(source, outlet, listener=listener)
+
+
+def _stream_at_once(
+    source: mysql.DumpSource,
+    options: parallel.ParallelOptions,
+    outlet: Outlet,
+    report: Report,
+    listener: Listener,
+) -> None:
+    """Raises ParallelDumpUnavailable before anything is dumped; Problem."""
+    if source.leave_out:
+        raise parallel.ParallelDumpUnavailable(phrase("views that cannot be read are left out"))
+    _refuse_before(source)
+    # Before the programs take the connections that the user may have.
+    views = _rewritten_views(source)
+    with parallel.begun(source, options, listener) as dumps:
+        report.note(
+            phrase(
+                "Dumped over {connections} connections; no table could be written to for {locked_seconds} s.",
+                connections=dumps.connections,
+                locked_seconds=f"{dumps.locked_seconds:.2f}",
+            )
+        )
+        report.connections(dumps.connections)
+        pieces = with_views(dumps.pieces(outlet.digester.splitter), views)
+        _write_pieces(outlet.digester.digested(pieces), outlet.write)

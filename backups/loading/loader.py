@@ -92,6 +92,7 @@ def load(
                     wanted=wanted,
                 )
             )
+        loading.connections = max(1, len(opened) - 1)
         modes: dict[str, str] = {}
         hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
         pool = LoadPool(server, hands[1:])

@@ -36,6 +36,8 @@ class Loading:
     digester: Digester = field(default_factory=Digester)
     found: Found = field(default_factory=Found)
     bytes_read: int = 0
+    # Over how many rows are loaded, once the server has given them.
+    connections: int = 0
     is_read: bool = False
     # The longest statement that was read through, with the table that it is of.
     longest: tuple[int, str] = (0, "")

@@ -22,6 +22,7 @@ from backups.mysql.connection import (
     kill,
     refuse_what_cuts_dumps,
 )
+from backups.mysql.connection_limits import ChosenConnections, connections_to_take
 from backups.mysql.constraints import (
     ForeignKey,
     crossing_foreign_keys,
@@ -94,7 +95,7 @@ from backups.mysql.loading import (
     refuse_made_otherwise,
     session_mode,
 )
-from backups.mysql.locks import NotLocked, ReadLock, locked_for_reading
+from backups.mysql.locks import NotLocked, ReadLock, lacks_lock, locked_for_reading
 from backups.mysql.lossy_views import LossyView, lossy_views, routines_with_lossy_definer
 from backups.mysql.methods import as_wished, folder_of_methods, must_be_held_to_tls
 from backups.mysql.names import (

@@ -8,7 +8,6 @@ its rows are being read is no matter: the dump holds of it what the snapshot doe
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -22,6 +21,7 @@ import MySQLdb
 
 from backups.mysql.answers import as_number, as_time, execute, fetch_all, fetch_one, fetch_rows
 from backups.mysql.connection import connect
+from backups.mysql.connection_limits import connections_left
 from backups.mysql.error_numbers import translated
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
@@ -177,7 +177,7 @@ def watched_tables(
     with connect(server) as connection:
         noted = _noted(connection, database, info)
         wires = Tripwires(server, database, info.flavour, noted.wired)
-        left = _connections_left(connection) - besides - TableWatch.CONNECTIONS
+        left = connections_left(connection) - besides - TableWatch.CONNECTIONS
         if left < Tripwires.CONNECTIONS:
             wires.do_without_guards()
         stretched = ExitStack()
@@ -190,18 +190,6 @@ def watched_tables(
             yield watch
         finally:
             watch.close()
-
-
-def _connections_left(connection: Any) -> float:
-    """How many connections the user, who may have few, can have once this one is closed."""
-    most, now = fetch_one(
-        connection,
-        "SELECT @@SESSION.max_user_connections, COUNT(*) FROM information_schema.PROCESSLIST"
-        " WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)",
-        as_number,
-        as_number,
-    )
-    return most - (now - 1) if most else math.inf
 
 
 def _speak_utc(connection: Any) -> None:

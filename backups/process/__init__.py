@@ -14,6 +14,7 @@ from backups.process.children import (
     Program,
     child,
 )
+from backups.process.cores import available_cores, cores_within
 from backups.process.endings import MOST_KEPT, Completed, DeadlineExceeded, NotInstalled, SaidTooMuch
 from backups.process.identities import identity, is_elsewhere, is_gone, runs_in_group
 from backups.process.orphans import become_subreaper, reap_orphans

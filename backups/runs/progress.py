@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -85,6 +86,11 @@ class Progress:
     def warn(self, text: str) -> None:
         """Append a warning to the run's log."""
         self.log(text, Level.WARNING)
+
+    def note(self, **facts: Any) -> None:
+        """Put facts into the run's result, texts as they would be logged."""
+        told = {name: self.masked(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+        notes.run_update(self._run_id, result=told)
 
     def masked(self, text: str) -> str:
         """The text without the secrets that this run uses, and without what a terminal would obey.

@@ -246,6 +246,7 @@ def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_porta
         "dump_bytes": snapshot["summary"]["total_bytes_processed"],
         "data_added": snapshot["summary"]["data_added"],
         "sha256": row["dump_sha256"],
+        "dump_connections": 1,
     }
     assert snapshot["paths"] == [f"/mysql/{shop.name}.{dump_format}"]
     assert portal.run()["status"] == "succeeded"
@@ -311,9 +312,9 @@ def test_bootstrap_and_preflight_find_everything_in_order(portal: Portal) -> Non
     assert (again.code, again.json) == (0, {"status": "succeeded", "notices": []})
     assert preflight.code == 0, preflight.err
     names = [check["name"] for check in preflight.json["checks"]]
-    assert names[:11] == [
+    assert names[:12] == [
         "status folder", "restic", "repository", "database", "client", "privileges", "views", "tables",
-        "schedule", "test restores", ".env",
+        "connections", "schedule", "test restores", ".env",
     ]  # fmt: skip
     assert all(check["ok"] for check in preflight.json["checks"])
 

@@ -144,6 +144,8 @@ def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeData
             "server": found.scratch_version,
             "set_by": "MYSQL_HOST and MYSQL_PORT",
         },
+        "load_connections": 2,
+        "load_connections_because": "at least 2, although the dump has only 0 MB",
     }
     assert f"Snapshot {snapshot.short_id} restores in full: 3 tables, 6 rows" in log_of(run)
 

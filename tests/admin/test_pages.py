@@ -76,6 +76,23 @@ def test_a_runs_page_says_where_its_restic_is_from(past: History, login: Login) 
     assert "0.19.1, Debian's package restic 0.19.1-1" in page
 
 
+def test_a_runs_page_says_over_how_many_connections_it_went(past: History, login: Login) -> None:
+    run = Run.objects.filter(action="backup", status="succeeded")[0]
+    run.result |= {
+        "dump_connections": 2,
+        "dump_connections_because": "there are 4 cores",
+        "load_connections": 1,
+    }
+    run.save()
+    url = reverse("admin:backups_run_change", args=[run.pk])
+
+    page = login("Viewer").get(url).content.decode()
+
+    told = dict(re.findall(r"<dt[^>]*>\s*([^<]*?)\s*</dt>\s*<dd[^>]*>\s*([^<]*?)\s*</dd>", page))
+    assert told["Dumped over"] == "2 connections: there are 4 cores"
+    assert told["Loaded over"] == "1 connection"
+
+
 def test_staff_without_a_role_and_strangers_see_none(past: History, login: Login) -> None:
     staff, stranger = login("staff"), Client()
     for name, url in pages(past).items():

@@ -374,7 +374,7 @@ def test_the_connection_test_is_the_workers_and_shows_each_check(
     assert "The server does not answer" not in seen[0]
     page = client.get(run_url(run)).content.decode()
     assert "The server does not answer. See whether it runs." in page
-    assert "1 of 12 checks failed: The server does not answer. See whether it runs. A test changes" in page
+    assert "1 of 13 checks failed: The server does not answer. See whether it runs. A test changes" in page
     assert not Alert.objects.exists()
 
 

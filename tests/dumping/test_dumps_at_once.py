@@ -20,6 +20,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumping import parallel
 from backups.dumping.parallel import ParallelDumpUnavailable, ParallelOptions
+from backups.dumping.shares import shares
 from backups.dumping.spool import Spool
 from backups.dumping.streaming import Outlet, stream_dump
 from backups.errors import Problem
@@ -337,7 +338,7 @@ def test_tables_are_dealt_out_in_their_order(
 ) -> None:
     tables = [mysql.TableSize("abcdefg"[i], "BASE TABLE", size, 2 * size) for i, size in enumerate(sizes)]
 
-    assert ["".join(run) for run in parallel.shares(tables, connections, room)] == expected
+    assert ["".join(run) for run in shares(tables, connections, room)] == expected
 
 
 # ---------------------------------------------------------------- What goes wrong

@@ -93,6 +93,7 @@ def test_there_and_back_on_the_command_line(portal: Portal) -> None:
         "run_id": newest(portal)["id"],
         "snapshot_id": portal.snapshots()[0]["id"],
         "target": shop.name,
+        "load_connections": 2,
     }
     assert content(shop.server, shop.name) == was
     assert len(portal.snapshots()) == 2, "the backup before"

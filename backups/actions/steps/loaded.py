@@ -142,7 +142,7 @@ def refuse_altered(restore: Restore, loading: Loading, place: mysql.ProbedServer
     raise Problem(
         phrase("After loading, these tables are not defined as in the snapshot: {names}.", names=names),
         code="restore.defined_otherwise",
-        do=_OTHERWISE if settings.RESTORE_CONNECTIONS > 1 else _SERVERS_OWN,
+        do=_OTHERWISE if settings.RESTORE_CONNECTIONS != 1 else _SERVERS_OWN,
     )
 
 

@@ -30,8 +30,10 @@ def load_snapshot(
     these two raise.
     """
     snapshot, access = stored.snapshot, stored.access
+    note_connections = _connections_noted(destination.connections, loading, progress)
 
     def tick() -> None:
+        note_connections()
         progress.bytes_done(loading.bytes_read)
         progress.detail(loading.detail)
         progress.tick()
@@ -62,6 +64,18 @@ def load_snapshot(
     refuse(loading)
     loading.computed_anew = _computed_anew(loading, destination.server, destination.database, tick)
     return round(time.monotonic() - began, 3)
+
+
+def _connections_noted(noted: int, loading: Loading, progress: Progress) -> Callable[[], None]:
+    """What puts into the run's result how many connections the server gave, where not as `noted`."""
+
+    def note() -> None:
+        nonlocal noted
+        if loading.connections not in (0, noted):
+            noted = loading.connections
+            progress.note(load_connections=noted)
+
+    return note
 
 
 def _computed_anew(

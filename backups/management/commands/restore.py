@@ -161,6 +161,7 @@ TOLD = (
     "names_in_lower_case",
     "computed_anew",
     "not_kept",
+    "load_connections",
 )
 
 
