@@ -16,7 +16,7 @@ LOAD_DATA, MYLOADER = f"LOAD DATA over {CONNECTIONS}", "restic + myloader"
 SECOND_SERVER, BORGMATIC_RESTORE = "restic + mariadb-backup", "borgmatic restore"
 NAMES = (LOAD_DATA, MYLOADER, SECOND_SERVER, BORGMATIC_RESTORE)
 _MYLOADER = (
-    'restic restore --quiet "latest:$PWD/dump" --target back'
+    "restic restore --quiet latest:/dump --target back"
     " && myloader --defaults-file client.cnf --directory back --database by_hand --overwrite-tables"
     " && rm -r back"
 )
@@ -65,16 +65,23 @@ class BroughtBack:
             BORGMATIC_RESTORE: lambda peer: peer.costs(_BORGMATIC),
         }
         able = {name: _of(acts[name], peer) for name, peer in self._peers.items()}
-        return {LOAD_DATA: lambda: self._bulk.load(f"{self.shop.name}_bulk"), **able}
+        return {LOAD_DATA: self._load_data, **able}
+
+    def _load_data(self) -> Cost:
+        name = f"{self.shop.name}_bulk"
+        cost = self._bulk.load(name)
+        self._has_all_rows(self.shop.server, name)
+        return cost
 
     def _myloader(self, peer: Peer) -> Cost:
         name = f"{self.shop.name}_by_myloader"
         self.shop.server.create_database(name)
-        return peer.costs(_MYLOADER.replace("by_hand", name))
+        cost = peer.costs(_MYLOADER.replace("by_hand", name))
+        self._has_all_rows(self.shop.server, name)
+        return cost
 
     def _second_server(self, peer: Peer) -> Cost:
         """The whole server beside the first, running and asked for its rows."""
-        rows = "SELECT COUNT(*) FROM orders"
         second = DatabaseServer("mariadb")
         try:
             # Users and passwords come with the data.
@@ -84,11 +91,16 @@ class BroughtBack:
                 peer.shell(f"{_UNPACK} && {_COPY_BACK.format(target=target)}")
                 second.start()
             cost.cpu += tree_cpu(second.pid)
-            if second.query(rows, self.shop.name) != self.shop.query(rows):
-                raise RuntimeError("the second server has not all rows")
+            self._has_all_rows(second, self.shop.name)
         finally:
             second.remove()
         return cost
+
+    def _has_all_rows(self, server: DatabaseServer, database: str) -> None:
+        """Raise RuntimeError where the largest table is not whole: such a restore is no measure."""
+        rows = "SELECT COUNT(*) FROM order_events"
+        if server.query(rows, database) != self.shop.query(rows):
+            raise RuntimeError(f"{database} has not all rows")
 
 
 def _of(act: Callable[[Peer], Cost], peer: Peer) -> Callable[[], Cost]:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.common import find_restic
 from bench.peers import KEEP, Peer, Tool
 from tests.backups.worlds import RESTIC_PASSWORD, Shop
 from tools.system import find_program
@@ -87,7 +88,7 @@ def in_sections(config: dict[str, object]) -> dict[str, dict[str, object]]:
     def part(*names: str) -> dict[str, object]:
         return {name: config[name] for name in config if name.startswith(names)}
 
-    (repository,) = config["repositories"]  # type: ignore[misc, has-type]
+    (repository,) = config["repositories"]  # type: ignore[misc]
     return {
         "location": {**part("source_directories"), "repositories": [repository["path"]]},  # type: ignore[has-type]
         "storage": part("encryption_passphrase"),
@@ -117,7 +118,7 @@ def versions() -> str:
 
 
 def _told_by(program: str) -> str:
-    path = find_program(program)
+    path = str(find_restic()) if program == "restic" else find_program(program)
     if path is None:
         return ""
     option = "version" if program == "restic" else "--version"
