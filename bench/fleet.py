@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from bench.peers import (
     Peer,
     children_cpu,
     run_in_shell,
+    scrypt_of,
     seconds_between,
     tree_cpu,
     write_option_file,
@@ -160,9 +160,7 @@ class _Fleet:
 
     def key(self) -> str:
         """How restic derives the key from the password, in both repositories."""
-        (path,) = (self._repository / "keys").iterdir()
-        key = json.loads(path.read_text())
-        return f"{key['N']}, {key['r']}, {key['p']}"
+        return scrypt_of(self._repository)
 
     def _shell(self, command: str) -> Cost:
         began, cpu = time.monotonic(), children_cpu()

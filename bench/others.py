@@ -37,7 +37,7 @@ BORGMATIC = Tool(
     "borgmatic + borg",
     "borgmatic --config borgmatic.json create",
     night="borgmatic --config borgmatic.json prune compact",
-    begin="borg init --encryption repokey-blake2 repository",
+    begin="borg init --error --encryption repokey-blake2 repository",
     programs=("borgmatic", "borg", "mysqldump"),
 )
 OTHERS = (MYDUMPER, MYDUMPER_ZSTD, PHYSICAL, BORGMATIC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -154,6 +155,16 @@ def measured(shop: Shop, repository: Path) -> Iterator[Cost]:
     cost.seconds = time.monotonic() - began
     cost.cpu = _cpu(shop) - cpu
     cost.grew = _megabytes_in(repository) - size
+
+
+def scrypt_of(repository: Path) -> str:
+    """How restic derives the key from the password, its N, r and p: what each start of restic costs.
+
+    `restic init` measures that anew, and takes less where the machine is busy.
+    """
+    (path,) = (repository / "keys").iterdir()
+    key = json.loads(path.read_text())
+    return f"{key['N']}, {key['r']}, {key['p']}"
 
 
 def children_cpu() -> float:

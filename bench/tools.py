@@ -19,6 +19,7 @@ from bench.peers import (
     Peer,
     Tool,
     run_in_shell,
+    scrypt_of,
     with_connection,
 )
 from bench.spread import figure, ratio
@@ -62,9 +63,10 @@ def measure(options: Options) -> None:
     for megabytes in options.sizes:
         costs: dict[str, Costs] = {name: Costs() for name in _NAMES}
         with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
-            _measure_size(server, megabytes, options.rounds, costs)
+            keys = _measure_size(server, megabytes, options.rounds, costs)
         rows += rows_of(f"{megabytes:g} MB", costs)
         notes += [f"{megabytes:g} MB: {note}" for note in _beside_mydumper(costs)]
+        notes.append(f"{megabytes:g} MB: scrypt N, r, p of restic's keys: {'; '.join(keys)}.")
     print_table(
         f"Whole commands beside other tools ({of_rounds(options)})",
         _HEAD,
@@ -73,20 +75,28 @@ def measure(options: Options) -> None:
         f"{ASKED_FOR} brings along what others leave to the night: forget and prune, and a copy of the "
         "portal. The night of the scheduled one is the worker's maintenance, the same for all databases of "
         "a repository.",
-        "Seconds of the processors are those of all programs and of the database server.",
+        "Seconds of the processors are those of all programs and of the database server. `restic init` "
+        "measures how much scrypt the machine can bear: on a busy one each start of restic costs less.",
         f"Versions: {versions()}.",
         *notes,
     )
 
 
-def _measure_size(server: DatabaseServer, megabytes: float, rounds: int, costs: dict[str, Costs]) -> None:
+def _measure_size(
+    server: DatabaseServer, megabytes: float, rounds: int, costs: dict[str, Costs]
+) -> list[str]:
+    """Measure one size; gives the scrypt parameters of each round's repositories."""
+    keys: list[str] = []
     shop = make_shop(server, "", name="orders_tracker", grants=["ALL ON *.*"])
     say(f"filling a private MariaDB with a sample of {megabytes:g} MB …")
     with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
     for number in range(rounds):
         say(f"round {number + 1} of {rounds} …")
         with work_folder() as folder:
-            _round(_ways(shop, folder, find_restic()), costs, shop, number)
+            ways = _ways(shop, folder, find_restic())
+            keys.append(scrypt_of(folder / "empty"))
+            _round(ways, costs, shop, number)
+    return keys
 
 
 def _ways(shop: Shop, folder: Path, restic: Path) -> list[Peer | Ours]:
