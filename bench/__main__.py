@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import fleet, gate, many, overhead, pages, rest, restoring, slow
+from bench import fleet, gate, many, memory, overhead, pages, rest, restoring, slow, tools
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
+    "tools": tools.measure,
     "restore": restoring.measure,
+    "memory": memory.measure,
     "gate": gate.measure,
     "slow": slow.measure,
     "pages": pages.measure,

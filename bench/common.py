@@ -31,6 +31,11 @@ class Options:
         return self.sizes[0]
 
 
+def of_rounds(options: Options) -> str:
+    """For a table's title: what its figures are."""
+    return f"medians of n={options.rounds}, least to most"
+
+
 def isolate() -> None:
     """Keep the operator's own repository and database out of reach, as the tests do."""
     names = re.findall(r"^(\w+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)

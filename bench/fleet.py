@@ -1,18 +1,29 @@
-"""A night of many small databases: the worker's backups and maintenance beside the least shell loop."""
+"""A night of many small databases: the worker's beside the least shell loop, and beside other tools."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.common import Options, find_restic, print_table, say, work_folder
+from bench.common import Options, find_restic, of_rounds, print_table, say, work_folder
+from bench.fleet_others import TOOLS, peers_of
 from bench.forged import Repository, forge
-from bench.peers import DUMP, children_cpu, run_in_shell, seconds_between, tree_cpu, write_option_file
+from bench.others import NOT_INSTALLED, versions
+from bench.peers import (
+    DUMP,
+    KEEP,
+    Peer,
+    children_cpu,
+    run_in_shell,
+    scrypt_of,
+    seconds_between,
+    tree_cpu,
+    write_option_file,
+)
+from bench.spread import figure, ratio
 from tests.backups.worlds import RESTIC_PASSWORD, Portal, make_shop
 from tests.servers import DatabaseServer
 
@@ -21,14 +32,12 @@ _ROWS = 20
 # How many databases a repository has where forged snapshots are added to it.
 _BESIDE_FORGED = 50
 _PATIENCE_SECONDS = 4 * 3600
-# As many as Vedetta keeps of each by default.
-_KEEP = "--keep-daily 7 --keep-weekly 4 --keep-monthly 6"
 _NAMES = "names"
 BACKUPS = (
     f'while read -r name; do {DUMP} "$name" | restic backup --quiet --host loop --tag "$name"'
     ' --stdin --stdin-filename "/mysql/$name.sql" || exit; done < names'
 )
-MAINTENANCE = f"restic forget --quiet --host loop --group-by host,tags {_KEEP} && restic prune --quiet"
+MAINTENANCE = f"restic forget --quiet --host loop --group-by host,tags {KEEP} && restic prune --quiet"
 # As the schedules ask for it.
 _ASK = (
     "from backups.choices import Trigger; from backups.models import Database, Repository;"
@@ -86,16 +95,8 @@ class Nights:
     key: str = ""
     ours: list[Night] = field(default_factory=list)
     loop: list[Night] = field(default_factory=list)
-
-    def ratio(self, what: Callable[[Night], float]) -> str:
-        """The median of ours by the loop's of the same round, and how far the rounds are apart."""
-        ratios = [what(ours) / what(loop) for ours, loop in zip(self.ours, self.loop, strict=True)]
-        return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-    @staticmethod
-    def median(nights: Sequence[Night], what: Callable[[Night], float]) -> float:
-        """The median of something of these nights."""
-        return statistics.median(what(night) for night in nights)
+    # Empty where one is not installed.
+    others: dict[str, list[Night]] = field(default_factory=lambda: {tool.name: [] for tool in TOOLS})
 
 
 class _Fleet:
@@ -121,6 +122,7 @@ class _Fleet:
         # The same key: how long it takes to derive is measured anew by each `restic init`.
         shutil.copytree(ours, self._repository)
         write_option_file(shop, self._folder)
+        self._others = peers_of(shop, self._names, folder, self._restic)
         (self._folder / _NAMES).write_text("\n".join(self._names) + "\n")
 
     def forge(self, count: int) -> None:
@@ -142,11 +144,23 @@ class _Fleet:
         """The loop's."""
         return Night(self._shell(BACKUPS), self._shell(MAINTENANCE))
 
+    def others_nights(self) -> dict[str, Night]:
+        """Those of the other tools that are installed; the server's own work does not count, as for ours."""
+        return {
+            name: Night(self._costs(peer, peer.tool.backup), self._costs(peer, peer.tool.night))
+            for name, peer in self._others.items()
+            if peer is not None
+        }
+
+    @staticmethod
+    def _costs(peer: Peer, command: str) -> Cost:
+        began, cpu = time.monotonic(), children_cpu()
+        peer.shell(command)
+        return Cost(children_cpu() - cpu, time.monotonic() - began)
+
     def key(self) -> str:
         """How restic derives the key from the password, in both repositories."""
-        (path,) = (self._repository / "keys").iterdir()
-        key = json.loads(path.read_text())
-        return f"{key['N']}, {key['r']}, {key['p']}"
+        return scrypt_of(self._repository)
 
     def _shell(self, command: str) -> Cost:
         began, cpu = time.monotonic(), children_cpu()
@@ -197,19 +211,26 @@ def measure(options: Options) -> None:
     kinds = [(count, 0) for count in options.databases]
     if options.forged:
         kinds.append((min(_BESIDE_FORGED, max(options.databases)), options.forged))
-    rows = [_row(count, forged, _nights(count, forged, options.rounds)) for count, forged in kinds]
+    measured = {(count, forged): _nights(count, forged, options.rounds) for count, forged in kinds}
     print_table(
-        f"A night of many small databases ({_TABLES} tables each), in {options.rounds} rounds",
+        f"A night of many small databases, {_TABLES} tables each ({of_rounds(options)})",
         [
             "databases", "snapshots beside", "scrypt N, r, p", "processor s: loop, ours", "ours / loop",
             "seconds: loop, ours", "ours / loop", "maintenance, processor s: loop, ours", "ours / loop",
         ],
-        rows,
+        [_row(count, forged, nights) for (count, forged), nights in measured.items()],
         f"The loop: `{BACKUPS}`, then `{MAINTENANCE}`.",
         "Ours: one worker that runs already plays the backups as its schedules ask for them, with all that "
         "follows, then the maintenance of the repository. Processor seconds are those of all its processes.",
         "Ratios are medians of the rounds, with the least and the most. At most 2.0, 1.2 and 1.5 are wanted.",
     )  # fmt: skip
+    print_table(
+        f"The same nights beside other tools ({of_rounds(options)})",
+        ["databases", "how", "processor s", "ours / theirs", "seconds", "ours / theirs"],
+        [row for (count, forged), nights in measured.items() if not forged for row in _others(count, nights)],
+        *(f"{tool.name}: `{tool.backup}`, then `{tool.night}`" for tool in TOOLS),
+        f"Versions: {versions()}.",
+    )
 
 
 def _nights(count: int, forged: int, rounds: int) -> Nights:
@@ -223,6 +244,8 @@ def _nights(count: int, forged: int, rounds: int) -> Nights:
             fleet.loops_night()
             if forged:
                 fleet.forge(forged)
+            else:
+                fleet.others_nights()
             nights.key = fleet.key()
             for turn in range(rounds):
                 fleet.change()
@@ -231,6 +254,9 @@ def _nights(count: int, forged: int, rounds: int) -> Nights:
                 nights.ours.append(fleet.our_night(worker.pid))
                 if not turn % 2:
                     nights.loop.append(fleet.loops_night())
+                for name, night in ({} if forged else fleet.others_nights()).items():
+                    nights.others[name].append(night)
+                    say(f"  {name} {night.both}")
                 say(f"  ours {nights.ours[-1].both}, the loop {nights.loop[-1].both}")
     return nights
 
@@ -243,6 +269,26 @@ def _row(count: int, forged: int, nights: Nights) -> list[str]:
         lambda night: night.maintenance.cpu,
     )
     for what in measures:
-        loop, ours = (Nights.median(each, what) for each in (nights.loop, nights.ours))
-        cells += [f"{loop:.1f}, {ours:.1f}", nights.ratio(what)]
+        loop, ours = ([what(night) for night in each] for each in (nights.loop, nights.ours))
+        cells += [f"{figure(loop)}, {figure(ours)}", ratio(ours, loop)]
+    return cells
+
+
+def _others(count: int, nights: Nights) -> list[list[str]]:
+    """A row for each other tool, also for one that is not installed."""
+    return [
+        [str(count), name, *(_beside(nights.ours, theirs) if theirs else [NOT_INSTALLED] * 4)]
+        for name, theirs in nights.others.items()
+    ]
+
+
+def _beside(ours: Sequence[Night], theirs: Sequence[Night]) -> list[str]:
+    cells = []
+    measures: tuple[Callable[[Night], float], ...] = (
+        lambda night: night.both.cpu,
+        lambda night: night.both.seconds,
+    )
+    for what in measures:
+        our, their = ([what(night) for night in each] for each in (ours, theirs))
+        cells += [figure(their), ratio(our, their)]
     return cells

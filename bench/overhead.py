@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.common import Options, find_restic, print_table, say, work_folder
-from bench.peers import COMMANDS, Cost, Peer, measured, seconds_between, with_connection
+from bench.common import Options, find_restic, of_rounds, print_table, say, work_folder
+from bench.peers import BARE_PIPE, OLD_SCRIPTS, Cost, Peer, measured, seconds_between, with_connection
+from bench.spread import figure, ratio
 from tests.backups.worlds import (
     Portal,
     Shop,
@@ -23,7 +24,7 @@ from tools import sample
 
 CHANGE_PERCENT = 1.0
 MEMORY_LIMIT_MB = 150
-OLD, BARE = COMMANDS
+OLD, BARE = OLD_SCRIPTS.name, BARE_PIPE.name
 OURS, AT_ONCE = "our run", "our run, dumping at once"
 # Two programs beside restic, on two cores; what waits for its turn lies in a folder.
 AT_ONCE_ENVIRONMENT = {"DUMP_CONNECTIONS": "2", "DUMP_SPOOL_MB": "2000"}
@@ -63,9 +64,9 @@ class Times:
     dump: dict[str, list[float]] = field(default_factory=lambda: {OURS: [], AT_ONCE: []})
     command: list[float] = field(default_factory=list)
 
-    def median(self, name: str, what: str) -> float:
-        """The median of one field of the costs."""
-        return statistics.median(getattr(cost, what) for cost in self.costs[name])
+    def of(self, name: str, what: str) -> list[float]:
+        """One field of the costs, of each round."""
+        return [getattr(cost, what) for cost in self.costs[name]]
 
     def fixed(self) -> float:
         """The seconds of a run besides its dump phase."""
@@ -84,7 +85,8 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.peers = [
-            Peer(name, self.shop, self.folder / name.replace(" ", "-"), self.restic) for name in COMMANDS
+            Peer(tool, self.shop, self.folder / tool.name.replace(" ", "-"), self.restic)
+            for tool in (OLD_SCRIPTS, BARE_PIPE)
         ]
         self.portals = {
             OURS: self._portal("serial", DUMP_CONNECTIONS="1"),
@@ -148,7 +150,7 @@ def measure(options: Options) -> None:
         with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
             _measure_size(server, megabytes, options.rounds, (first, again), peaks)
     print_table(
-        f"Backup beside the old scripts' pipeline and the bare pipe (medians of {options.rounds})",
+        f"Backup beside the old scripts' pipeline and the bare pipe ({of_rounds(options)})",
         [
             "dump, backup", OLD, BARE, OURS, AT_ONCE, "ours / old", "ours / bare", "at once / old",
             "at once / bare", "dump phase: ours, at once", "whole command",
@@ -176,7 +178,8 @@ def _notes(kinds: Sequence[Times], peaks: Peaks) -> list[str]:
     )
     settings = " ".join(f"{name}={value}" for name, value in AT_ONCE_ENVIRONMENT.items())
     at_once = f"{AT_ONCE}: the same with {settings} and DUMP_SPOOL_DIR on the repository's disk."
-    return [*(f"{name}: `{command}`" for name, command in COMMANDS.items()), ours, at_once, processor, memory]
+    typed = (f"{tool.name}: `{tool.backup}`" for tool in (OLD_SCRIPTS, BARE_PIPE))
+    return [*typed, ours, at_once, processor, memory]
 
 
 def _measure_size(
@@ -200,18 +203,17 @@ def _measure_size(
 
 
 def _row(name: str, times: Times) -> list[str]:
-    seconds = {who: times.median(who, "seconds") for who in times.costs}
-    grew = {who: times.median(who, "grew") for who in times.costs}
     everyone = (OLD, BARE, OURS, AT_ONCE)
+    seconds = {who: times.of(who, "seconds") for who in everyone}
     return [
         name,
-        *(f"{seconds[who]:.1f} s" for who in everyone),
-        *(f"{seconds[ours] / seconds[peer]:.2f}" for ours in (OURS, AT_ONCE) for peer in (OLD, BARE)),
-        ", ".join(f"{statistics.median(times.dump[ours]):.1f} s" for ours in (OURS, AT_ONCE)),
-        f"{statistics.median(times.command):.1f} s",
-        ", ".join(f"{times.median(who, 'cpu'):.1f}" for who in everyone),
-        ", ".join(f"{grew[who]:.1f}" for who in everyone),
-        f"{grew[OLD] / grew[OURS]:.1f}",
+        *(figure(seconds[who], unit=" s") for who in everyone),
+        *(ratio(seconds[ours], seconds[peer]) for ours in (OURS, AT_ONCE) for peer in (OLD, BARE)),
+        ", ".join(figure(times.dump[ours], unit=" s") for ours in (OURS, AT_ONCE)),
+        figure(times.command, unit=" s"),
+        ", ".join(figure(times.of(who, "cpu")) for who in everyone),
+        ", ".join(figure(times.of(who, "grew")) for who in everyone),
+        ratio(times.of(OLD, "grew"), times.of(OURS, "grew")),
     ]
 
 

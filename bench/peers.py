@@ -1,10 +1,12 @@
-"""What a backup is measured against: the pipelines that an operator would type, and their cost."""
+"""What a backup is measured against: what an operator would type, and its cost."""
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +17,45 @@ from pathlib import Path
 import MySQLdb
 
 from tests.backups.worlds import RESTIC_PASSWORD, Shop, children_of
+from tools.system import find_program
 
 DUMP = "mariadb-dump --defaults-file=client.cnf --single-transaction --quick --routines --triggers --events"
-COMMANDS = {
-    "old scripts": f"{DUMP} orders_tracker | gzip > orders_tracker.sql.gz"
+# As many as Vedetta keeps by default.
+KEEP = "--keep-daily 7 --keep-weekly 4 --keep-monthly 6"
+RESTIC_INIT = "restic init --quiet"
+# The same key in all: how long it takes to derive is measured anew by each `restic init`.
+SAME_KEY = "cp -r ../empty repository"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A way to back up: what is typed to begin a repository, for a backup, and once a night after it.
+
+    `programs` are those that set-up may not have been able to install.
+    """
+
+    name: str
+    backup: str
+    night: str = f"restic forget --quiet --host shop {KEEP} --prune"
+    begin: str = RESTIC_INIT
+    programs: tuple[str, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Whether all of its programs are here."""
+        return all(map(find_program, self.programs))
+
+
+OLD_SCRIPTS = Tool(
+    "old scripts",
+    f"{DUMP} orders_tracker | gzip > orders_tracker.sql.gz"
     " && restic backup --quiet --host shop orders_tracker.sql.gz",
-    "bare pipe": f"{DUMP} orders_tracker"
+)
+BARE_PIPE = Tool(
+    "bare pipe",
+    f"{DUMP} orders_tracker"
     " | restic backup --quiet --host shop --stdin --stdin-filename /mysql/orders_tracker.sql",
-}
+)
 _HERTZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,35 +70,55 @@ class Cost:
 
 @dataclass
 class Peer:
-    """One of the pipelines, with a folder and a repository of its own."""
+    """One of the tools, with a folder and a repository of its own."""
 
-    name: str
+    tool: Tool
     shop: Shop
     folder: Path
     restic: Path
     repository: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         self.repository = self.folder / "repository"
         write_option_file(self.shop, self.folder)
-        self._shell("restic init --quiet")
+        self.shell(self.tool.begin)
+
+    @property
+    def name(self) -> str:
+        """The tool's."""
+        return self.tool.name
 
     def backup(self) -> Cost:
         """Run the command as it is printed."""
+        return self.costs(self.tool.backup)
+
+    def night(self) -> Cost:
+        """What is to be done once a night, however many backups there were."""
+        return self.costs(self.tool.night)
+
+    def costs(self, command: str) -> Cost:
+        """Run a command, and say what it took."""
         with measured(self.shop, self.repository) as cost:
-            self._shell(COMMANDS[self.name])
+            self.shell(command)
         return cost
 
-    def _shell(self, command: str) -> None:
+    def shell(self, command: str) -> None:
+        """Run a command in the folder, unmeasured."""
         run_in_shell(command, self.folder, self.repository, self.restic)
 
 
 def run_in_shell(command: str, folder: Path, repository: Path, restic: Path) -> None:
-    """Run a command as an operator would, in a folder and with a repository."""
+    """Run a command as an operator would, in a folder and with a repository.
+
+    What it prints goes to standard error: standard output is for the tables.
+    """
     environment = {
         **os.environ,
         "PATH": f"{restic.parent}:{os.environ['PATH']}",
+        # Where programs keep caches and keys that know no other place.
+        "HOME": str(folder),
+        "BORG_PASSPHRASE": RESTIC_PASSWORD,
         "RESTIC_REPOSITORY": str(repository),
         "RESTIC_PASSWORD": RESTIC_PASSWORD,
         "RESTIC_CACHE_DIR": str(folder / "cache"),
@@ -75,18 +128,21 @@ def run_in_shell(command: str, folder: Path, repository: Path, restic: Path) -> 
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
         check=True,
     )
 
 
 def write_option_file(shop: Shop, folder: Path) -> None:
-    """What the server's own programs need to log in as the shop's user: client.cnf."""
+    """What programs need to log in as the shop's user, and to find the server's files: client.cnf."""
     path = folder / "client.cnf"
     path.touch(mode=0o600)
     password = shop.password.replace("\\", "\\\\").replace('"', '\\"')
     server = shop.server
+    ((data,),) = server.query("SELECT @@datadir")
     path.write_text(
         f'[client]\nhost={server.host}\nport={server.port}\nuser="{shop.user}"\npassword="{password}"\n'
+        f"[mariadb-backup]\ndatadir={data}\n"
     )
 
 
@@ -99,6 +155,16 @@ def measured(shop: Shop, repository: Path) -> Iterator[Cost]:
     cost.seconds = time.monotonic() - began
     cost.cpu = _cpu(shop) - cpu
     cost.grew = _megabytes_in(repository) - size
+
+
+def scrypt_of(repository: Path) -> str:
+    """How restic derives the key from the password, its N, r and p: what each start of restic costs.
+
+    `restic init` measures that anew, and takes less where the machine is busy.
+    """
+    (path,) = (repository / "keys").iterdir()
+    key = json.loads(path.read_text())
+    return f"{key['N']}, {key['r']}, {key['p']}"
 
 
 def children_cpu() -> float:

@@ -72,7 +72,7 @@ def _taken(pid: int) -> Taken:
 
 def family_memory_mb(pid: int) -> float:
     """What a process and its children take in MB, each with its part of what they share."""
-    return sum(map(_memory_mb, [pid, *children_of(pid)]))
+    return sum(map(memory_mb, [pid, *children_of(pid)]))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -81,7 +81,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / _HERTZ
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
     """The proportional set size: what processes share is divided among them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000

@@ -3,7 +3,7 @@
 run    the virtual environment and the programs that the product needs
 lint   the above and the development requirements
 test   the above and the servers that the tests start
-bench  the above and a load generator
+bench  the above, a load generator, and of the tools that Vedetta is measured beside those that can be had
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ from tools.shell import (
     run,
     say,
 )
-from tools.system import BENCH_NEEDS, PRODUCT_NEEDS, TEST_NEEDS, install_missing
+from tools.system import (
+    BENCH_NEEDS,
+    COMPARED,
+    PRODUCT_NEEDS,
+    TEST_NEEDS,
+    install_missing,
+    install_what_can_be,
+)
 
 # What installs the others, and builds what comes as source alone.
 BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
@@ -57,6 +64,8 @@ def main() -> None:
 
 def _prepare(purpose: str) -> None:
     install_missing(PRODUCT_NEEDS + {"test": TEST_NEEDS, "bench": BENCH_NEEDS}.get(purpose, ()))
+    if purpose == "bench":
+        install_what_can_be(COMPARED)
     _make_venv()
     _install_requirements(PRODUCT_REQUIREMENTS if purpose == "run" else DEVELOPMENT_REQUIREMENTS)
     restic.install()

@@ -85,6 +85,14 @@ TEST_NEEDS = (
     Need("postgresql", lambda: postgresql_programs() is not None),
 )
 BENCH_NEEDS = (*TEST_NEEDS, Need("wrk", _program("wrk")))
+# Other people's tools, beside which `make bench` measures: one that is not to be had is said there.
+COMPARED = (
+    Need("mydumper", _program("mydumper")),
+    Need("zstd", _program("zstd")),
+    Need("mariadb-backup", _program("mariadb-backup")),
+    Need("borgbackup", _program("borg")),
+    Need("borgmatic", _program("borgmatic")),
+)
 
 
 def os_release() -> dict[str, str]:
@@ -127,6 +135,17 @@ def install_missing(needs: tuple[Need, ...]) -> None:
     _keep_disabled(prefix, missing)
 
 
+def install_what_can_be(needs: tuple[Need, ...]) -> None:
+    """Install what is missing, and say what cannot be had: the set-up goes on without it."""
+    with contextlib.suppress(SetupError):
+        install_missing(needs)
+    for need in needs:  # apt-get installs nothing where it does not know one of them
+        try:
+            install_missing((need,))
+        except SetupError as error:
+            say(f"going on without {need.package}: {error}")
+
+
 def _as_root() -> list[str] | None:
     """What to put before a command so that it runs as root; None where that takes a password."""
     if os.geteuid() == 0:
@@ -163,7 +182,12 @@ def _no_services(prefix: list[str]) -> Iterator[None]:
 
 
 def _keep_disabled(prefix: list[str], installed: list[str]) -> None:
-    """Keep servers that came for the tests from starting with the machine."""
-    for package, service in (("nginx-light", "nginx"), ("caddy", "caddy"), ("postgresql", "postgresql")):
+    """Keep what came for tests and measurements from starting with the machine."""
+    for package, service in (
+        ("nginx-light", "nginx"),
+        ("caddy", "caddy"),
+        ("postgresql", "postgresql"),
+        ("borgmatic", "borgmatic.timer"),
+    ):
         if package in installed and shutil.which("systemctl"):
             run([*prefix, "systemctl", "disable", service])

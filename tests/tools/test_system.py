@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from tools import system
@@ -28,6 +30,32 @@ def test_user_without_root_gets_the_command(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(SetupError, match=r"sudo apt-get install .* libabsent-dev`"):
         system.install_missing((PRESENT, ABSENT))
+
+
+def test_what_cannot_be_had_is_named_and_keeps_nothing_else_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: set[str] = set()
+
+    def apt_install(_: list[str], packages: list[str]) -> None:
+        if "nobodys" in packages:
+            raise SetupError("Unable to locate package nobodys")
+        installed.update(packages)
+
+    monkeypatch.setattr(system, "is_debian_kind", lambda: True)
+    monkeypatch.setattr(system, "_as_root", list)
+    monkeypatch.setattr(system, "_no_services", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(system, "_apt_install", apt_install)
+    names = ("first", "nobodys", "last")
+
+    system.install_what_can_be(tuple(_need(name, installed) for name in names))
+
+    assert installed == {"first", "last"}
+    assert "going on without nobodys: Unable to locate" in capsys.readouterr().err
+
+
+def _need(name: str, installed: set[str]) -> system.Need:
+    return system.Need(name, lambda: name in installed)
 
 
 def test_other_distributions_get_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
