@@ -125,6 +125,7 @@ class _Opening:
         self._stack = stack
         self._began = time.monotonic()
         self._marks = CacheMarks(access)
+        self._is_open = False
         self._is_known = trusts_lately and was_opened(access, within=LATELY_SECONDS)
         self._probe = None if was_opened(access) else self._begin(PROBE_DEADLINE_SECONDS)
 
@@ -146,21 +147,25 @@ class _Opening:
                 raise
 
     def _look_at_cache(self) -> None:
-        waited = time.monotonic() - self._began
-        if self.is_silent and waited > _SILENT_SECONDS:
-            self._probe = self._begin(max(PROBE_DEADLINE_SECONDS - waited, _SHORTEST_PROBE_SECONDS))
-        elif not self._is_known and self._access.names.known_id:
-            if self.is_silent:  # what somebody else's restic has opened is no proof of ours
-                is_doubtful = bool(self._marks.opened() - {self._access.names.known_id})
-            else:
-                is_doubtful = not self._is_marked()
-            if is_doubtful:
+        known = self._access.names.known_id
+        if not self.is_silent:
+            if known and not self._is_known and not self._is_marked():
                 self._probe = self._begin(PROBE_DEADLINE_SECONDS)
+            return
+        if self._is_open:
+            return
+        # What somebody else's restic may have opened is no proof yet that ours opened the one known. But
+        # its storage answers, and what is done there may take its time.
+        opened = self._marks.opened() if known else set()
+        self._is_open = known in opened
+        waited = time.monotonic() - self._began
+        if not self._is_open and (opened or waited > _SILENT_SECONDS):
+            self._probe = self._begin(max(PROBE_DEADLINE_SECONDS - waited, _SHORTEST_PROBE_SECONDS))
 
     def _is_marked(self) -> bool:
         """Whether restic, which has opened a repository, has opened the one known."""
-        self._is_known = self._is_known or self._marks.opened() == {self._access.names.known_id}
-        if self._is_known:
+        if self._marks.opened() == {self._access.names.known_id}:
+            self._is_known = True
             note_opened(self._access)
         return self._is_known
 

@@ -23,14 +23,15 @@ from tests.backups.conftest import WITH_A_COPY, MakeDatabase, MakePortal
 from tests.backups.worlds import Portal, Shop
 from tests.repositories.conftest import database, least_shop, restorable_shop
 from tests.restoring.stories import restore
+from tests.servers import DatabaseServer
 from tests.snapshots.test_forget import KEEP_NOTHING
 from tests.snapshots.test_nightly import DAY, Starts, starts
 
 __all__ = ["database", "least_shop", "restorable_shop", "starts"]
 
 # What `manage.py backup` starts, with all that follows it; one after the other in one portal. The words
-# behind `backup`, the environment, what the portal's rows say before, and restic's commands. `cat` is a probe,
-# which runs beside the first backup ever.
+# behind `backup`, the environment, what is done to the portal's rows before, and restic's commands. `cat` is
+# a probe, which runs beside the first backup ever.
 ONE_A_DAY = "UPDATE backups_database SET keep_daily = 1, keep_weekly = 0, keep_monthly = 0"
 CHECK_IS_DUE = "UPDATE backups_repository SET check_interval = 1"
 NO_CHECK = "UPDATE backups_repository SET check_interval = 0"
@@ -270,10 +271,10 @@ def test_a_program_is_asked_again_once_it_is_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spoiled", [None, b'{"dump program": 1}'])
 def test_a_dump_program_is_looked_at_once(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: bytes | None
+    db_server: DatabaseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: bytes | None
 ) -> None:
-    info = mysql.ServerInfo(flavour=shop.server.flavour, version="10.11.1")
-    folder = str(shop.server.client_dir)
+    flavour = {"mariadb": mysql.MARIADB, "mysql": mysql.MYSQL}[db_server.flavour]
+    info, folder = mysql.ServerInfo(flavour, "10.11.1"), str(db_server.client_dir)
     remembered._HEARD.clear()
     first = mysql.clients(info, folder, str(tmp_path))
     remembered._HEARD.clear()
