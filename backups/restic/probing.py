@@ -58,7 +58,7 @@ _WORDS_SECONDS = 15.0
 
 def probe(access: Access, *, tick: process.Tick | None = None) -> str:
     """Make sure within seconds that the repository is there, is the one known and opens; answers its id."""
-    with _probing(access) as begun:
+    with _probing(access, PROBE_DEADLINE_SECONDS) as begun:
         begun.settle(tick)
         return begun.repository_id
 
@@ -190,7 +190,7 @@ class _Opening:
 
 
 @contextmanager
-def _probing(access: Access, seconds: float = PROBE_DEADLINE_SECONDS) -> Iterator[_Probe]:
+def _probing(access: Access, seconds: float) -> Iterator[_Probe]:
     with ExitStack() as stack:
         with in_time(access):
             begun = process.start_in_background(

@@ -6,26 +6,31 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from backups import mysql, process, restic
-from backups.choices import Action, RestoreMode
+from backups.choices import Action, RestoreMode, Trigger
 from backups.endpoints import repository_access
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository, Run, Snapshot
 from backups.mysql import programs
 from backups.process import remembered
+from backups.runs import lifecycle
+from backups.runs.asked import Asker, Wanted
 from tests.actions.test_locks import killed_restic
 from tests.actions.tools import back_up, play
+from tests.actions.tools import restic as restic_itself
 from tests.backups.conftest import WITH_A_COPY, MakeDatabase, MakePortal
 from tests.backups.worlds import Portal, Shop
 from tests.repositories.conftest import database, least_shop, restorable_shop
+from tests.repositories.test_known import store
 from tests.restoring.stories import restore
 from tests.servers import DatabaseServer
 from tests.snapshots.test_forget import KEEP_NOTHING
-from tests.snapshots.test_nightly import DAY, Starts, starts
+from tests.snapshots.test_nightly import DAY, Starts, played, starts
 
 __all__ = ["database", "least_shop", "restorable_shop", "starts"]
 
@@ -150,6 +155,34 @@ def test_a_stale_lock_in_the_way_of_a_forget(database: Database, starts: Starts)
 
     assert run.status == "succeeded", run.error
     assert starts == ["snapshots", "forget", "unlock", "forget"]
+
+
+def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
+    database: Database, starts: Starts
+) -> None:
+    def forget_after_backup() -> Run:
+        backup = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN))
+        assert played(backup).status == "succeeded", backup.error
+        starts.clear()
+        (forget,) = backup.children.all()
+        return forget
+
+    stranger = store(database.repository, of="another")
+    assert played(forget_after_backup()).status == "succeeded"
+    assert starts == ["snapshots"]
+    assert Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
+
+    assert played(forget_after_backup()).status == "succeeded"
+    assert starts == []
+
+    late = forget_after_backup()
+    told = Run.objects.get(pk=late.parent_id)
+    began = datetime.fromisoformat(told.result["listed_at"]) - timedelta(minutes=3)
+    Run.objects.filter(pk=told.pk).update(result={**told.result, "listed_at": began.isoformat()})
+    restic_itself(database.repository, "forget", stranger)
+    assert played(late).status == "succeeded"
+    assert starts == ["snapshots"]
+    assert not Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
 
 
 # ---------------------------------------------------------------- How much it measures
