@@ -176,7 +176,9 @@ def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
     assert starts == []
 
     late = forget_after_backup()
-    told = Run.objects.get(pk=late.parent_id)
+    told = late.parent
+    assert told is not None
+    told.refresh_from_db()
     began = datetime.fromisoformat(told.result["listed_at"]) - timedelta(minutes=3)
     Run.objects.filter(pk=told.pk).update(result={**told.result, "listed_at": began.isoformat()})
     restic_itself(database.repository, "forget", stranger)
