@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,8 +29,9 @@ from tests.repositories.conftest import database, least_shop, restorable_shop
 from tests.repositories.test_known import store
 from tests.restoring.stories import restore
 from tests.servers import DatabaseServer
+from tests.servers.rest import RestServer
 from tests.snapshots.test_forget import KEEP_NOTHING
-from tests.snapshots.test_nightly import DAY, Starts, played, starts
+from tests.snapshots.test_nightly import DAY, Starts, played, scheduled, starts
 
 __all__ = ["database", "least_shop", "restorable_shop", "starts"]
 
@@ -46,7 +47,7 @@ ASKED_FOR: dict[str, tuple[list[str], dict[str, str], str, list[str]]] = {
     "none goes": ([], {}, NO_CHECK, ["backup", "snapshots", "backup"]),
     "a check is due": ([], {}, CHECK_IS_DUE, ["backup", "snapshots", "forget", "backup", "check"]),
     "without the portal": ([], {"BACKUP_PORTAL": "false"}, NO_CHECK, ["backup", "snapshots", "forget"]),
-    "as a schedule does": (["--scheduled"], {}, CHECK_IS_DUE, ["backup", "snapshots"]),
+    "as a schedule does": (["--scheduled"], {}, CHECK_IS_DUE, ["backup"]),
 }
 
 
@@ -115,7 +116,7 @@ def locked_check(database: Database) -> Run:
 # before the server is touched.
 OTHERS: dict[str, tuple[Callable[[Database], Run], list[str]]] = {
     "a verification": (verified, ["cat", "dump"]),
-    "a restore": (restored, ["cat", "backup", "snapshots", "dump"]),
+    "a restore": (restored, ["cat", "backup", "dump"]),
     "a night": (of_repository(Action.FORGET), ["snapshots", "forget", "stats", "key"]),
     "a second forget of the day": (of_repository(Action.FORGET), ["snapshots"]),
     "the list of snapshots": (of_repository(Action.SNAPSHOTS), ["snapshots"]),
@@ -156,32 +157,50 @@ def test_a_stale_lock_in_the_way_of_a_forget(database: Database, starts: Starts)
     assert starts == ["snapshots", "forget", "unlock", "forget"]
 
 
-def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
-    database: Database, starts: Starts
-) -> None:
-    def forget_after_backup() -> Run:
-        backup = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN))
-        assert played(backup).status == "succeeded", backup.error
-        starts.clear()
-        (forget,) = backup.children.all()
-        return forget
+@pytest.fixture
+def remote(database: Database) -> Iterator[Database]:
+    """The same on a REST server, where no file is to be seen without restic."""
+    with RestServer(Path(database.repository.url)) as server:
+        Repository.objects.update(url=server.repository)
+        database.repository.refresh_from_db()
+        back_up(database)
+        yield database
 
-    stranger = store(database.repository, of="another")
-    assert played(forget_after_backup()).status == "succeeded"
+
+def test_one_list_does_for_a_remote_backup_and_its_forget(remote: Database, starts: Starts) -> None:
+    Database.objects.update(**KEEP_NOTHING)
+    starts.clear()
+    assert scheduled(remote).status == "succeeded"
+    assert starts == ["backup", "snapshots"]
+
+    starts.clear()
+    backup = asked_for(remote)
+    assert played(*backup.children.all()).result["sentence"] == "2 snapshots forgotten, 1 kept."
+    assert starts == ["backup", "snapshots", "forget"]
+
+
+def asked_for(database: Database) -> Run:
+    backup = lifecycle.run_enqueue(Wanted(Action.BACKUP, database=database), Asker(Trigger.ADMIN))
+    assert played(backup).status == "succeeded", backup.error
+    return backup
+
+
+def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
+    remote: Database, starts: Starts
+) -> None:
+    stranger = store(remote.repository, of="another")
+    backup = asked_for(remote)
+    starts.clear()
+    assert played(*backup.children.all()).status == "succeeded"
     assert starts[0] == "snapshots"
     assert Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
 
-    assert played(forget_after_backup()).status == "succeeded"
-    assert "snapshots" not in starts
-
-    late = forget_after_backup()
-    told = late.parent
-    assert told is not None
-    told.refresh_from_db()
-    began = datetime.fromisoformat(told.result["listed_at"]) - timedelta(minutes=3)
-    Run.objects.filter(pk=told.pk).update(result={**told.result, "listed_at": began.isoformat()})
-    restic_itself(database.repository, "forget", stranger)
-    assert played(late).status == "succeeded"
+    backup = asked_for(remote)
+    began = datetime.fromisoformat(backup.result["listed_at"]) - timedelta(minutes=3)
+    Run.objects.filter(pk=backup.pk).update(result={**backup.result, "listed_at": began.isoformat()})
+    restic_itself(remote.repository, "forget", stranger)
+    starts.clear()
+    assert played(*backup.children.all()).status == "succeeded"
     assert starts[0] == "snapshots"
     assert not Snapshot.objects.filter(snapshot_id=stranger, forgotten_at=None).exists()
 

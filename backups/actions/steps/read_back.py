@@ -34,8 +34,8 @@ def read_back(
     """What the repository itself says of the snapshot. Raises ResticError, and Problem where it lacks it.
 
     A folder's file is read and its digest compared, which costs no start of restic; any other storage, and a
-    folder in which that is not to be seen, is asked by restic: for all, where `out_of_all` does that and finds
-    it there, else for the one.
+    folder in which that is not to be seen, is asked by restic: for the one, unless `out_of_all` has asked for
+    all and found it.
     """
     is_whole = restic.holds_snapshot(access, summary.snapshot_id)
     if is_whole is False:
