@@ -23,7 +23,7 @@ def repository_access(repository: Repository) -> restic.Access:
         "RESTIC_COMPRESSION": settings.RESTIC_COMPRESSION,
         "RESTIC_PACK_SIZE": str(settings.RESTIC_PACK_SIZE),
     }
-    return restic.Access(
+    access = restic.Access(
         program=_restic_program(),
         url=repository.url,
         password=_repository_password(repository),
@@ -33,6 +33,7 @@ def repository_access(repository: Repository) -> restic.Access:
         **_set_for(repository),
         names=names_of(repository),
     )
+    return replace(access, key_hint=restic.noted_key(access))
 
 
 def _restic_program() -> str:

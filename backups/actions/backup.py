@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,8 @@ from backups import process, restic
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.dump_connections import SeveralFailed, Telling, order_for, over_one
-from backups.actions.steps.follow_ups import after_backup, leaves_it_to_the_night
+from backups.actions.steps.follow_ups import after_backup
+from backups.actions.steps.one_list import out_of_all
 from backups.actions.steps.opening import wait_for_maintenance
 from backups.actions.steps.read_back import Asked, read_back, take_back, unconfirmed
 from backups.actions.steps.shrunk import tell_shrunk
@@ -22,6 +24,7 @@ from backups.choices import SAFETY_TAG, Level, Trigger
 from backups.configuration import environment
 from backups.dumping.order import Order, Report
 from backups.dumping.program import command
+from backups.endpoints import names_of
 from backups.errors import Cancelled, Problem
 from backups.gate import heartbeat_files
 from backups.keeping import pins, suspicions
@@ -73,6 +76,7 @@ def _preflight(run: Run, database: Database, progress: Progress) -> ReadyBackup:
     progress.mask_secrets([*ready.access.secret_values(), server.password])
     if not database.repository.restic_id:
         identity.meet(database.repository, ready.access, progress.tick)
+        ready = replace(ready, access=replace(ready.access, names=names_of(database.repository)))
     notes.run_update(
         run.pk,
         **notes.restic_facts(ready.restic_version, ready.restic_origin),
@@ -162,7 +166,6 @@ def _dump_into_restic(
                 ),
                 phrase("storing the dump"),
                 pass_fds=[order_fd, report_fd],
-                trusts_lately=leaves_it_to_the_night(run),
             ),
             on_stdout=read_status,
             on_stderr=hear,
@@ -230,7 +233,8 @@ def _confirm(
 ) -> tuple[Snapshot, list[str]]:
     """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
     summary, manifest = stored.summary, stored.manifest
-    info = read_back(ready.access, _asked(run, database), summary, progress.tick)
+    all_listed = partial(out_of_all, run, ready.access, summary, progress)
+    info = read_back(ready.access, _asked(run, database), summary, progress.tick, all_listed)
     signature = _signature(info, manifest, progress)
     provenance = records.Provenance(run, manifest, signature)
     snapshot, suspicious, pinned = outlast(lambda: _recorded(info, database, provenance))

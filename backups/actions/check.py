@@ -6,13 +6,17 @@ Damage that one found is over only when one that reads all data finds none.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
 from backups import process, restic
+from backups.actions.steps import alone
 from backups.actions.steps.opening import opened
 from backups.catalog import learned
 from backups.choices import Health, Level
 from backups.errors import Problem, shortened
 from backups.models import Run
+from backups.repositories import identity
 from backups.requests import CheckRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
@@ -27,24 +31,22 @@ def run(run: Run, progress: Progress) -> Outcome:
     asked = read_as(run, CheckRequest)
     progress.phase("check")
     access = opened(run, progress)
-    may_lock = _may_lock(access, progress)
     complaints: list[str] = []
 
     def hear(line: str) -> None:
         text = restic.readable(line)
         complaints.append(text)
-        progress.log(text, Level.WARNING)
+        if not restic.tells_of_lock(text):
+            progress.log(text, Level.WARNING)
 
-    args = restic.check_args(
-        read_data=asked.read_data, read_data_subset=asked.read_data_subset, may_lock=may_lock
-    )
+    def call(args: Sequence[str]) -> process.Completed:
+        complaints.clear()
+        command = restic.Command(args, phrase("checking the repository"), trusts_lately=True)
+        with identity.another_named(run.repository):
+            return restic.probed_call(access, command, on_stderr=hear, tick=progress.tick)
+
     try:
-        answer = restic.call(
-            access,
-            restic.Command(args, phrase("checking the repository")),
-            on_stderr=hear,
-            tick=progress.tick,
-        )
+        answer = _past_locks(access, asked, call, progress)
     except restic.ResticError as error:
         _judge(run, asked, error, complaints)
         raise
@@ -52,14 +54,18 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def _may_lock(access: restic.Access, progress: Progress) -> bool:
-    """Whether locks can be taken away: of dead processes now, and the check's own afterwards."""
+def _past_locks(
+    access: restic.Access, asked: CheckRequest, call: alone.Calls, progress: Progress
+) -> process.Completed:
+    """Those of dead processes go first; where none can be taken away, the check's own could not either."""
+    check_args = partial(
+        restic.check_args, read_data=asked.read_data, read_data_subset=asked.read_data_subset
+    )
     try:
-        restic.remove_stale_locks(access, tick=progress.tick)
+        return alone.past_stale_locks(access, check_args(), call, progress)
     except restic.MayNotDelete:
         progress.log(phrase("Locks cannot be removed from this storage, so the check takes none."))
-        return False
-    return True
+        return call(check_args(may_lock=False))
 
 
 def _all_good(run: Run, asked: CheckRequest, answer: process.Completed, progress: Progress) -> None:

@@ -16,8 +16,9 @@ from django.utils import timezone
 from backups import restic
 from backups.actions import portal_copy
 from backups.actions.steps import alone, follow_ups
+from backups.actions.steps.one_list import left_by_backup
 from backups.actions.steps.opening import opened
-from backups.actions.steps.snapshot_list import Listing, brought, note_size
+from backups.actions.steps.snapshot_list import Listing, brought, note_size, size_is_due
 from backups.catalog import records, series
 from backups.choices import SuspicionState
 from backups.models import Run, Snapshot
@@ -39,7 +40,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     if settings.BACKUP_KEEP_ALL:
         return _nothing(run, following, progress)
     access = opened(run, progress)
-    listing = brought(run.repository, access, progress)
+    listing = left_by_backup(run) or brought(run.repository, access, progress)
     plans = _plans(run, listing, progress)
     remove = [each for plan in plans for each in plan.plan.forget]
     # Each night is often enough, and each forget that follows a backup would plan the same again.
@@ -50,8 +51,11 @@ def run(run: Run, progress: Progress) -> Outcome:
     gone = _forget(run, access, [*remove, *copies], listing, progress)
     remove = [each for each in remove if each in gone]
     copies = [each for each in copies if each in gone]
-    if (remove or copies) and listing.unreadable is None:  # else nothing was pruned
+    was_pruned = (remove or copies) and listing.unreadable is None
+    if was_pruned and size_is_due(run, is_night=is_night):
         note_size(run, access, progress)
+    if is_night:
+        _learn_key(access, progress)
     waiting = [str(plan.database) for plan in plans if plan.waits]
     all_wait = len(waiting) == len(plans)
     sentence = forgotten_words(len(remove), there - len(remove), waiting, all_wait=all_wait)
@@ -60,6 +64,16 @@ def run(run: Run, progress: Progress) -> Outcome:
     notes.run_update(run.pk, result={"sentence": sentence, **told})
     _tell_failed(plans, listing, sentence, following)
     return Outcome(following)
+
+
+def _learn_key(access: restic.Access, progress: Progress) -> None:
+    """Which key opens the repository, so that all that is done until the next night opens it at once."""
+    try:
+        news = restic.learn_key(access, tick=progress.tick)
+    except restic.ResticError as error:
+        news = phrase("Which key the password opens is not known. {sentence}", sentence=error.sentence())
+    if news:
+        progress.log(news)
 
 
 def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from django.utils import timezone
 
-from backups import restic
+from backups import process, restic
+from backups.actions.steps import alone
 from backups.actions.steps.opening import opened
-from backups.actions.steps.snapshot_list import note_size, sync
+from backups.actions.steps.snapshot_list import note_size, size_is_due, sync
 from backups.catalog import records
 from backups.models import Run
 from backups.requests import ForgetSnapshotRequest, read_as
@@ -38,9 +42,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     for why in kept_by(asked.snapshot, timezone.now()).all_but_pins:
         progress.log(phrase("Forgotten although there is a reason to keep it: {why}.", why=why))
     args = restic.forget_args([asked.snapshot.snapshot_id], prune=True)
-    restic.call(access, restic.Command(args, phrase("forgetting a snapshot")), tick=progress.tick)
+    alone.past_stale_locks(access, args, partial(_forget, access, progress), progress)
     records.snapshots_forgotten(run.repository, [asked.snapshot.snapshot_id])
-    note_size(run, access, progress)
+    if size_is_due(run, is_night=True):
+        note_size(run, access, progress)
     sentence = phrase(
         "Snapshot {snapshot} of {local} was forgotten.",
         snapshot=asked.snapshot.short_id,
@@ -49,3 +54,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "forgotten": [asked.snapshot.snapshot_id]})
     return Outcome()
+
+
+def _forget(access: restic.Access, progress: Progress, args: Sequence[str]) -> process.Completed:
+    return restic.call(access, restic.Command(args, phrase("forgetting a snapshot")), tick=progress.tick)

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from backups import keys, process, restic
 from backups.actions.steps.opening import opened, wait_for_maintenance
+from backups.actions.steps.read_back import take_back
 from backups.catalog import made_here, series
 from backups.catalog.portal_copies import copied_with
 from backups.choices import Level
@@ -25,6 +26,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Run, Snapshot
 from backups.portal_copy import archive, strangers
 from backups.portal_copy.portal_database import reason
+from backups.repositories import identity
 from backups.runs import notes, recovered
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -123,24 +125,23 @@ def _store(
         elif summary := restic.parse_backup_summary(line):
             summaries.append(summary)
 
-    restic.call(
-        dataclasses.replace(access, zone="UTC"),
-        restic.Command(
-            restic.backup_args(
-                path=path(),
-                host=settings.BACKUP_HOST,
-                tags=["vedetta", TAG],
-                command=("cat", f"/dev/fd/{fd}"),
-                utc=_date(repository),
-            ),
-            phrase("storing the portal's copy"),
-            deadline=_STORE_SECONDS,
-            pass_fds=[fd],
-        ),
-        on_stdout=read_status,
-        on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
-        tick=progress.tick,
-    )
+    args = restic.backup_args(
+        path=path(), host=settings.BACKUP_HOST, tags=["vedetta", TAG],
+        command=("cat", f"/dev/fd/{fd}"), utc=_date(repository),
+    )  # fmt: skip
+    storing = phrase("storing the portal's copy")
+    try:
+        with identity.another_named(repository):
+            restic.probed_call(
+                dataclasses.replace(access, zone="UTC"),
+                restic.Command(args, storing, deadline=_STORE_SECONDS, pass_fds=[fd]),
+                on_stdout=read_status,
+                on_stderr=lambda line: progress.log(restic.readable(line), Level.WARNING),
+                tick=progress.tick,
+            )
+    except restic.OtherRepository:
+        take_back(access, summaries)
+        raise
     if not summaries:
         raise Problem(
             phrase("restic ended without saying what it stored."), code="restic.said_nothing_stored"

@@ -6,11 +6,13 @@ https://restic.readthedocs.io/en/stable/077_troubleshooting.html
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
 
-from backups import restic
+from backups import process, restic
+from backups.actions.steps import alone
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import sync
 from backups.choices import Action, Status
@@ -72,15 +74,20 @@ def _call(
 
     def hear(line: str) -> None:
         heard.append(line)
-        progress.warn(restic.readable(line))
+        if not restic.tells_of_lock(text := restic.readable(line)):
+            progress.warn(text)
 
-    restic.call(
-        access,
-        restic.Command(args, doing, folder=folder),
-        on_stdout=progress.log,
-        on_stderr=hear,
-        tick=progress.tick,
-    )
+    def call(args: Sequence[str]) -> process.Completed:
+        heard.clear()
+        return restic.call(
+            access,
+            restic.Command(args, doing, folder=folder),
+            on_stdout=progress.log,
+            on_stderr=hear,
+            tick=progress.tick,
+        )
+
+    alone.past_stale_locks(access, args, call, progress)
     if kept_from := restic.complaint(heard, access, doing):
         raise kept_from
 

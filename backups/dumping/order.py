@@ -19,6 +19,8 @@ class Order:
     server: mysql.Server
     database: str
     client_dir: str = ""
+    # Where it is kept what those programs said of themselves.
+    notes: str = ""
     gzip: bool = False
     # What is saved before a restore; any other backup that leaves something out is a failed one.
     without_broken_views: bool = False

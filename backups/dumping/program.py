@@ -76,7 +76,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     """Stream the dump and its manifest to `out_fd`; answers the manifest. Raises Problem."""
     with mysql.connect(order.server, order.database) as connection:
         info = mysql.probe(connection)
-        programs = mysql.clients(info, order.client_dir)
+        programs = mysql.clients(info, order.client_dir, order.notes)
         broken = _broken_views(connection, order)
         without = [view.name for view in broken]
         before = Content.of(connection, order.database, without)

@@ -83,9 +83,10 @@ def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
     ]
 
 
-def clients(server: ServerInfo, folder: str = "") -> Clients:
+def clients(server: ServerInfo, folder: str = "", notes: str = "") -> Clients:
     """The flavour's own dump program, from `folder`: one, or several separated by colons.
 
+    What programs say of themselves is kept in the folder `notes`, for as long as they are the same.
     Raises MySQLProblem where there are none, or the other flavour's alone.
     """
     strange = None
@@ -93,7 +94,7 @@ def clients(server: ServerInfo, folder: str = "") -> Clients:
         dump = process.find_program(*_DUMP_NAMES[server.flavour], folder=place)
         if not dump:
             continue
-        found = _looked_at(dump)
+        found = _known(dump, notes) or _looked_at(dump, notes)
         if found.flavour == server.flavour:
             return found
         strange = strange or found
@@ -145,10 +146,9 @@ def _before_dump(program: str) -> tuple[str, ...]:
     A dump program writes 4 KB at a time to a pipe, on which two programs spend an eighth of all the
     processor time of a backup.
     """
-    stdbuf = process.find_program("stdbuf")
-    if stdbuf is None:
+    before = _buffering(*_stdbuf())
+    if not before:
         return ()
-    before = (stdbuf, "--output=256K")
     try:
         tried = process.run(
             process.Program([*before, program, "--version"], client_environment()), deadline=10
@@ -169,7 +169,31 @@ def client_environment() -> dict[str, str]:
     return {name: seen[name] for name in _SEEN_BY_CLIENTS if name in seen}
 
 
-def _looked_at(program: str) -> Clients:
+_QUESTION = "dump program"
+
+
+def _known(program: str, notes: str) -> Clients | None:
+    """A dump program as it was when it was looked at, where neither it nor stdbuf is another by now."""
+    kept = process.said_before(notes, f"{_QUESTION} {program}", program, *_stdbuf())
+    try:
+        options = frozenset(map(str, kept["options"]))
+        before = _buffering(*_stdbuf()) if kept["buffers"] is True else ()
+        found = Clients(program, str(kept["flavour"]), str(kept["version"]), before, options)
+    except (KeyError, TypeError):
+        return None
+    return found if found.flavour in _DUMP_NAMES else None
+
+
+def _stdbuf() -> tuple[str, ...]:
+    found = process.find_program("stdbuf")
+    return (found,) if found else ()
+
+
+def _buffering(stdbuf: str = "") -> tuple[str, ...]:
+    return (stdbuf, "--output=256K") if stdbuf else ()
+
+
+def _looked_at(program: str, notes: str) -> Clients:
     """A dump program, told by what it can do: Debian's `mysqldump` is MariaDB's under another name.
 
     By its own word where it does not list its options. Raises MySQLProblem.
@@ -182,7 +206,13 @@ def _looked_at(program: str) -> Clients:
     elif options & _ONLY_MARIADBS:
         flavour = MARIADB
     found = re.search(r"(?:Distrib|from|Ver) (\d+\.\d+\.\d+)", said.replace("Ver 10.19 ", ""))
-    return Clients(program, flavour, found[1] if found else "0", _before_dump(program), options)
+    looked = Clients(program, flavour, found[1] if found else "0", _before_dump(program), options)
+    to_keep = {
+        "flavour": looked.flavour, "version": looked.version, "options": sorted(options),
+        "buffers": bool(looked.before_dump),
+    }  # fmt: skip
+    process.keep_said(notes, f"{_QUESTION} {program}", to_keep, program, *_stdbuf())
+    return looked
 
 
 _OPTION = re.compile(r"^ +(?:-\S, )?--([a-z0-9-]+)", re.M)

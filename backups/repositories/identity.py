@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 from backups import process, restic
 from backups.catalog import learned
 from backups.models import Repository
@@ -15,13 +19,8 @@ def meet(repository: Repository, access: restic.Access, tick: process.Tick | Non
 
     Raises Problem: NoRepository, OtherRepository and the others of `restic.probe`.
     """
-    try:
+    with another_named(repository):
         found_id = restic.probe(access, tick=tick)
-    except restic.OtherRepository as other:
-        known = Repository.objects.exclude(pk=repository.pk).filter(restic_id=other.found_id).first()
-        if known is not None and other.found_id:
-            other.what += phrase(" It is the one that the portal knows as {known}.", known=known)
-        raise
     if repository.restic_id or not found_id:
         return
     # A portal that noted no ids knows it by what it holds.
@@ -35,6 +34,19 @@ def meet(repository: Repository, access: restic.Access, tick: process.Tick | Non
             access,
         )
     learned.repository_learned(repository, found_id)
+    restic.note_opened(replace(access, names=replace(access.names, known_id=found_id)))
+
+
+@contextmanager
+def another_named(repository: Repository) -> Iterator[None]:
+    """Have what is said of another repository in its place say which row it is of."""
+    try:
+        yield
+    except restic.OtherRepository as other:
+        known = Repository.objects.exclude(pk=repository.pk).filter(restic_id=other.found_id).first()
+        if known is not None and other.found_id:
+            other.what += phrase(" It is the one that the portal knows as {known}.", known=known)
+        raise
 
 
 def holds_what_is_known(

@@ -29,9 +29,11 @@ from backups.restic.arguments import (
 )
 from backups.restic.exit_codes import complaint, error_from
 from backups.restic.folder import holds_snapshot, refuse_others_files
+from backups.restic.key_hints import learn_key, noted_key
+from backups.restic.lately import note_opened, was_opened
 from backups.restic.missing import gone
 from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
-from backups.restic.output import readable, tells_of_failed_command
+from backups.restic.output import readable, tells_of_failed_command, tells_of_lock
 from backups.restic.parsers import (
     BackupSummary,
     ForgetPlan,
@@ -49,6 +51,7 @@ from backups.restic.parsers import (
     parse_total_size,
     parse_version,
 )
+from backups.restic.probing import probe, probed_call
 from backups.restic.problems import (
     AccessDenied,
     AlreadyInitialised,
@@ -70,12 +73,11 @@ from backups.restic.problems import (
     UnreadableSnapshots,
     WrongPassword,
 )
-from backups.restic.queries import locks, probe, probed_call, snapshots
+from backups.restic.queries import locks, snapshots, snapshots_of_known
 from backups.restic.runner import (
     PROBE_DEADLINE_SECONDS,
     Command,
     call,
-    call_of_snapshots,
     find,
     remove_stale_locks,
     version,

@@ -53,6 +53,8 @@ class Access:
     password: str = field(repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     cache_dir: str = ""
+    # The id of the key that the password opens; restic goes on to the others where it does not.
+    key_hint: str = ""
     # In which times among the arguments are read; empty is that of this process.
     zone: str = ""
     patience_seconds: float = PATIENCE_SECONDS
@@ -126,6 +128,8 @@ class Access:
             # Two progress messages a second are read, and at most one is stored.
             "RESTIC_PROGRESS_FPS": "2",
         }
+        if self.key_hint and "RESTIC_KEY_HINT" not in self.secrets:
+            own["RESTIC_KEY_HINT"] = self.key_hint
         if self.cache_dir:
             own["RESTIC_CACHE_DIR"] = self.cache_dir
         if self.zone:

@@ -162,3 +162,8 @@ def list_locks_args() -> tuple[str, ...]:
 def cat_lock_args(lock_id: str) -> tuple[str, ...]:
     """What a lock says of its holder."""
     return ("cat", "lock", "--no-lock", "--", lock_id)
+
+
+def list_keys_args() -> tuple[str, ...]:
+    """The repository's keys as JSON, and which of them our password opens."""
+    return ("key", "list", "--json", "--no-lock")

@@ -1,4 +1,4 @@
-"""Which repositories were opened lately on this host, and found to be the ones known.
+"""Which repositories were opened on this host, and found to be the ones known.
 
 Noted beside restic's cache, by address and restic's own id, without any secret: a wrong password restic
 itself refuses. Of a folder its file `config` has to be the same one still, so that another disk that is
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backups.restic.access import Access
 
-# So long the last good look is good enough for whom nobody waits.
+# So long the last good look is good enough for a check, whose cache is one of its own and tells nothing.
 LATELY_SECONDS = 3600.0
 
 
@@ -26,14 +26,15 @@ def note_opened(access: Access) -> None:
             note.write_text(_config(access))
 
 
-def was_opened(access: Access) -> bool:
-    """Whether it was, within the hour, and is the same one still so far as that shows."""
+def was_opened(access: Access, *, within: float | None = None) -> bool:
+    """Whether it was, in the last seconds or ever, and is the same one still so far as that shows."""
     note = _note(access)
     if note is None:
         return False
     try:
         age = time.time() - note.stat().st_mtime
-        return 0 <= age < LATELY_SECONDS and note.read_text() == _config(access)
+        is_in_time = within is None or 0 <= age < within
+        return is_in_time and note.read_text() == _config(access)
     except (OSError, ValueError):
         return False
 

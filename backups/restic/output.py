@@ -16,11 +16,17 @@ _OF_A_FAILED_COMMAND = re.compile(
     r"failed to save .*: Fatal: command failed|no result$"
     r"|unable to save snapshot: (?:context canceled$|failed to save .*: Fatal: command failed)"
 )
+_OF_A_LOCK = re.compile(r"already locked|^lock was created at|^storage ID |`unlock` command")
 
 
 def tells_of_failed_command(line: str) -> bool:
     """Whether a line that was made `readable` says no more than that the command has failed."""
     return _OF_A_FAILED_COMMAND.match(line) is not None
+
+
+def tells_of_lock(line: str) -> bool:
+    """Whether a line that was made `readable` says who holds a lock, as exit status 11 goes with."""
+    return _OF_A_LOCK.search(line) is not None
 
 
 def readable(line: str) -> str:

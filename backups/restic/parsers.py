@@ -220,6 +220,23 @@ def parse_lock(lock_id: str, stdout: bytes) -> Lock:
         ) from None
 
 
+def parse_keys(stdout: bytes) -> tuple[str, int]:
+    """Of `restic key list --json` the id of the key that our password opens, and how many there are.
+
+    Raises ResticError.
+    """
+    try:
+        keys = json.loads(stdout)
+        opened = next(key["id"] for key in keys if key["current"] is True)
+    except (*_NOT_UNDERSTOOD, StopIteration):
+        opened = None
+    if not isinstance(opened, str) or not re.fullmatch(r"[0-9a-f]{8,64}", opened):
+        raise ResticError(
+            phrase("restic's list of keys could not be understood."), code="restic.not_understood"
+        ) from None
+    return opened, len(keys)
+
+
 def parse_time(text: str) -> datetime:
     """An RFC 3339 time with nanoseconds, as Go writes it. Raises ValueError.
 

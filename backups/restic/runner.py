@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from backups import process
 from backups.restic.access import Access
 from backups.restic.arguments import unlock_args, version_args
+from backups.restic.cache_marks import CacheMarks
 from backups.restic.exit_codes import error_from
+from backups.restic.lately import note_opened
 from backups.restic.outage import OutageTimer
 from backups.restic.output import readable, reasons
 from backups.restic.parsers import parse_version
@@ -49,8 +51,9 @@ def mend_cache(access: Access) -> None:
 class Command:
     """One of restic's commands, to be run in a repository.
 
-    `doing` is for sentences ("reading the list of snapshots"), `deadline` in seconds. `probed_call` takes
-    one that `trusts_lately` at the word of the last probe; the others are as in `process.Program`.
+    `doing` is for sentences ("reading the list of snapshots"), `deadline` in seconds. For one that
+    `trusts_lately`, `probed_call` does without a probe where there was a good one within the hour; the
+    others are as in `process.Program`.
     """
 
     args: Sequence[str]
@@ -60,6 +63,10 @@ class Command:
     folder: str | None = None
     most_memory: int | None = None
     trusts_lately: bool = False
+
+
+# `call`, or what takes its place.
+Calls = Callable[..., process.Completed]
 
 
 def call(
@@ -135,18 +142,6 @@ def in_time(access: Access) -> Iterator[None]:
         ) from None
 
 
-def call_of_snapshots(
-    access: Access, command: Command, *, tick: process.Tick | None = None
-) -> process.Completed:
-    """As `call`, and once more where another restic removed a snapshot just as it was read."""
-    for _ in range(2):
-        try:
-            return call(access, replace(command, most_memory=QUESTION_MEMORY), tick=tick)
-        except UnreadableSnapshots as error:
-            unreadable = error
-    raise unreadable
-
-
 # By program and the state of its file.
 _VERSIONS: dict[tuple[str, int, int, int], str] = {}
 
@@ -154,12 +149,13 @@ _VERSIONS: dict[tuple[str, int, int, int], str] = {}
 def version(access: Access) -> str:
     """The version of restic, which must be new enough; asked once of each file. Raises ResticError."""
     program = _state_of(access.program)
-    found = _VERSIONS.get(program) if program else None
+    found = (_VERSIONS.get(program) if program else None) or _version_kept(access)
     if found is None:
         question = Command(version_args(), phrase("asking its version"), deadline=10)
         found = parse_version(call(access, question).stdout)
-        if program and found:
-            _VERSIONS[program] = found
+        process.keep_said(access.cache_dir, _VERSION, found, access.program)
+    if program and found:
+        _VERSIONS[program] = found
     if version_tuple(found) < OLDEST_VERSION:
         wanted = ".".join(map(str, OLDEST_VERSION))
         raise ResticError(
@@ -168,6 +164,14 @@ def version(access: Access) -> str:
             do=get_restic(),
         )
     return found
+
+
+_VERSION = "restic version"
+
+
+def _version_kept(access: Access) -> str | None:
+    kept = process.said_before(access.cache_dir, _VERSION, access.program)
+    return kept if isinstance(kept, str) and version_tuple(kept) else None
 
 
 def _state_of(program: str) -> tuple[str, int, int, int] | None:
@@ -208,8 +212,11 @@ def unlock_after(code: int, access: Access, args: Sequence[str]) -> None:
 
 def remove_stale_locks(access: Access, *, tick: process.Tick | None = None) -> None:
     """Remove the locks of processes that are gone, and no others. Raises ResticError."""
+    marks = CacheMarks(access)
     call(
         access,
         Command(unlock_args(), phrase("removing stale locks"), deadline=PROBE_DEADLINE_SECONDS),
         tick=tick,
     )
+    if marks.opened() == {access.names.known_id}:
+        note_opened(access)  # so that whoever tries again need not look

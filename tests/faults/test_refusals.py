@@ -19,13 +19,14 @@ from backups.choices import Action, Status
 from backups.endpoints import repository_access
 from backups.models import Repository
 from backups.process import Completed
+from backups.restic import probing
 from backups.restic.exit_codes import error_from
 from backups.restic.outage import OutageTimer
 from tests.actions.tools import back_up, log_of, play
 from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository
 from tests.servers import S3Server
-from tests.servers.faulty_s3 import Fault, FaultyS3, refuse
+from tests.servers.faulty_s3 import Fault, FaultyS3, hang, refuse
 from tests.servers.rest import RestServer
 
 __all__ = ["mariadb_portal"]
@@ -214,6 +215,31 @@ def test_a_bucket_that_is_gone_is_told_with_what_lay_there(
     assert "has no bucket" in missing.value.what
     assert missing.value.what.endswith("where the portal knows main with 2 snapshots.")
     assert "No new repository was made in its place" in missing.value.do
+
+
+@pytest.mark.parametrize(
+    ("silent", "deadline"), [(0.5, 3.0), pytest.param(5.0, 25.0, marks=pytest.mark.soak)]
+)
+@pytest.mark.parametrize("ask", [restic.snapshots_of_known, stored])
+def test_a_storage_without_an_answer_is_told_in_time_where_no_probe_begins_at_once(
+    s3: FaultyS3, restic_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[restic.Access], object], silent: float, deadline: float,
+) -> None:  # fmt: skip
+    assert (probing._SILENT_SECONDS, restic.PROBE_DEADLINE_SECONDS) == (5.0, 25.0)
+    for name, seconds in {"_SILENT": silent, "PROBE_DEADLINE": deadline, "_SHORTEST_PROBE": 1.0}.items():
+        monkeypatch.setattr(probing, f"{name}_SECONDS", seconds)
+    given = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    names = restic.Names(name="main", known="main with 2 snapshots", known_id="a" * 64)
+    access = restic.Access(
+        str(restic_path), f"s3:{s3.url}/bucket", "p", given, str(tmp_path / "cache"), names=names
+    )
+    restic.note_opened(access)
+    began = time.monotonic()
+
+    with s3.failing(Fault(hang)), pytest.raises(restic.RepositoryUnreachable, match="cannot be reached"):
+        ask(access)
+
+    assert silent < time.monotonic() - began < deadline + 2
 
 
 # ---------------------------------------------------------------- REST

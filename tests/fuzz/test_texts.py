@@ -164,6 +164,8 @@ def test_what_restic_answers_is_stored_or_refused(answer: bytes) -> None:
         restic.parse_total_size(answer)
     with suppress(restic.ResticError):
         restic.parse_lock("abc", answer)
+    with suppress(restic.ResticError):
+        parsers.parse_keys(answer)
     assert parsers.parse_repository_id(answer) == ""
     with suppress(restic.ResticError):
         for info in restic.parse_snapshots(answer):

@@ -154,7 +154,7 @@ def _env_lines(text: bytes) -> None:
 def _restic_answers(text: bytes) -> None:
     for parse in (
         restic.parse_snapshots, restic.parse_total_size, restic.parse_forget_plan, restic.parse_check_summary,
-        parsers.parse_repository_id, lambda answer: restic.parse_lock("a", answer),
+        parsers.parse_repository_id, parsers.parse_keys, lambda answer: restic.parse_lock("a", answer),
     ):  # fmt: skip
         with suppress(Problem):
             parse(text)

@@ -18,7 +18,7 @@ from backups.endpoints import repository_access
 from backups.errors import Problem
 from backups.models import Repository
 from backups.repositories import identity
-from backups.restic import queries, runner
+from backups.restic import probing, queries, runner
 from backups.text.terminal import escape_control_characters
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
@@ -37,8 +37,9 @@ def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """With deadlines that a test can wait for."""
     settings.STORAGE_PATIENCE_SECONDS = PATIENCE
     for module, name in (
-        (runner, "PROBE_DEADLINE_SECONDS"), (queries, "PROBE_DEADLINE_SECONDS"),
-        (queries, "_BUCKET_SECONDS"), (queries, "_WORDS_SECONDS"),
+        (runner, "PROBE_DEADLINE_SECONDS"), (probing, "PROBE_DEADLINE_SECONDS"),
+        (queries, "PROBE_DEADLINE_SECONDS"),
+        (probing, "_BUCKET_SECONDS"), (probing, "_WORDS_SECONDS"),
         (identity, "_LIST_SECONDS"), (snapshot_list, "_LIST_SECONDS"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, PATIENCE)
@@ -149,7 +150,7 @@ def test_a_body_without_an_end_takes_no_more_memory_than_a_question_may(
     rest: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the time that a question really has."""
-    monkeypatch.setattr(queries, "PROBE_DEADLINE_SECONDS", 60)
+    monkeypatch.setattr(probing, "PROBE_DEADLINE_SECONDS", 60)
     rest.misbehave = where("/config$", MISDEEDS["a body without an end"])
     with no_restic_takes_more_than(1200, rest), pytest.raises(restic.ResticError):
         restic.probe(repository_access(Repository.objects.get()))

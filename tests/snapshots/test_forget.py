@@ -282,6 +282,7 @@ def test_repository_shrinks_and_says_how_large_it_is(database: Database) -> None
     made_at(database, NOON - timedelta(hours=1), size=3_000_000)
     made_at(database, NOON)
     before = play(Action.STATS, repository=database.repository).result["size_bytes"]
+    Repository.objects.update(sized_at=timezone.now() - timedelta(days=3))
     disk_before = on_disk(database.repository)
 
     forgot(database, **KEEP_NOTHING)

@@ -7,7 +7,7 @@ for as long as they live, and at night what somebody else does for some minutes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from backups import process, restic
@@ -19,6 +19,7 @@ from backups.text.sentences import phrase
 
 # The next try of a night comes in an hour; until then nobody's backup is to wait for a stranger.
 STRANGERS_SECONDS = 600.0
+Calls = Callable[[Sequence[str]], process.Completed]
 # Runs in these phases have not opened the repository, and may themselves wait for us.
 _NOT_THERE_YET = ("", "preflight", "copy", "safety backup")
 
@@ -26,13 +27,13 @@ _NOT_THERE_YET = ("", "preflight", "copy", "safety backup")
 def call(
     run: Run, access: restic.Access, command: Callable[[], restic.Command], progress: Progress
 ) -> process.Completed:
-    """`restic.call`, once nobody else holds a lock. Raises as that does: RepositoryLocked in the end.
+    """`restic.probed_call`, once nobody else holds a lock. Raises as that does: RepositoryLocked in the end.
 
     The command is made anew for each try, as hours may lie between the first and the last.
     """
     first = command()
     try:
-        return restic.call(access, replace(first, args=restic.at_once(first.args)), tick=progress.tick)
+        return restic.probed_call(access, replace(first, args=restic.at_once(first.args)), tick=progress.tick)
     except restic.RepositoryLocked:
         # A restic that was killed leaves its lock behind, which nobody else takes away.
         restic.remove_stale_locks(access, tick=progress.tick)
@@ -51,6 +52,20 @@ def call(
             progress.log(words)
             told = words
         progress.detail(words)
+
+
+def past_stale_locks(
+    access: restic.Access, args: Sequence[str], call: Calls, progress: Progress
+) -> process.Completed:
+    """What `call` answers of these arguments; where a lock was in the way, once more without stale ones.
+
+    Then restic waits for a while for those who still hold one. Raises as `call` does, and MayNotDelete.
+    """
+    try:
+        return call(restic.at_once(args))
+    except restic.RepositoryLocked:
+        restic.remove_stale_locks(access, tick=progress.tick)
+    return call(args)
 
 
 def _at_work(run: Run) -> Run | None:

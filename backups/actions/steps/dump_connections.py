@@ -43,6 +43,7 @@ def order_for(run: Run, database: Database, ready: ReadyBackup) -> Order:
         server=ready.source.server,
         database=database.database,
         client_dir=settings.MYSQL_CLIENT_DIR,
+        notes=settings.RESTIC_CACHE_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
         without_broken_views=run.trigger == Trigger.RESTORE,
         at_once=options(),

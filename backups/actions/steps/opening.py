@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backups import process, restic
 from backups.choices import EXCLUSIVE_ACTIONS, Action
-from backups.endpoints import repository_access
+from backups.endpoints import names_of, repository_access
 from backups.models import Repository, Run, Snapshot
 from backups.repositories import identity
 from backups.runs import leases, notes
@@ -22,14 +22,15 @@ class OpenedSnapshot:
     access: restic.Access
 
 
-# A check can do without a lock, and the others have stale ones removed where there are any (`alone`).
-_UNLOCK_LATER = (Action.CHECK, Action.FORGET, Action.PRUNE)
+# Their own first restic finds out whether the repository opens and is the one known (`restic.probed_call`).
+_FIND_OUT = (Action.CHECK, Action.FORGET, Action.PORTAL, Action.SNAPSHOTS)
 
 
 def opened(run: Run, progress: Progress) -> restic.Access:
     """How to reach the run's repository, which opens and is the one known; its restic's version is noted.
 
-    Raises Problem.
+    It is left to the first restic of the run's own to find that out, where the repository was opened before
+    and looks as it did then. Raises Problem.
     """
     access = reached(run, progress)
     if run.action in EXCLUSIVE_ACTIONS:
@@ -37,11 +38,10 @@ def opened(run: Run, progress: Progress) -> restic.Access:
         restic.refuse_others_files(
             access, phrase("looking at its files"), packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
+    if run.action in _FIND_OUT and restic.was_opened(access):
+        return access
     identity.meet(run.repository, access, progress.tick)
-    if run.action in EXCLUSIVE_ACTIONS and run.action not in _UNLOCK_LATER:
-        # A restic that was killed leaves its lock behind, which would stop what locks exclusively.
-        restic.remove_stale_locks(access, tick=progress.tick)
-    return access
+    return replace(access, names=names_of(run.repository))
 
 
 def reached(run: Run, progress: Progress) -> restic.Access:

@@ -25,12 +25,17 @@ class Asked:
 
 
 def read_back(
-    access: restic.Access, asked: Asked, summary: restic.BackupSummary, tick: Callable[[], None]
+    access: restic.Access,
+    asked: Asked,
+    summary: restic.BackupSummary,
+    tick: Callable[[], None],
+    out_of_all: Callable[[], restic.SnapshotInfo | None] = lambda: None,
 ) -> restic.SnapshotInfo:
     """What the repository itself says of the snapshot. Raises ResticError, and Problem where it lacks it.
 
     A folder's file is read and its digest compared, which costs no start of restic; any other storage, and a
-    folder in which that is not to be seen, is asked by restic.
+    folder in which that is not to be seen, is asked by restic: for the one, unless `out_of_all` has asked for
+    all and found it.
     """
     is_whole = restic.holds_snapshot(access, summary.snapshot_id)
     if is_whole is False:
@@ -47,6 +52,8 @@ def read_back(
         )
     if is_whole and summary.backup_start is not None:
         return _as_asked(asked, summary, summary.backup_start)
+    if (found := out_of_all()) is not None:
+        return found
     try:
         listed = restic.snapshots(access, summary.snapshot_id, tick=tick, deadline=_CONFIRM_SECONDS)
     except restic.ResticError as error:

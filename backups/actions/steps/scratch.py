@@ -40,7 +40,7 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
     with mysql.connect(server) as connection:
         info = mysql.probe(connection)
         _refuse_other_kind(database, server, info, snapshot)
-        programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR)
+        programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR, settings.RESTIC_CACHE_DIR)
         room.refuse_without_room(connection, server, snapshot, instead=another)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}

@@ -143,7 +143,7 @@ def client_fits(database: Database, found: Found, _tick: Tick | None) -> str:
     """Whether its client programs are there, and the connection is as wanted. Raises Problem."""
     if found.server is None or found.info is None:
         raise _unreached(phrase("No client was chosen"))
-    found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR)
+    found.clients = mysql.clients(found.info, settings.MYSQL_CLIENT_DIR, settings.RESTIC_CACHE_DIR)
     found.warnings += mysql.client_warnings(found.info, found.clients)
     mysql.refuse_uncorrectable(found.server, found.info)
     refuse_what_cuts_dumps(mysql.DumpSource(found.server, found.info, found.clients, database.database))

@@ -6,10 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
 
 from backups import restic
 from backups.catalog import learned, records
 from backups.models import Database, Repository, Run, Snapshot
+from backups.repositories import identity
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.snapshots.naming import database_in, has_our_tag
@@ -18,6 +22,7 @@ from backups.text.sentences import phrase, plural
 
 _LIST_SECONDS = 600.0
 _SHOWN = 10
+_NIGHTS_MISSED = timedelta(days=2)
 _DUMP_PATH = re.compile(r"/(?:.*/)?[^/]+\.sql(?:\.gz)?")
 
 
@@ -47,13 +52,10 @@ def brought(
     repository: Repository, access: restic.Access, progress: Progress, *, is_repaired: bool = False
 ) -> Listing:
     """The same, telling of those that cannot be read rather than raising. Raises Problem for the rest."""
-    unreadable: list[restic.UnreadableSnapshots] = []
-    found = restic.snapshots(
-        access, tick=progress.tick, deadline=_LIST_SECONDS, on_unreadable=unreadable.append
-    )
+    found, unreadable = listed(repository, access, progress, seconds=_LIST_SECONDS)
     databases = list(Database.objects.filter(repository=repository).order_by("pk"))
     dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
-    still_there = unreadable[0].ids if unreadable else ()
+    still_there = unreadable.ids if unreadable else ()
     new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     summary = phrase(
         "{snapshots} in the repository, {new} new here, {gone} gone.",
@@ -61,7 +63,19 @@ def brought(
         new=new,
         gone=gone,
     )
-    return Listing(found, unreadable[0] if unreadable else None, summary + _strays(dumps))
+    return Listing(found, unreadable, summary + _strays(dumps))
+
+
+def listed(
+    repository: Repository, access: restic.Access, progress: Progress, *, seconds: float
+) -> tuple[tuple[restic.SnapshotInfo, ...], restic.UnreadableSnapshots | None]:
+    """All that the repository holds, which is the one known; what of it cannot be read. Raises Problem."""
+    unreadable: list[restic.UnreadableSnapshots] = []
+    with identity.another_named(repository):
+        found = restic.snapshots_of_known(
+            access, tick=progress.tick, deadline=seconds, on_unreadable=unreadable.append
+        )
+    return found, unreadable[0] if unreadable else None
 
 
 def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str:
@@ -75,6 +89,21 @@ def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str
         total=found.total(),
         named=named,
     )
+
+
+def size_is_due(run: Run, *, is_night: bool) -> bool:
+    """Whether a forget is to measure what it left: once a day at most, and that at night.
+
+    After a backup, for which somebody may wait, only where no night has done it for days.
+    """
+    repository, now = run.repository, timezone.now()
+    if is_night:
+        last = repository.sized_at
+        return last is None or timezone.localdate(last) != timezone.localdate(now)
+    days_ago = now - _NIGHTS_MISSED
+    if repository.sized_at is not None:
+        return repository.sized_at < days_ago
+    return repository.runs.filter(queued_at__lt=days_ago).exists()
 
 
 def note_size(run: Run, access: restic.Access, progress: Progress) -> None:
