@@ -187,6 +187,7 @@ def database_server(database: Database) -> mysql.Server:
         user=database.server.user,
         password=_database_password(database),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        skips_binary_log=False,
         **tls_of(database),
         **(_set_in_the_environment(database) if database.is_primary else _set_in_the_portal(database)),
     )
@@ -251,6 +252,7 @@ def restoring_server(database: Database) -> mysql.Server:
             "env:RESTORE_MYSQL_PASSWORD", of=phrase("the password of RESTORE_MYSQL_USER")
         ).resolve(),
         question_seconds=settings.MYSQL_QUESTION_SECONDS,
+        skips_binary_log=False,
         **tls_of(database),
         account_set_by=phrase(
             "RESTORE_MYSQL_USER and {named_place}, and whether that user was made for this restore "

@@ -103,6 +103,8 @@ def run(run: Run, progress: Progress) -> Outcome:
             progress.mask_secrets([found.scratch_password])
         left_out = [left._asdict() for left in found.left_out]
         result = {"checks": [asdict(each) for each in done], "not_in_backup": left_out}
+        if found.scratch_log is not None:
+            result |= found.scratch_log.noted
         notes.run_update(run.pk, result=result)
         progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))
         progress.detail(next((name for name, _ in _CHECKS[len(done) :]), ""))
@@ -272,8 +274,12 @@ def _test_restores(database: Database, found: Found, _tick: Tick | None) -> str:
     if found.server is not None and found.info is not None:
         with mysql.connect(found.server, database.database) as connection:
             own = verify_place.OwnServer(found.info, mysql.inventory(connection, database.database))
-    detail, warnings = verify_place.looked_at(database, own, scratch=scratch_name(database.database, 1))
+    scratch = scratch_name(database.database, 1)
+    detail, warnings = verify_place.looked_at(database, own, scratch=scratch)
     found.warnings += warnings
+    found.scratch_log = verify_place.log_of(database, own, scratch=scratch)
+    if found.scratch_log is not None and found.scratch_log.words:
+        found.warnings.append(found.scratch_log.words)
     return detail
 
 

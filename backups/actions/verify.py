@@ -8,6 +8,7 @@ from typing import Any
 from backups import mysql, restic
 from backups.actions.steps import reach
 from backups.actions.steps.dumped_again import dump_again
+from backups.actions.steps.dumped_ahead import DumpAhead
 from backups.actions.steps.findings import Findings, Scratch, Unreadable
 from backups.actions.steps.inventories import (
     collations_of,
@@ -120,6 +121,9 @@ def _restore(
     progress.phase("restore", expected=snapshot.total_bytes_processed)
     options = whole_load_options(scratch.database, source_name(snapshot))
     connections = load_connections(snapshot, scratch.server, progress)
+    ahead = DumpAhead(scratch)
+    # Another program's dump is compared row by row, which needs all of it.
+    loading.look = ahead.look if is_by_vedetta(snapshot) else None
     seconds = load_snapshot(
         stored,
         Destination(scratch.server, scratch.info, options, connections),
@@ -127,7 +131,7 @@ def _restore(
         progress,
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),
     )
-    findings.restore_seconds = seconds
+    findings.restore_seconds, findings.ahead = seconds, ahead.found
     progress.log(phrase("Restored in {seconds} seconds.", seconds=f"{seconds:.1f}"))
 
 

@@ -295,6 +295,7 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         (phrase("Loaded over"), _connections_in(result, "load_connections")),
         (phrase("Heartbeat"), result.get("heartbeat")),
         (phrase("Result"), result.get("sentence")),
+        (phrase("Binary log"), run.in_binary_log),
         (phrase("Server"), run.server_version),
         (phrase("Client"), run.client_version),
         ("restic", _restic(run, result)),

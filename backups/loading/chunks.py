@@ -13,6 +13,8 @@ from backups.loading.table_plan import Plan
 
 # Statements of rows are of about a megabyte. Larger chunks would keep other connections waiting.
 CHUNK_BYTES = 2 << 20
+# A program more is started for each table that is looked at.
+WORTH_A_LOOK_BYTES = 16 << 20
 
 
 @dataclass
@@ -24,6 +26,7 @@ class TableInChunks:
     drops: list[Ready]
     rows: list[Ready] = field(default_factory=list)
     gathered: int = 0
+    sent: int = 0
     is_made: bool = False
     chunks: JobGroup = field(default_factory=JobGroup)
 
@@ -37,8 +40,14 @@ class TableInChunks:
         self.gathered += len(ready.text)
         return self.gathered >= CHUNK_BYTES
 
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether its rows are many, and as they stay until all is loaded."""
+        return self.plan.rows_stay and self.sent >= WORTH_A_LOOK_BYTES
+
     def chunk(self) -> Job:
         """What was gathered, which any connection may load."""
         job = Job(self.rows, group=self.chunks)
+        self.sent += self.gathered
         self.rows, self.gathered = [], 0
         return job

@@ -1,19 +1,21 @@
 """Several connections to one database that take statements from one bounded queue.
 
 A job is done by one of them, its statements in their order; jobs are done in any order. The first
-job that fails ends them all.
+job that fails ends them all. Whoever has no job may look at tables that are through.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backups import mysql
+from backups import mysql, process
 from backups.dumpfile.ready import Does, Ready, quoted
 from backups.dumpfile.settings import Settings
+from backups.text.sentences import phrase
 
 # Elsewhere warnings tell nothing of what is lost.
 _WARNING = (Does.TABLE, Does.ROWS)
@@ -137,12 +139,20 @@ class JobGroup:
     following: Job | None = None
 
 
+# What is done with a table that is loaded, by its name; it ticks, and what that raises ends it.
+Look = Callable[[str, process.Tick], None]
+
+
 @dataclass(eq=False)
 class Job:
-    """Statements for one connection; `doing` says what they do where that takes long."""
+    """Statements for one connection; `doing` says what they do where that takes long.
+
+    Or none, and a `table` that is looked at.
+    """
 
     statements: Sequence[Ready]
     doing: str = ""
+    table: str = ""
     group: JobGroup = field(default_factory=JobGroup)
     size: int = field(init=False)
     is_done: bool = field(default=False, init=False)
@@ -152,12 +162,20 @@ class Job:
 
 
 class LoadPool:
-    """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none."""
+    """Connections at work, each in a thread of its own, until `close` or `stop`. There may be none.
 
-    def __init__(self, server: mysql.Server, hands: Sequence[Hand]) -> None:
+    With `look`, tables are looked at when no job waits, and one of them at least is free for the next.
+    """
+
+    def __init__(self, server: mysql.Server, hands: Sequence[Hand], look: Look | None = None) -> None:
         self._server = server
         self._hands = list(hands)
+        self._look = look
         self._jobs: deque[Job] = deque()
+        self._looks: deque[Job] = deque()
+        self._has_all = False
+        # For how long nothing was left to load, and tables were still looked at.
+        self.looked_seconds = 0.0
         self._running: list[Job] = []
         self._bytes = 0
         self._changed = threading.Condition()
@@ -186,15 +204,36 @@ class LoadPool:
             self._wait(lambda: job.is_done)
 
     def drain(self) -> None:
-        """Wait until nothing is left to do. Raises Ended."""
+        """Wait until nothing is left to load. Raises Ended."""
         with self._changed:
-            self._wait(lambda: not self._jobs and not self._running)
+            self._wait(lambda: not self._jobs and all(job.table for job in self._running))
 
-    def submit_after(self, group: JobGroup, job: Job) -> None:
-        """Have a job done when all of a group are, before all that wait. The group takes no more."""
+    def look_to_the_end(self) -> None:
+        """All is loaded: wait until all is looked at. Raises Ended."""
+        began = time.monotonic()
         with self._changed:
-            group.following = job
+            self._has_all = True
+            self._changed.notify_all()
+            self._wait(lambda: not self._looks and not self._running)
+        self.looked_seconds = time.monotonic() - began
+
+    def submit_after(self, group: JobGroup, *jobs: Job) -> None:
+        """Have jobs done one after the other when all of a group are, before all that wait.
+
+        The group takes no more.
+        """
+        with self._changed:
+            before = group
+            for job in jobs:
+                before.following = job
+                before = job.group
             self._go_on(group)
+
+    def look_at(self, table: str) -> list[Job]:
+        """The job of looking at a table, where somebody wants that."""
+        if self._look is None:
+            return []
+        return [Job([], phrase("comparing table {table}", table=table), table)]
 
     def wait_for(self, group: JobGroup) -> None:
         """Wait until the jobs of a group are through. Raises Ended."""
@@ -229,7 +268,9 @@ class LoadPool:
     def _put(self, job: Job, *, first: bool) -> None:
         job.group.left += 1
         self._bytes += job.size
-        if first:
+        if job.table:
+            self._looks.append(job)
+        elif first:
             self._jobs.appendleft(job)
         else:
             self._jobs.append(job)
@@ -245,6 +286,8 @@ class LoadPool:
             try:
                 for statement in job.statements:
                     hand.run(statement)
+                if job.table and self._look is not None:
+                    self._look(job.table, self._tick)
                 self._done(job)
             except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
                 self._fail(job, error)
@@ -267,12 +310,22 @@ class LoadPool:
 
     def _next(self) -> Job | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._ends or self.failure is not None or bool(self._jobs))
+            self._changed.wait_for(
+                lambda: self._ends or self.failure is not None or self._jobs or self._may_look()
+            )
             if self._ends or self.failure is not None:
                 return None
-            job = self._jobs.popleft()
+            job = self._jobs.popleft() if self._jobs else self._looks.popleft()
             self._running.append(job)
             return job
+
+    def _may_look(self) -> bool:
+        looking = sum(bool(job.table) for job in self._running)
+        return bool(self._looks) and (self._has_all or looking < len(self._hands) - 1)
+
+    def _tick(self) -> None:
+        if self._ends or self.failure is not None:
+            raise Ended
 
     def _fail(self, job: Job, error: BaseException) -> None:
         with self._changed:

@@ -206,12 +206,13 @@ class StatementDispatcher:
         if table.is_made:
             if table.rows:
                 self._send(table)
+            following = []
             if table.plan.keys:
-                keys = Job(
-                    [table.step(table.plan.keys)],
-                    doing=phrase("indexes of {table}", table=table.made_by.table),
-                )
-                self._pool.submit_after(table.chunks, keys)
+                doing = phrase("indexes of {table}", table=table.made_by.table)
+                following.append(Job([table.step(table.plan.keys)], doing=doing))
+            if table.is_worth_a_look:
+                following += self._pool.look_at(table.made_by.table)
+            self._pool.submit_after(table.chunks, *following)
         else:
             self._before_definition()
             self._pool.submit(Job([*table.drops, table.step(table.plan.whole), *table.rows]))
@@ -226,6 +227,8 @@ class StatementDispatcher:
         self._send_drops()
         self._is_after_rows = True
         self._pool.drain()
+        # Before the foreign keys: a dump program ends at a table that is altered once it has begun.
+        self._pool.look_to_the_end()
         self._pool.close()
         for ready in self._foreign_keys:
             self._main.run(ready)

@@ -95,7 +95,8 @@ def load(
         loading.connections = max(1, len(opened) - 1)
         modes: dict[str, str] = {}
         hands = [Hand(connection, dialect.sql_mode, modes) for connection in opened]
-        pool = LoadPool(server, hands[1:])
+        # A server that is full has none for looking at tables either.
+        pool = LoadPool(server, hands[1:], loading.look if len(hands) > wanted else None)
         loading.afterwards = lambda: pool.current_task
         loading.has_changed = lambda: any(hand.has_run for hand in hands)
         with mysql.translated(server, database):
@@ -132,6 +133,7 @@ def load(
             raise of_the_dump(problem, server) from problem
         finally:
             pool.stop()
+        loading.looked_seconds = pool.looked_seconds
     if checks := {check for hand in hands for check in hand.unenforced}:
         ended_by_number(
             server,

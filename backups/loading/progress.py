@@ -11,6 +11,7 @@ from backups import mysql
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Found
 from backups.dumpfile.tally import Tally
+from backups.loading.connection_pool import Look
 from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
@@ -52,6 +53,9 @@ class Loading:
     computed_anew: list[mysql.ComputedAnew] = field(default_factory=list)
     # Kept where there will be no manifest to compare with.
     tally: Tally | None = None
+    # Who looks at tables as soon as they are loaded, and for how long the load waited for that alone.
+    look: Look | None = field(default=None, repr=False)
+    looked_seconds: float = 0.0
     # How many tables are to come, 0 where nobody knows or asks.
     tables_wanted: int = 0
     # Whether the server took any statement, so that the target is not as it was.

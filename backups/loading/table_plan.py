@@ -55,7 +55,8 @@ class Plan:
     """A table in steps: the statement that makes it, with its keys or without, and those that add the rest.
 
     `keys` and `foreign_keys` are empty where there are none. Rows of a table with a primary key
-    lie in its order, whoever brings them.
+    lie in its order, whoever brings them. Without `rows_stay` something may be done to them once all
+    is loaded: columns computed anew, CHECKs enforced.
     """
 
     whole: bytes
@@ -63,6 +64,7 @@ class Plan:
     keys: bytes
     foreign_keys: bytes
     has_primary_key: bool
+    rows_stay: bool
 
 
 @dataclass
@@ -77,6 +79,7 @@ class _Items:
     primary: bytes = b""
     increments: bytes = b""
     has_unique: bool = False
+    has_check: bool = False
 
 
 def plan_for(definition: bytes) -> Plan | None:
@@ -101,6 +104,7 @@ def plan_for(definition: bytes) -> Plan | None:
         keys=_added(found["name"], items.keys),
         foreign_keys=_added(found["name"], items.foreign_keys),
         has_primary_key=bool(items.primary),
+        rows_stay=not items.generated and not items.has_check,
     )
 
 
@@ -154,6 +158,7 @@ def _sorted(lines: list[bytes]) -> _Items | None:
             items.kept.append(line)
         elif _CHECK.match(line):
             items.kept.append(line)
+            items.has_check = True
         else:
             return None
     return items

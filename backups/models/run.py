@@ -135,6 +135,13 @@ class Run(models.Model):
         """Why the run failed, in the reader's language where its parts are known."""
         return told_again(self.error, self.error_params)
 
+    @property
+    def in_binary_log(self) -> str:
+        """Why a verification's scratch database went into a binary log, and what ends it; else empty."""
+        noted = self.result.get("binary_log") if isinstance(self.result, dict) else None
+        told = [noted.get("because"), noted.get("do")] if isinstance(noted, dict) else []
+        return " ".join(part for part in told if part and isinstance(part, str))
+
     def duration(self, now: datetime | None = None) -> timedelta | None:
         """How long the run took, or has been running by `now`; None before it started."""
         if self.started_at is None:

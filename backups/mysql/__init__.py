@@ -5,6 +5,7 @@ rest of Vedetta all of it is `mysql`; which module holds what is this package's 
 """
 
 from backups.mysql.answers import StrangeAnswer, execute
+from backups.mysql.binary_log import InLog, IntoBinaryLog, try_to_leave_out
 from backups.mysql.computed import (
     SET_AS_WRITTEN,
     Computed,
@@ -109,6 +110,7 @@ from backups.mysql.names import (
 )
 from backups.mysql.privileges import (
     account,
+    binary_log_grant,
     current_role,
     definer_grant,
     definers,

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from MySQLdb import _mysql
 from MySQLdb.constants import ER
 
 from backups.mysql.answers import anything, execute, fetch_one, fetch_rows
+from backups.mysql.binary_log import refuse_unless_left_out
 from backups.mysql.conversation import Conversation
 from backups.mysql.error_numbers import METHOD_REFUSED, translated
 from backups.mysql.problems import LockedOut, MySQLProblem, OfTheServer, TlsProblem
@@ -150,10 +152,21 @@ def opened(server: Server, database: str, **changes: Any) -> Connection:
     MariaDB's client library takes a demand for TLS for a wish where the server has none, and a wish for
     what it got: it would show a password in clear. So it is let through to none without TLS where that is
     demanded; where it is preferred, it tries methods first by which it shows nothing, and is then told of
-    no wish that is in vain.
+    no wish that is in vain. Raises IntoBinaryLog where the server was to be left nothing in its binary log.
     """
     if database:
         refuse_unfit_name(server, database)
+    connection = _opened(server, database, changes)
+    if server.skips_binary_log:
+        try:
+            refuse_unless_left_out(connection, server)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _opened(server: Server, database: str, changes: Mapping[str, Any]) -> Connection:
     if not _ON_LIBMARIADB or server.socket or server.ssl_mode != "PREFERRED":
         with _held_to_tls(server) as reached:
             return _connection(server, reached, database, changes)
@@ -375,5 +388,5 @@ def at_work(connection: Any) -> Iterator[None]:
 
 def kill(server: Server, thread: int) -> None:
     """End a connection of ours by its number, where it still is and the server is to be had."""
-    with suppress(MySQLProblem, MySQLdb.Error), connect(server) as other:
+    with suppress(MySQLProblem, MySQLdb.Error), connect(replace(server, skips_binary_log=False)) as other:
         execute(other, f"KILL {thread}")

@@ -23,6 +23,8 @@ _OF_DUMPS = frozenset(
 _OF_RESTORES = frozenset(
     {"SET USER", "SET_ANY_DEFINER", "SET_USER_ID", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER"}
 )
+# With which whoever verifies leaves scratch databases out of the binary log.
+_OF_VERIFICATIONS = frozenset({"BINLOG ADMIN"})
 _READING = frozenset({"SELECT", "SHOW VIEW", "LOCK TABLES"})
 _EVERYTHING = frozenset({"ALL", "ALL PRIVILEGES"})
 _AS_OTHERS = phrase("make what runs as any other account, and so become administrator of the whole server")
@@ -55,6 +57,7 @@ _EVERYWHERE: Mapping[str, str] = {
     "CONNECTION_ADMIN": phrase("end the sessions of others, and write where the server is read only"),
     "CONNECTION ADMIN": phrase("end the sessions of others"),
     "SYSTEM_VARIABLES_ADMIN": phrase("change the server's settings"),
+    "BINLOG ADMIN": phrase("delete binary logs, and leave its own changes out of them"),
 }
 _READS_ALL = phrase("read every database of the server, password hashes included")
 _WRITES_ALL = phrase("change every database of the server, the accounts' own included")
@@ -114,6 +117,7 @@ class Needs:
     database: str
     dumps: bool = True
     restores: bool = False
+    verifies: bool = False
 
 
 def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
@@ -194,7 +198,7 @@ def _place(grant: Grant) -> str:
 def _of_right(right: str, grant: Grant, needs: Needs) -> tuple[str, bool] | None:
     """What a right lets its holder do, and whether restores need it; None for what all need."""
     if grant.database is None:
-        return _of_server(right)
+        return None if needs.verifies and right in _OF_VERIFICATIONS else _of_server(right)
     if right == "USAGE" or _is_scratch(grant.database, needs.database, "__verify_"):
         return None
     if grant.database == _ANY_SCRATCH and not needs.dumps and not needs.restores:

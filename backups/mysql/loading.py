@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import MySQLdb
@@ -352,7 +352,7 @@ def break_off(server: Server, connections: Sequence[LoadingConnection]) -> None:
         with suppress(OSError), socket.socket(fileno=os.dup(connection.wire)) as wire:
             wire.shutdown(socket.SHUT_RDWR)
     # The server would go on with a long statement to its end before it notices.
-    with suppress(MySQLProblem), connect(server) as other:
+    with suppress(MySQLProblem), connect(replace(server, skips_binary_log=False)) as other:
         for connection in connections:
             with suppress(MySQLdb.Error):  # it has ended meanwhile
                 execute(other, f"KILL {connection.thread}")

@@ -129,6 +129,16 @@ def definer_grant(connection: Any) -> str:
     return f"GRANT {right} ON *.* TO {account(connection)}"
 
 
+def binary_log_grant(connection: Any) -> str:
+    """The statement that lets us leave sessions out of the binary log."""
+    info = probe(connection)
+    if info.flavour == MARIADB:
+        right = "BINLOG ADMIN" if info.number >= (10, 5, 2) else "SUPER"
+    else:
+        right = "SESSION_VARIABLES_ADMIN" if info.number >= (8, 0, 14) else "SUPER"
+    return f"GRANT {right} ON *.* TO {account(connection)};"
+
+
 def way_out(connection: Any, settings: Collection[str]) -> dict[str, str]:
     """What an administrator can do for each setting that a load would change and we may not."""
     right = "SUPER" if probe(connection).flavour == MARIADB else "SESSION_VARIABLES_ADMIN"

@@ -59,7 +59,7 @@ class DumpSource(ProbedServer):
     """A database on such a server, and what of it is dumped: all, unless something else is said.
 
     With `tables_only` without its events and routines, `without_routines` without the latter; `leave_out` are
-    tables, views and sequences.
+    tables, views and sequences. `only` are tables, where nothing else is dumped.
     """
 
     database: str
@@ -67,6 +67,7 @@ class DumpSource(ProbedServer):
     tables_only: bool = False
     without_routines: bool = False
     leave_out: Sequence[str] = ()
+    only: Sequence[str] = ()
 
 
 def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
@@ -326,7 +327,7 @@ def dump_args(
         args.append("--no-data")
     if aloud:
         args.append("--verbose")
-    if not source.tables_only:
+    if not source.tables_only and not source.only:
         args += ["--events"] if source.without_routines else ["--routines", "--events"]
     args += [f"--ignore-table={source.database}.{name}" for name in source.leave_out]
-    return (*args, "--", source.database)
+    return (*args, "--", source.database, *source.only)

@@ -11,7 +11,7 @@ from backups.mysql.answers import as_number, as_text, fetch_one, fetch_rows
 
 
 class DataFolder(NamedTuple):
-    """A server's data folder, the name of its machine, and whether it writes a binary log."""
+    """A server's data folder, the name of its machine, and whether it writes a binary log of what we do."""
 
     path: str
     hostname: str
@@ -20,7 +20,8 @@ class DataFolder(NamedTuple):
 
 def data_folder(connection: Any) -> DataFolder:
     """Where the server keeps its data, by its own word. Needs no privilege."""
-    row = fetch_one(connection, "SELECT @@datadir, @@hostname, @@log_bin", as_text, as_text, as_number)
+    is_written = "@@GLOBAL.log_bin AND @@SESSION.sql_log_bin"
+    row = fetch_one(connection, f"SELECT @@datadir, @@hostname, {is_written}", as_text, as_text, as_number)
     path, hostname, has_binary_log = row
     return DataFolder(path, hostname, bool(has_binary_log))
 

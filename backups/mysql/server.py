@@ -49,6 +49,9 @@ class Server:
     ssl_ca: str = ""
     # How long it may take in all to answer what it is asked in one conversation.
     question_seconds: float = 60.0
+    # Nothing that we do there goes into its binary log, or we do nothing: for scratch databases of
+    # verifications, and never for what a restore makes.
+    skips_binary_log: bool = field(default=False, compare=False)
     # Where a person finds what is wrong with them, for sentences.
     account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
     address_set_by: str = "MYSQL_HOST and MYSQL_PORT"

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import mysql, process, restic
+from backups.actions.steps import scratch_log
 from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
 from backups.choices import Action, RestoreMode
@@ -113,7 +114,8 @@ def _drop_scratch(dead: Run) -> None:
         return
     find_server = _where_it_verified if dead.action == Action.VERIFY else _where_it_restored
     try:
-        drop_scratch(dead.pk, find_server(dead), name)
+        if told := drop_scratch(dead.pk, find_server(dead), name):
+            notes.run_append_error(dead, told)
     except _LiesElsewhere as problem:
         notes.run_append_error(dead, problem.sentence())
         notes.leftover_cleared(dead.pk, "scratch")
@@ -136,7 +138,7 @@ def _where_it_verified(dead: Run) -> mysql.Server:
     for find_server in (scratch_server, database_server):
         server = find_server(database_of(dead))
         if address is None or server.address == address:
-            return server
+            return scratch_log.as_noted(server, dead.result)
     raise _LiesElsewhere(
         phrase(
             "Its database {scratch} may still be at {shown}, where test restores do not go any more.",

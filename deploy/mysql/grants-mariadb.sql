@@ -30,6 +30,10 @@ GRANT SELECT ON mysql.proc TO 'vedetta'@'%';
 -- this one, or VERIFY_MYSQL_USER where VERIFY_MYSQL_HOST is set.
 -- Making, filling, reading and dropping databases of this one name and no other.
 GRANT ALL ON `orders\_tracker\_\_verify\_%`.* TO 'vedetta'@'%';
+-- Optional, where the server has a binary log: without it, each scratch database goes into that log in
+-- full, and every replica loads it too. Whoever has it may also delete binary
+-- logs. Before MariaDB 10.5.2 it takes SUPER.
+--     GRANT BINLOG ADMIN ON *.* TO 'vedetta'@'%';
 
 -- [restore] What `manage.py restore` needs beyond that. Whoever has SET USER can become administrator
 -- of the whole server. So leave all of it out, and give it in the hour of need, best to a second user

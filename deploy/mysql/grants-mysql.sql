@@ -25,6 +25,10 @@ GRANT SHOW_ROUTINE ON *.* TO 'vedetta'@'%';
 -- this one, or VERIFY_MYSQL_USER where VERIFY_MYSQL_HOST is set.
 -- Making, filling, reading and dropping databases of this one name and no other.
 GRANT ALL ON `orders\_tracker\_\_verify\_%`.* TO 'vedetta'@'%';
+-- Optional, where the server has a binary log: without it, each scratch database goes into that log in
+-- full, and every replica loads it too. With it, a session may change
+-- settings of its own, and no other session's.
+--     GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'vedetta'@'%';
 
 -- [restore] What `manage.py restore` needs beyond that. Whoever has SET_ANY_DEFINER and SYSTEM_USER
 -- can become administrator of the whole server. So leave all of it out, and give it in the hour of need,

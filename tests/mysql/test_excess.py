@@ -64,6 +64,15 @@ def test_what_a_line_of_show_grants_lets_somebody_do(line: str, rights: str, let
     assert all(lets in each.lets and each.words.startswith("v holds ") for each in found)
 
 
+def test_who_verifies_may_leave_scratch_databases_out_of_the_binary_log() -> None:
+    lines = parse([f"GRANT BINLOG ADMIN ON *.*{TO}"])
+
+    (found,) = excess(lines, Needs("v", "my_shop"))
+
+    assert "delete binary logs" in found.lets
+    assert excess(lines, Needs("v", "my_shop", verifies=True)) == []
+
+
 @pytest.mark.parametrize(
     "line",
     [

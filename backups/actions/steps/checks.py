@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backups import mysql, restic
+from backups.actions.steps.scratch_log import ScratchLog
 from backups.errors import Problem
 from backups.models import Database
 from backups.text.sentences import phrase
@@ -30,6 +31,8 @@ class Found:
     access: restic.Access | None = None
     server: mysql.Server | None = None
     scratch_password: str = field(default="", repr=False)
+    # None where no scratch database could be made, or the server does not answer.
+    scratch_log: ScratchLog | None = None
     info: mysql.ServerInfo | None = None
     clients: mysql.Clients | None = None
     restic_version: str = ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backups import mysql, process
+from backups.actions.steps import scratch_log
 from backups.runs import notes
 
 _SECONDS = 24 * 3600
@@ -18,7 +21,18 @@ def drop_database(server: mysql.Server, name: str, tick: process.Tick = lambda: 
     process.run_in_thread(drop, tick, lambda: None)
 
 
-def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tick = lambda: None) -> None:
-    """Drop a run's scratch database and forget its name. Raises MySQLProblem."""
-    drop_database(server, name, tick)
+def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tick = lambda: None) -> str:
+    """Drop a run's scratch database and forget its name. Raises MySQLProblem.
+
+    Where it can no longer be left out of the binary log, it is dropped all the same; answers what to tell.
+    """
+    told = ""
+    try:
+        drop_database(server, name, tick)
+    except mysql.IntoBinaryLog:
+        in_log = scratch_log.only_dropped(server, name)
+        drop_database(replace(server, skips_binary_log=False), name, tick)
+        notes.run_update(run_id, result=in_log.noted)
+        told = in_log.words
     notes.leftover_cleared(run_id, "scratch")
+    return told

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backups import mysql, process
-from backups.actions.steps.findings import Findings, Scratch
+from backups.actions.steps.dumped_ahead import source_of
+from backups.actions.steps.findings import Findings, RowsAhead, Scratch
 from backups.actions.steps.whole import whole_load_options
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.digesting import Digester
@@ -31,9 +32,11 @@ def dump_again(
     progress: Progress,
     tally: Tally | None,
 ) -> list[dict[str, Any]]:
-    """Dump the scratch database and count its rows meanwhile; `tally` takes in what the dump makes."""
+    """Dump the scratch database and count its rows meanwhile; `tally` takes in what the dump makes.
+
+    Of tables whose rows were dumped ahead, all else is; with a `tally` nothing counts as that.
+    """
     digester = Digester(scratch.database)
-    dumped = _Counter(_tallier(scratch, tally) if tally is not None else None)
 
     def tick() -> None:
         progress.bytes_done(dumped.counted)
@@ -44,21 +47,50 @@ def dump_again(
         tables = mysql.inventory(connection, scratch.database).get(Kind.TABLE, [])
         # To count another server's rows would prove nothing of the snapshot, and fail where it is away.
         elsewhere = mysql.tables_without_rows(connection, scratch.database)
+        ahead = _ahead(connection, scratch, findings, tables) if tally is None else {}
     findings.tables = len(tables)
+    read = sum(each.section["bytes"] for each in ahead.values())
+    dumped = _Counter(_tallier(scratch, tally) if tally is not None else None, read)
     with ThreadPoolExecutor(1) as beside:
-        rows = _RowCount(scratch, [table for table in tables if table not in elsewhere])
+        rows = _RowCount(scratch, [table for table in tables if table not in {*elsewhere, *ahead}])
         counting = beside.submit(rows.count)
         try:
-            source = mysql.DumpSource(scratch.server, scratch.info, scratch.programs, scratch.database)
+            source = replace(source_of(scratch), leave_out=list(ahead))
             stream_dump(source, Outlet(digester, dumped.count), tick=tick)
             dumped.close()
+            of_ahead = _defined(scratch, list(ahead), tick)
             while not counting.done():
                 progress.tick()
                 process.sleep_tick()
         finally:
             rows.stop()
-        findings.rows = counting.result()
-    return digester.sections(collations, whatever_state=True, whoever_defines=True)
+        findings.rows = counting.result() + sum(each.count for each in ahead.values())
+    sections = [
+        section
+        for each in (digester, of_ahead)
+        for section in each.sections(collations, whatever_state=True, whoever_defines=True)
+        if each is digester or section["kind"] not in (Kind.HEADER, Kind.FOOTER)
+    ]
+    return sections + [each.section for each in ahead.values()]
+
+
+def _ahead(
+    connection: Any, scratch: Scratch, findings: Findings, tables: Collection[str]
+) -> dict[str, RowsAhead]:
+    """What was dumped ahead and need not be again: none where the dump programs would mix names up."""
+    names = [table.name for table in mysql.listed_tables(connection, scratch.database)]
+    if len({mysql.loosely(name) for name in names}) < len(names):
+        return {}
+    return {name: rows for name, rows in findings.ahead.items() if name in tables}
+
+
+def _defined(scratch: Scratch, tables: Sequence[str], tick: process.Tick) -> Digester:
+    """All but the rows of these tables: how they are defined now, and their triggers."""
+    digester = Digester(scratch.database)
+    if tables:
+        source = replace(source_of(scratch), structure_only=True, only=tables)
+        stream_dump(source, Outlet(digester), tick=tick)
+    return digester
 
 
 def _tallier(scratch: Scratch, tally: Tally) -> Callable[[bytes | None], None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from backups import mysql
 from backups.actions.steps import reach
@@ -10,6 +12,14 @@ from backups.choices import Verdict
 from backups.dumpfile.ready import Unmade
 from backups.errors import Problem
 from backups.models import Database
+
+
+@dataclass(frozen=True)
+class RowsAhead:
+    """The rows of a table as they were dumped again before all was loaded: the section, and how many."""
+
+    section: dict[str, Any]
+    count: int
 
 
 @dataclass
@@ -25,6 +35,8 @@ class Findings:
     # What is compared as it is defined, and could not be opened.
     not_run: list[reach.NotRun] = field(default_factory=list)
     unreadable: str = ""
+    # By table, what needs not be read once more.
+    ahead: Mapping[str, RowsAhead] = field(default_factory=dict)
     restore_seconds: float | None = None
     tables: int | None = None
     rows: int | None = None

@@ -24,7 +24,8 @@ def load_snapshot(
     *,
     refuse: Callable[[Loading], None],
 ) -> float:
-    """Load what the destination asks for; `loading` tells how far it came. Answers the seconds it took.
+    """Load what the destination asks for; `loading` tells how far it came. Answers the seconds it took,
+    without those in which tables were only looked at.
 
     `refuse` raises for a stream that is not what was backed up. Raises ResticError, LoadProblem, and what
     these two raise.
@@ -63,7 +64,7 @@ def load_snapshot(
         restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
     refuse(loading)
     loading.computed_anew = _computed_anew(loading, destination.server, destination.database, tick)
-    return round(time.monotonic() - began, 3)
+    return round(time.monotonic() - began - loading.looked_seconds, 3)
 
 
 def _connections_noted(noted: int, loading: Loading, progress: Progress) -> Callable[[], None]:

@@ -93,10 +93,11 @@ def held_too_little(database: Database) -> list[Lacking]:
 def held_too_much(database: Database) -> list[excess_rights.Excess]:
     """What its users hold and could do without; what only a restore needs as well, but of who restores."""
     name = database.database
-    server = database_server(database)
-    excess = _excess_at(server, excess_rights.Needs(server.user, name))
-    if (scratch := scratch_server(database)) != server:
-        excess += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False))
+    server, scratch = database_server(database), scratch_server(database)
+    is_same = scratch == server
+    excess = _excess_at(server, excess_rights.Needs(server.user, name, verifies=is_same))
+    if not is_same:
+        excess += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False, verifies=True))
     if restores_as_another(database):
         with suppress(Problem):  # it need not be there
             restoring = restoring_server(database)

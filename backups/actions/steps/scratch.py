@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 
 from backups import mysql
-from backups.actions.steps import room, verify_place
+from backups.actions.steps import room, scratch_log, verify_place
 from backups.actions.steps.dropping import drop_scratch
 from backups.actions.steps.findings import Scratch
 from backups.endpoints import scratch_server, to_verify_at
@@ -41,11 +42,14 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         info = mysql.probe(connection)
         _refuse_other_kind(database, server, info, snapshot)
         programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR, settings.RESTIC_CACHE_DIR)
+        # Decided once, for all that is done to it: half of it would end what replicates from there.
+        in_log = scratch_log.looked_at(connection, database, server, name)
         room.refuse_without_room(connection, server, snapshot, instead=another)
+        server = replace(server, skips_binary_log=in_log.state == mysql.InLog.LEFT_OUT)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
-        notes.run_update(run.pk, result={"scratch": name, "verified_on": where}, server_version=str(info))
-        notes.run_update(run.pk, client_version=str(programs))
+        result = {"scratch": name, "verified_on": where, **in_log.noted}
+        notes.run_update(run.pk, result=result, server_version=str(info), client_version=str(programs))
         try:
             _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
@@ -60,11 +64,14 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
             programs=programs,
         )
     )
+    if in_log.words:
+        progress.warn(in_log.words)
     with room.full_disk_told(name, instead=another):
         try:
             yield Scratch(server, info, programs, name, database)
         finally:
-            drop_scratch(run.pk, server, name, progress.tick_ignoring_cancel)
+            if dropped := drop_scratch(run.pk, server, name, progress.tick_ignoring_cancel):
+                progress.warn(dropped)
 
 
 def _refuse_other_kind(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backups import mysql
-from backups.actions.steps import room
+from backups.actions.steps import room, scratch_log
 from backups.dumpfile.spelling import respelled
 from backups.endpoints import (
     database_server,
@@ -107,6 +107,8 @@ def looked_at(database: Database, own: OwnServer, *, scratch: str) -> tuple[str,
         _refuse_without_grants(connection, database, server, scratch)
         if (newest := selection.newest_to_prove(database)) is not None:
             another = to_verify_at(database, phrase("another server"))
+            # As the verification will: what is left out of the binary log takes no room in it.
+            mysql.try_to_leave_out(connection, scratch)
             room.refuse_without_room(connection, server, newest, instead=another)
         warnings = list(_warnings(connection, database, server, info, own))
     return phrase(
@@ -115,6 +117,18 @@ def looked_at(database: Database, own: OwnServer, *, scratch: str) -> tuple[str,
         address=server.address,
         address_set_by=server.address_set_by,
     ), warnings
+
+
+def log_of(database: Database, own: OwnServer, *, scratch: str) -> scratch_log.ScratchLog | None:
+    """What would become of a scratch database in a binary log; None where none can be made, or asked."""
+    if own.info is None and not verifies_elsewhere(database):
+        return None
+    with suppress(Problem):
+        server = scratch_server(database)
+        with mysql.connect(server) as connection:
+            if grants.missing_in_scratch(connection, scratch) is None:
+                return scratch_log.looked_at(connection, database, server, scratch)
+    return None
 
 
 def _on_its_own_server(database: Database) -> str:

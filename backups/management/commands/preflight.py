@@ -77,14 +77,14 @@ class Command(VedettaCommand):
         database = database_named(options["database"], or_ask=False)
         request = PreflightRequest(database, with_grants=options["grants"])
         by_worker = preflight_left_to_worker(request, self.stderr.write)
-        looked, not_in_backup = self._looked(database, by_worker)
+        looked, learned = self._looked(database, by_worker)
         for check in chain(looked, gate_checks(urls, drills, configuration)):
             found.append(check)
             mark = "!" if check.warning else ("ok" if check.ok else "FAILED")
             self.say(f"{mark:>6}  {check.name}: {check.detail}")
         result = {
             "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found],
-            "not_in_backup": not_in_backup(),
+            **learned(),
             "gate": [each.told() for each in drills],
             **(self._grants(database, by_worker) if options["grants"] else {}),
             "not_looked_at": self._others(database),
@@ -104,13 +104,13 @@ class Command(VedettaCommand):
 
     def _looked(
         self, database: Database, run: Run | None
-    ) -> tuple[Iterable[Check], Callable[[], list[dict[str, Any]]]]:
-        """The checks as they come, and afterwards what is in no backup; as the worker has it, where this
-        process has not the secrets. Raises RunEnded.
+    ) -> tuple[Iterable[Check], Callable[[], dict[str, Any]]]:
+        """The checks as they come, and afterwards what is in no backup, and in a binary log; as the worker
+        has it, where this process has not the secrets. Raises RunEnded.
         """
         if run is None:
             learned = Found()
-            return checks(database, learned), lambda: [left._asdict() for left in learned.left_out]
+            return checks(database, learned), lambda: _learned(learned)
         result = run.result
         if run.status == Status.CANCELLED or not result.get("checks"):
             exit_status = CANCELLED if run.status == Status.CANCELLED else FAILED
@@ -118,7 +118,8 @@ class Command(VedettaCommand):
         self.stderr.write(
             phrase("The worker looked at this, because this process does not have the secrets for it.")
         )
-        return [Check(**each) for each in result["checks"]], lambda: result.get("not_in_backup", [])
+        told = {"not_in_backup": result.get("not_in_backup", []), "binary_log": result.get("binary_log")}
+        return [Check(**each) for each in result["checks"]], lambda: told
 
     def _others(self, looked_at: Database) -> list[str]:
         """The databases of which nothing was said, so that nobody takes this for a word about all."""
@@ -151,6 +152,14 @@ class Command(VedettaCommand):
             "grants": [asdict(each) for each in held],
             "lacking": [asdict(lack) for lack in lacking],
         }
+
+
+def _learned(found: Found) -> dict[str, Any]:
+    log = found.scratch_log
+    return {
+        "not_in_backup": [left._asdict() for left in found.left_out],
+        "binary_log": None if log is None else asdict(log),
+    }
 
 
 def _refuse_wrong(urls: list[str]) -> None:

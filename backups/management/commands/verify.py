@@ -64,6 +64,6 @@ def _where(found: Mapping[str, Any]) -> str:
 def _found(run: Run | None) -> dict[str, Any]:
     names = (
         "snapshot_id", "verdict", "differences", "tables", "rows", "computed_anew", "refused", "not_run",
-        "verified_on", "load_connections",
+        "verified_on", "load_connections", "binary_log",
     )  # fmt: skip
     return {name: run.result[name] for name in names if run and name in run.result}
