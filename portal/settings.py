@@ -60,7 +60,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "portal.proxies.in_no_circle",
     "portal.bodies.whole_or_refused",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.compression.StaticFiles",
+    "portal.compression.pages_smaller",
     "portal.cookies.on_the_portals_pages_only",
     "portal.passwords.one_sign_in_at_a_time",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -180,7 +181,7 @@ STORAGES = {
 }
 # Without `collectstatic` (a checkout) the files come straight from the packages.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
-warnings.filterwarnings("ignore", message="No directory at", module="django.core.handlers")
+warnings.filterwarnings("ignore", message="No directory at", module="portal.compression")
 
 # ---------------------------------------------------------------- The queue
 
