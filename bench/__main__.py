@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import fleet, gate, many, overhead, pages, rest, restoring, slow
+from bench import fleet, gate, many, overhead, pages, rest, restoring, slow, starting
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
@@ -18,6 +18,7 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "many": many.measure,
     "fleet": fleet.measure,
     "rest": rest.measure,
+    "start": starting.measure,
 }
 
 
