@@ -13,28 +13,41 @@ class BackupsConfig(AppConfig):
 
     name = "backups"
     verbose_name = _("Backups")
+    default = True
 
     def ready(self) -> None:
-        """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due.
+        """A new worker shows at once that it lives, gives up a dead one's run, and begins what is due."""
+        from django_q.signals import post_spawn
 
-        Whoever is deleted leaves nothing that waits, and no order of this process's goes beyond our own.
-        Texts are told in the language of whoever reads them.
-        """
+        from backups.worker import queue  # noqa: F401  no order of this process's goes beyond our own
+
+        self.ready_without_queue()
+        post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+
+    @staticmethod
+    def ready_without_queue() -> None:
+        """Whoever is deleted leaves nothing that waits. Texts are told in their reader's language."""
         from django.contrib.auth import get_user_model
         from django.db.backends.signals import connection_created
         from django.db.models.signals import pre_delete
         from django.utils.translation import gettext, ngettext
-        from django_q.signals import post_spawn
 
         from backups import checks  # noqa: F401  registers itself
         from backups.text import sentences
-        from backups.worker import queue
 
         sentences.translate_by(gettext, ngettext)
         connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
-        queue.connect()
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
-        post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+
+
+class WithoutQueue(BackupsConfig):
+    """For a process that is no worker, and loads the queue when it sends a message at all."""
+
+    default = False
+
+    def ready(self) -> None:
+        """The rest."""
+        self.ready_without_queue()
 
 
 def _stores_english(connection: Any, **_: Any) -> None:
@@ -58,8 +71,9 @@ def _worker_began(**_: Any) -> None:
     from django_q.scheduler import scheduler
 
     from backups import tasks
-    from backups.worker import queue
+    from backups.worker import executor, queue
 
+    executor.load()
     try:
         tasks.tend_runs()
         queue.strange_schedules_remove()

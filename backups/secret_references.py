@@ -15,7 +15,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import restic
 from backups.errors import Problem
 from backups.text.secret_names import PORTALS_OWN, ROOT, may_be_referred_to, without_file
 from backups.text.sentences import joined, phrase
@@ -218,6 +217,8 @@ def is_set(reference: str) -> bool:
 
 def for_restic() -> dict[str, str]:
     """What the environment says of storages and their keys, files read now: tokens change while we run."""
+    from backups import restic  # with all that it needs, which who only checks a row does not
+
     names = restic.passed(name for name, value in os.environ.items() if value)
     found = {name: _from_environment(name).strip() for name in sorted(names)}
     return {name: value for name, value in found.items() if value}

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import fleet, gate, many, memory, overhead, pages, rest, restoring, slow, tools
+from bench import fleet, gate, many, memory, overhead, pages, rest, restoring, slow, starting, tools
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
@@ -20,6 +20,7 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "many": many.measure,
     "fleet": fleet.measure,
     "rest": rest.measure,
+    "start": starting.measure,
 }
 
 

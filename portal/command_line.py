@@ -26,8 +26,9 @@ def main() -> None:
     keep_private()
     outlive_readers()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    from portal import env
+    from portal import env, starting
 
+    starting.begin(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
         import portal.settings  # Django itself would show `help` instead of the error
     except ImproperlyConfigured as error:

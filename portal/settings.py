@@ -7,9 +7,9 @@ from pathlib import Path
 from django.contrib.messages import constants as message_levels
 from django.utils.translation import gettext_lazy
 
+from portal import starting
 from portal.cookies import cookie_name
 from portal.env import Environment, forget_what_drivers_read, in_doubt, read_env_files
-from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
 from sentinel.environment import SOURCE, gate_address, gate_settings, home
 
 BASE_DIR = home()
@@ -36,22 +36,27 @@ PORTAL_ADMIN_PASSWORD = env.text("PORTAL_ADMIN_PASSWORD", "")
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 
-INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
-    "unfold.contrib.forms",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",
-    "axes",
-    "django_q",
-    # After django_q, whose admin pages it takes away.
-    "backups",
-]
+if starting.has_pages():
+    from portal.unfold import UNFOLD  # noqa: F401  read by django-unfold
+
+INSTALLED_APPS = starting.apps(
+    [
+        "unfold",
+        "unfold.contrib.filters",
+        "unfold.contrib.forms",
+        "django.contrib.admin",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+        "django.contrib.messages",
+        "django.contrib.staticfiles",
+        "django.contrib.humanize",
+        "axes",
+        "django_q",
+        # After django_q, whose admin pages it takes away.
+        "backups",
+    ]
+)
 
 MIDDLEWARE = [
     "portal.hardening.tell_browsers",
@@ -59,7 +64,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "portal.proxies.in_no_circle",
     "portal.bodies.whole_or_refused",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.compression.StaticFiles",
+    "portal.compression.pages_smaller",
     "portal.cookies.on_the_portals_pages_only",
     "portal.passwords.one_sign_in_at_a_time",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -179,7 +185,7 @@ STORAGES = {
 }
 # Without `collectstatic` (a checkout) the files come straight from the packages.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
-warnings.filterwarnings("ignore", message="No directory at", module="django.core.handlers")
+warnings.filterwarnings("ignore", message="No directory at", module="portal.compression")
 
 # ---------------------------------------------------------------- The queue
 

@@ -390,8 +390,8 @@ def test_arguments_are_counted_by_position_and_by_name_but_not_the_object_itself
 
 
 def test_rules_would_see_an_offence() -> None:
-    assert "backups.worker.executor imports backups.actions.backup" in offences(
-        "backups.worker.executor", ACTIONS
+    assert "backups.worker.answering imports backups.actions.answers" in offences(
+        "backups.worker.answering", ACTIONS
     )
     assert offences(FRONT, r"backups.(runs.lifecycle|worker.executor)")
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from backups import restic
 from backups.choices import BAD_VERDICTS, Health, Verdict
 from backups.keeping.pins import carry_over
 from backups.models import Database, Repository, Run, Snapshot, Verification
 from backups.runs.notes import run_update
 from backups.runs.recovered import run_rebuilt
 from backups.text.sentences import phrase
+
+if TYPE_CHECKING:
+    from backups import restic
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""What commands have in common: `--json`, progress on a terminal, plain lines elsewhere, exit statuses."""
+"""What commands have in common: `--json`, progress on a terminal, plain lines elsewhere, exit statuses.
+
+What plays runs is loaded when one is played: many commands play none, and an argument that is wrong is told
+at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -20,19 +24,15 @@ from django.db import DatabaseError
 
 from backups import errors, validators
 from backups.choices import Status, Trigger
-from backups.configuration import environment
 from backups.errors import Failure, Problem, Refused
-from backups.management import elsewhere, interrupts
+from backups.management import interrupts
 from backups.management.waiting import Wait, add_wait
-from backups.management.watch import Watch
 from backups.models import Database, Repository, Run
-from backups.portal_copy.portal_database import database_problem, reason
-from backups.requests import Request
-from backups.runs import lifecycle
-from backups.runs.asked import Asker
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
-from backups.worker import executor
+
+if TYPE_CHECKING:
+    from backups.requests import Request
 
 DONE, FAILED, WRONG_USAGE, REFUSED, CANCELLED = 0, 1, 2, 3, 130
 
@@ -131,16 +131,7 @@ class VedettaCommand(BaseCommand):
         except Problem as problem:
             self._end(FAILED, failed(Failure.of(problem)))
         except DatabaseError as error:
-            found = database_problem(thoroughly=True)
-            sentence = found or (
-                phrase(
-                    "The portal's own database cannot be used ({error}). Snapshots and gate are not "
-                    "touched by that. Check DATABASE_URL, its server, and the free space there; then "
-                    "try again.",
-                    error=reason(error),
-                )
-            )
-            self._end(FAILED, failed(Failure(sentence, "portal.database")))
+            self._end(FAILED, failed(Failure(_what_is_wrong(error), "portal.database")))
         except KeyboardInterrupt:
             self._end(CANCELLED, failed(Failure(phrase("Cancelled."), errors.CANCELLED)))
         if self.as_json:
@@ -167,11 +158,17 @@ class VedettaCommand(BaseCommand):
 
         The worker plays it where this process has not the secrets.
         """
+        from backups.management import elsewhere
+
         if (missing := elsewhere.missing_here(request)) is not None:
             return self._judge(self._followed(request, missing))
         return self._judge(self._played(request))
 
     def _played(self, request: Request) -> Run:
+        from backups.management.watch import Watch
+        from backups.runs.asked import Asker
+        from backups.worker import executor
+
         with interrupts.held() as let_through:
             run = request.submit(Asker(Trigger.CLI, waits=self.waits.is_wanted), send=False)
             try:
@@ -186,6 +183,8 @@ class VedettaCommand(BaseCommand):
         return run  # which says what it left
 
     def _followed(self, request: Request, missing: Problem) -> Run:
+        from backups.runs.asked import Asker
+
         with interrupts.held() as let_through:
             run = request.submit(Asker(Trigger.CLI, waits=self.waits.is_wanted))
             try:
@@ -195,6 +194,9 @@ class VedettaCommand(BaseCommand):
                 return self._left(run)
 
     def _follow(self, run: Run, missing: Problem) -> Run:
+        from backups.management import elsewhere
+        from backups.management.watch import Watch
+
         note = phrase("{missing} The worker plays it, as run {run}.", missing=missing.what, run=run.pk)
         self.stderr.write(escape_control_characters(note))
         with Watch(self.say, to_stderr=self.as_json or self.stdout_is_data) as watch:
@@ -202,6 +204,8 @@ class VedettaCommand(BaseCommand):
 
     def _left(self, run: Run) -> Run:
         """After Ctrl-C, the run if it is cancelled. Raises RunEnded, and KeyboardInterrupt if it was over."""
+        from backups.runs import lifecycle
+
         with suppress(lifecycle.IllegalTransition):
             lifecycle.run_cancel(run)  # whoever was interrupted may not have come to it
         run.refresh_from_db()
@@ -261,7 +265,11 @@ def database_named(name: str | None, *, or_ask: bool = True) -> Database:
     With `or_ask` also where the environment means another one than the portal has: a name chooses then.
     """
     database = _database_named(name)
-    if name is None and or_ask and (differs := environment.disagreement(database)) is not None:
+    if name is not None or not or_ask:
+        return database
+    from backups.configuration import environment
+
+    if (differs := environment.disagreement(database)) is not None:
         differs.safe = phrase("Nothing was done.")
         differs.do += phrase(
             " To go on with {database} as the portal has it, say --database {database_2}.",
@@ -328,6 +336,8 @@ def repository_named(name: str | None) -> Repository:
             code="repository.none",
             do=phrase("Set RESTIC_REPOSITORY and run `manage.py bootstrap`."),
         )
+    from backups.configuration import environment
+
     if first is not None and (differs := environment.other_repository(first)) is not None:
         differs.safe = phrase("Nothing was done.")
         differs.do += phrase(
@@ -335,6 +345,17 @@ def repository_named(name: str | None) -> Repository:
         )
         raise differs
     return found
+
+
+def _what_is_wrong(error: DatabaseError) -> str:
+    from backups.portal_copy.portal_database import database_problem, reason
+
+    return database_problem(thoroughly=True) or phrase(
+        "The portal's own database cannot be used ({error}). Snapshots and gate are not "
+        "touched by that. Check DATABASE_URL, its server, and the free space there; then "
+        "try again.",
+        error=reason(error),
+    )
 
 
 def _as_keyboard_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -6,15 +6,14 @@ import time
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backups.errors import Refused
 from backups.models import Run
-from backups.runs import lifecycle
-from backups.runs.progress import Observer
-from backups.runs.refusals import by, describe
 from backups.text.sentences import phrase
-from backups.worker import executor
+
+if TYPE_CHECKING:
+    from backups.runs.progress import Observer
 
 
 def add_wait(parser: ArgumentParser) -> None:
@@ -51,6 +50,8 @@ class Wait:
 
     def executed(self, run: Run, observer: Observer) -> Run:
         """Play a run in this process, once nothing is in its way where that is waited for. Raises Refused."""
+        from backups.worker import executor
+
         if self.is_wanted:
             waits_for = partial(self.goes_on, run)
             played = executor.execute_in_turn(run.pk, observer=observer, waits_for=waits_for)
@@ -61,6 +62,9 @@ class Wait:
 
     def goes_on(self, run: Run, before: Run) -> None:
         """Say for which run the command's own one waits, once. Raises Refused where that took too long."""
+        from backups.runs import lifecycle
+        from backups.runs.refusals import by, describe
+
         self._began = self._began or time.monotonic()
         if before.pk not in self._for:
             self._for.append(before.pk)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from backups import restic
 from backups.choices import ACTIVE, TERMINAL, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
 from backups.runs.outage import outlast
 from backups.text.sentences import english, joined, parts_of, phrase
+
+if TYPE_CHECKING:
+    from backups import restic
 
 
 def run_append_error(run: Run, sentence: str) -> None:

@@ -1,6 +1,7 @@
 """Which runs wait, and that a worker is woken for them.
 
-The rows are the queue: a message only wakes a worker, and may be lost or doubled.
+The rows are the queue: a message only wakes a worker, and may be lost or doubled. Most commands send
+none, and do without the library that does.
 """
 
 from __future__ import annotations
@@ -15,10 +16,6 @@ from django.conf import settings
 from django.core import signing
 from django.db.models import Q
 from django.utils import timezone
-from django_q.conf import Conf
-from django_q.models import OrmQ
-from django_q.signing import PickleSerializer
-from django_q.tasks import async_task
 
 from backups.choices import Status, Trigger
 from backups.models import Repository, Run, WorkerPulse
@@ -128,6 +125,9 @@ def queue_read(payload: str) -> Any:
 
     Raises whatever unpacking raises.
     """
+    from django_q.conf import Conf
+    from django_q.signing import PickleSerializer
+
     return signing.loads(payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=PickleSerializer)
 
 
@@ -146,6 +146,8 @@ def repair_queue_clock(now: datetime | None = None) -> None:
 
     Also those that a worker of the version before has taken, which locked them for days.
     """
+    from django_q.models import OrmQ
+
     now = now or timezone.now()
     longest = timedelta(seconds=settings.MESSAGE_SECONDS) + BEAT_LOST
     OrmQ.objects.filter(lock__gt=now + longest).update(lock=now)
@@ -172,8 +174,7 @@ def worker_pulses(run: Run) -> tuple[datetime | None, datetime | None]:
 
 def wake_for(run: Run) -> None:
     """Send a worker the message that a run waits."""
-    cluster = _cluster(turns.is_prompt(run))
-    async_task(_EXECUTE, run.pk, task_name=str(run), group=run.action, cluster=cluster)
+    _send(run.pk, str(run), group=run.action, prompt=turns.is_prompt(run))
 
 
 def wake_for_question(question_id: int) -> None:
@@ -181,8 +182,13 @@ def wake_for_question(question_id: int) -> None:
 
     It is the one that tells of a run, which a worker of before knows too: it finds none, and goes on.
     """
-    task_name = f"Question {question_id}"
-    async_task(_EXECUTE, question_id, task_name=task_name, group="question", cluster=_cluster(prompt=True))
+    _send(question_id, f"Question {question_id}", group="question", prompt=True)
+
+
+def _send(pk: int, name: str, *, group: str, prompt: bool) -> None:
+    from django_q.tasks import async_task
+
+    async_task(_EXECUTE, pk, task_name=name, group=group, cluster=_cluster(prompt))
 
 
 def _cluster(prompt: bool) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
-from backups import restic
 from backups.choices import Action, Status, Trigger
 from backups.errors import Failure
 from backups.models import Database, Repository, Run, Snapshot
 from backups.runs.lifecycle import failure_columns
 from backups.text.sentences import phrase
+
+if TYPE_CHECKING:
+    from backups import restic
 
 
 class PortalCopy(Protocol):

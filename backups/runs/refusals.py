@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups import mysql
 from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, UNSETTLED, Action, RestoreMode
 from backups.errors import Refused
 from backups.models import Database, Repository, Restore, Run
@@ -69,6 +68,8 @@ def unsettled(database: Database, target: str, *, but: Restore | None = None) ->
 
 def _into(restores: QuerySet[Restore], database: Database, target: str) -> Restore | None:
     """The first of some restores that goes to a target on a database's server, however it is spelled."""
+    from backups import mysql  # which few runs are refused by, and takes long to load
+
     wanted = mysql.place(database.server.host, database.server.port)
     found = restores.filter(target=target).select_related(
         "database__server", "run__database", "run__repository"

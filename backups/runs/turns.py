@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from backups import mysql
 from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Status, Trigger
 from backups.models import Database, Run
 
@@ -100,15 +99,21 @@ def _servers(run: Run) -> set[Address]:
 
 
 def _live(database: Database) -> Address:
-    return mysql.place(database.server.host, database.server.port)
+    return _place(database.server.host, database.server.port)
 
 
 def _of_test_restores(database: Database) -> Address:
     if database.verify_host:
-        return mysql.place(database.verify_host, database.verify_port)
+        return _place(database.verify_host, database.verify_port)
     if settings.VERIFY_MYSQL_HOST:
-        return mysql.place(settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT)
+        return _place(settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT)
     return _live(database)
+
+
+def _place(host: str, port: int) -> Address:
+    from backups import mysql  # who only reads rows needs nothing of it
+
+    return mysql.place(host, port)
 
 
 def _takes_the_last_process(run: Run, others: Sequence[Run]) -> Run | None:

@@ -1,4 +1,7 @@
-"""The schedules that should be, as data; `schedules_sync` makes django-q2's table say so."""
+"""The schedules that should be, as data; `schedules_sync` makes django-q2's table say so.
+
+django-q2 and croniter are loaded where they are called: most commands call neither.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise, takewhile
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from django_q.models import Schedule
 
 from backups.models import Database, Repository, Run
 from backups.text import checked
 from backups.text.sentences import phrase, template
+
+if TYPE_CHECKING:
+    from django_q.models import Schedule
 
 # Schedules with other names are not ours to change.
 _PREFIX = "vedetta "
@@ -106,6 +111,8 @@ _WORDS = {
 @transaction.atomic
 def schedules_sync() -> None:
     """Insert, change and remove our schedules. One that is as it should be keeps its next time."""
+    from django_q.models import Schedule
+
     known: dict[str, Schedule] = {}
     for schedule in Schedule.objects.select_for_update().filter(name__startswith=_PREFIX):
         if schedule.name in known:
@@ -134,6 +141,8 @@ def due(now: datetime | None = None) -> list[Due]:
 
     That is in the schedule's row, so that it is the same whoever looks, and whichever clock they go by.
     """
+    from django_q.models import Schedule
+
     ours = Schedule.objects.filter(_ours_alone(), next_run__lte=now or timezone.now())
     found = []
     for schedule in ours.order_by("next_run", "pk"):
@@ -145,6 +154,8 @@ def due(now: datetime | None = None) -> list[Due]:
 
 def pass_on(one: Due, now: datetime | None = None) -> bool:
     """Plan the schedule's next time, after all that was missed; False where somebody else has done so."""
+    from django_q.models import Schedule
+
     row = Schedule.objects.filter(pk=one.schedule, next_run=one.slot)
     cron = row.values_list("cron", flat=True).first()
     if not cron:
@@ -160,6 +171,8 @@ def schedules_keep(now: datetime | None = None) -> None:
     The clock may have been set back, TIME_ZONE may have changed, and django-q2 takes an hour that comes
     twice for two. What is due already is left as it is, and caught up with once.
     """
+    from django_q.models import Schedule
+
     now = now or timezone.now()
     # django-q2 leaves these alone. A worker says so, who plays them by `due`, and no portal: a worker of the
     # version before plays only what its django-q2 finds.
@@ -231,6 +244,8 @@ def last_time(cron: str, now: datetime) -> datetime:
 
     In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
     """
+    from croniter import croniter
+
     now = now.astimezone(UTC)
     backwards = croniter(checked.Cron(cron), (now + _SECOND).astimezone(ZoneInfo(settings.TIME_ZONE)))
     # What is left out of an hour that comes twice only the way forward knows.
@@ -296,6 +311,8 @@ def longest_age(made: str, proved: str, *, after: datetime | None = None) -> tim
 
 @lru_cache(maxsize=_CRONS_KEPT)
 def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
+    from croniter import croniter
+
     longest = timedelta()
     for first, second in islice(pairwise(_times(proved, start)), _GAPS_MEASURED):
         if longest and first > start + _YEAR:
@@ -341,6 +358,8 @@ def _today(now: datetime | None) -> datetime:
 
 
 def _times(cron: str, after: datetime) -> Iterator[datetime]:
+    from croniter import croniter
+
     times = croniter(checked.Cron(cron), after.astimezone(ZoneInfo(settings.TIME_ZONE)))
     every_hour = times.expanded[1] == ["*"]
     while True:
@@ -350,6 +369,8 @@ def _times(cron: str, after: datetime) -> Iterator[datetime]:
 
 
 def _upsert(schedule: Schedule | None, want: Wanted) -> None:
+    from django_q.models import Schedule
+
     rhythm = {
         "cron": want.cron or None,
         "schedule_type": Schedule.CRON if want.cron else Schedule.MINUTES,

@@ -12,8 +12,6 @@ import re
 from typing import ClassVar, Self
 from urllib.parse import unquote
 
-from croniter import CroniterBadDateError, croniter
-
 from backups.text.sentences import phrase
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -178,9 +176,17 @@ class Cron(Text):
     kind = "schedule"
     # croniter's H and R are other times at each look.
     _CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
+    # Times of each day, or of days of the week: most are such, and every command reads some.
+    _PLAIN = re.compile(
+        r"[1-5]?[0-9](,[1-5]?[0-9])* (\*|(1?[0-9]|2[0-3])(,(1?[0-9]|2[0-3]))*) \* \* (\*|[0-6](,[0-6])*)"
+    )
 
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
+        if cls._PLAIN.fullmatch(value):
+            return
+        from croniter import CroniterBadDateError, croniter
+
         if len(value.split()) != 5 or cls._CHANCE.search(value) or not croniter.is_valid(value):
             raise Unfit(
                 phrase(

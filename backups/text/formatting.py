@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-import humanize
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 from django.utils.html import format_html, format_html_join
@@ -29,6 +28,8 @@ def size(count: int | None) -> str:
     """Bytes as in 15.3 MB."""
     if count is None:
         return EMPTY
+    import humanize  # only then: few commands tell a size before they have done what takes longer
+
     return humanize.naturalsize(count, format="%.1f").replace("Bytes", "B").replace("Byte", "B")
 
 

@@ -9,26 +9,12 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 
 from django.conf import settings
 from django.utils import timezone
 
 from backups import process, requests
-from backups.actions import (
-    backup,
-    check,
-    forget,
-    forget_snapshot,
-    portal_copy,
-    preflight,
-    recover,
-    repair,
-    repository,
-    restore,
-    undo,
-    unlock,
-    verify,
-)
 from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost, Problem, Refused
@@ -44,28 +30,52 @@ from backups.text.sentences import joined, phrase
 
 logger = logging.getLogger(__name__)
 
-ACTIONS: dict[str, Callable[[Run, Progress], Outcome]] = {
-    Action.BACKUP: backup.run,
-    Action.VERIFY: verify.run,
-    Action.RESTORE: restore.run,
-    Action.UNDO: undo.undo,
-    Action.DROP_KEPT: undo.drop_kept,
-    Action.DEFINE: undo.define,
-    Action.INIT: repository.init,
-    Action.SNAPSHOTS: repository.snapshots,
-    Action.RECOVER: recover.run,
-    Action.PORTAL: portal_copy.run,
-    Action.PREFLIGHT: preflight.run,
-    Action.FORGET: forget.run,
+Play = Callable[[Run, Progress], Outcome]
+_MODULES: set[str] = set()
+
+
+def _of(module: str, function: str = "run") -> Play:
+    """What plays an action, loaded by whoever plays it: a command that backs up loads no restore."""
+
+    name = f"backups.actions.{module}"
+    _MODULES.add(name)
+
+    def play(run: Run, progress: Progress) -> Outcome:
+        played: Play = getattr(import_module(name), function)
+        return played(run, progress)
+
+    return play
+
+
+ACTIONS: dict[str, Play] = {
+    Action.BACKUP: _of("backup"),
+    Action.VERIFY: _of("verify"),
+    Action.RESTORE: _of("restore"),
+    Action.UNDO: _of("undo", "undo"),
+    Action.DROP_KEPT: _of("undo", "drop_kept"),
+    Action.DEFINE: _of("undo", "define"),
+    Action.INIT: _of("repository", "init"),
+    Action.SNAPSHOTS: _of("repository", "snapshots"),
+    Action.RECOVER: _of("recover"),
+    Action.PORTAL: _of("portal_copy"),
+    Action.PREFLIGHT: _of("preflight"),
+    Action.FORGET: _of("forget"),
     # A form of request that is played otherwise than its action.
-    requests.ForgetSnapshotRequest.form: forget_snapshot.run,
-    Action.PRUNE: repository.prune,
-    Action.STATS: repository.stats,
-    Action.CHECK: check.run,
-    Action.REPAIR_INDEX: repair.index,
-    Action.REPAIR_SNAPSHOTS: repair.snapshots,
-    Action.UNLOCK: unlock.run,
+    requests.ForgetSnapshotRequest.form: _of("forget_snapshot"),
+    Action.PRUNE: _of("repository", "prune"),
+    Action.STATS: _of("repository", "stats"),
+    Action.CHECK: _of("check"),
+    Action.REPAIR_INDEX: _of("repair", "index"),
+    Action.REPAIR_SNAPSHOTS: _of("repair", "snapshots"),
+    Action.UNLOCK: _of("unlock"),
 }
+
+
+def load() -> None:
+    """Load what plays any action: for a process that lives on while newer files take the place of its own."""
+    for name in _MODULES:
+        import_module(name)
+
 
 # What stays as it was when the action ends before its time.
 _SAFE: dict[str, str] = {

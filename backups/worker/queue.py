@@ -18,6 +18,7 @@ from typing import Any
 
 from croniter import croniter
 from django.conf import settings
+from django.dispatch import receiver
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import Schedule
@@ -158,12 +159,9 @@ def _schedules() -> list[tuple[int, Schedule | None]]:
         return [(pk, None) for pk in Schedule.objects.values_list("pk", flat=True)]
 
 
-def connect() -> None:
-    """From now on no order of this process's can carry what we never ask for."""
-    pre_enqueue.connect(_keep_our_parts, dispatch_uid="backups.keep_our_parts")
-
-
+@receiver(pre_enqueue, dispatch_uid="backups.keep_our_parts")
 def _keep_our_parts(task: dict[str, Any], **_: Any) -> None:
+    """No order of this process's carries what we never ask for: who gives one asks for OwnOrders first."""
     for name in task.keys() - _PARTS:
         del task[name]
 

@@ -23,6 +23,9 @@ def worker() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     import django
 
+    from portal import starting
+
+    starting.begin("status")  # it needs no more, and is asked often
     django.setup()
     from django.utils import timezone
 

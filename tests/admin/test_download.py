@@ -161,6 +161,7 @@ class Asked:
         headers = {
             "Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.jar),
             "Content-Type": "application/x-www-form-urlencoded",
+            "Accept-Encoding": "gzip",
         }
         connection.request("POST", path, urllib.parse.urlencode(body | shown | START), headers)
         return connection
@@ -179,6 +180,7 @@ def begun(port: int, snapshot: str) -> tuple[http.client.HTTPConnection, http.cl
     connection = signed_in(port).ask(snapshot)
     response = connection.getresponse()
     assert (response.status, response.getheader("Content-Type")) == (200, "application/sql")
+    assert response.getheader("Content-Encoding") is None
     return connection, response
 
 

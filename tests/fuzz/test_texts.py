@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
@@ -23,6 +24,7 @@ from backups.restic import parsers
 from backups.scheduling.schedules import next_times
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
 from backups.text import formatting
+from backups.text.checked import Cron
 from backups.text.terminal import escape_control_characters
 from portal.env import Environment
 from sentinel import gate, heartbeat
@@ -57,6 +59,13 @@ def test_a_cron_expression_that_is_taken_comes_due(expression: str) -> None:
     assert timezone.now() < first < second < third
     assert next_times(expression, 1, after=first - timedelta(seconds=1)) == [first]
     assert cron_words(expression)
+
+
+@quick
+@given(expression=st.from_regex(Cron._PLAIN, fullmatch=True))
+def test_what_is_taken_for_a_schedule_without_croniter_is_one_for_croniter(expression: str) -> None:
+    assert croniter.is_valid(expression)
+    assert croniter(expression).get_next()
 
 
 @pytest.mark.parametrize("expression", ["0 0 30 2 *", "0 0 31 4,6 *", "H H * * *", "* * * * R", "0 0 * *"])
