@@ -121,10 +121,11 @@ def test_what_fails_there_fails_here_with_its_sentence(with_worker: Portal) -> N
     portal, shop = with_worker, with_worker.shop
     change = f"ALTER USER '{shop.user}'@'%%' IDENTIFIED BY %s"
     shop.query(change, ["another one"])
+    try:
+        ran = without_secrets(portal, "backup", "--json")
+    finally:
+        shop.query(change, [shop.password])
 
-    ran = without_secrets(portal, "backup", "--json")
-
-    shop.query(change, [shop.password])
     assert ran.code == 1
     assert ran.json == {
         "status": "failed",
