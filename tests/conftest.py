@@ -200,7 +200,6 @@ def restic_path() -> Path:
 @pytest.fixture
 def file_database(tmp_path: Path) -> Iterator[None]:
     """The portal's database as a file, with the settings of the real one."""
-    from django.core.management import call_command
     from django.db import connection, connections
 
     settings = connection.settings_dict
@@ -209,7 +208,7 @@ def file_database(tmp_path: Path) -> Iterator[None]:
     settings["NAME"] = str(tmp_path / "portal.sqlite3")
     del connections["default"]
     connections["default"].settings_dict["NAME"] = settings["NAME"]
-    call_command("migrate", verbosity=0)
+    shutil.copy(made_once.migrated_database(), settings["NAME"])
     yield
     connections.close_all()
     settings["NAME"] = before

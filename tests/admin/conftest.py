@@ -19,6 +19,8 @@ from tools import history
 
 PASSWORD = "a password of the tests 1"
 Login = Callable[..., Client]
+# Nobody guesses the passwords of tests, which else take a third of a second of a core each.
+QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +32,8 @@ def status_folder(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
-    """Nobody guesses these."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    """Of people who are made without `person` as well."""
+    settings.PASSWORD_HASHERS = QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +55,9 @@ def roles(db: None) -> None:
 
 
 @pytest.fixture
-def person(roles: None) -> Callable[[str], User]:
+def person(roles: None, settings: Settings) -> Callable[[str], User]:
     """Makes a person of a role; "superuser" and "nobody" are such too."""
+    settings.PASSWORD_HASHERS = QUICK
 
     def make(role: str) -> User:
         if role == "superuser":

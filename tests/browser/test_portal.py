@@ -87,6 +87,8 @@ def test_cancel_stops_it_within_five_seconds_and_leaves_no_snapshot(site: Site, 
     expect(page.get_by_role("alert")).to_contain_text("No snapshot was made")
 
 
+# Below, a restore that overwrites; tests/admin/test_actions.py presses what verifies.
+@pytest.mark.soak
 def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> None:
     page = sign_in("restorer").page
     page.get_by_role("button", name="Verify newest").click()
@@ -148,6 +150,8 @@ def test_replace_the_live_database_and_undo_it(site: Site, sign_in: SignIn) -> N
     shop.execute("DELETE FROM customers WHERE id = 4; DROP TABLE parcels")
 
 
+# Of forms that no script changes, tests/admin/test_gate.py has it.
+@pytest.mark.soak
 def test_override_the_gate_and_end_it(site: Site, sign_in: SignIn) -> None:
     site.portal.heartbeat_path.write_text("2020-01-01T00:00:00Z\n")
     person = sign_in("administrator")
@@ -164,6 +168,8 @@ def test_override_the_gate_and_end_it(site: Site, sign_in: SignIn) -> None:
     expect(page.get_by_text("Closed: stale")).to_be_visible()
 
 
+# tests/security/test_roles.py has every role and every button.
+@pytest.mark.soak
 def test_a_viewer_has_no_buttons_and_is_refused_at_the_address(site: Site, sign_in: SignIn) -> None:
     person = sign_in("viewer")
     expect(person.page.get_by_role("button", name="Back up now")).to_have_count(0)
@@ -302,6 +308,8 @@ def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_
     expect(told).to_contain_text("Found.")
 
 
+# Above, a form that waits for the worker's answer; tests/admin/test_alerts.py has this one.
+@pytest.mark.soak
 def test_a_test_notification_says_by_itself_whom_it_reached(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").goto("/admin/backups/alert/send_test/")
     page.get_by_role("button", name="Send it").click()
@@ -310,6 +318,8 @@ def test_a_test_notification_says_by_itself_whom_it_reached(site: Site, sign_in:
     page.wait_for_url("**/backups/alert/")
 
 
+# A dialog and a run's page, as a backup has them; tests/admin/test_set_up.py has this one.
+@pytest.mark.soak
 def test_the_connection_test_shows_each_check(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").goto("/admin/backups/database/1/change/")
     page.get_by_role("button", name="More").press("Enter")
@@ -347,6 +357,8 @@ def test_every_page_fits_a_phone_and_has_no_errors(
         assert re.search(r"\S", page.title())
 
 
+# tests/security/test_kept_secret.py reads all pages without a browser.
+@pytest.mark.soak
 def test_nothing_secret_is_on_any_page(site: Site, sign_in: SignIn) -> None:
     person = sign_in("admin")
     secrets = [site.shop.password, site.portal.environment["RESTIC_PASSWORD"], PASSWORD]

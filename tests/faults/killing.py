@@ -25,7 +25,7 @@ from tests.servers import FLAVOURS, Flavour, Server
 from tests.servers.processes import answers_http, free_port
 
 SEED = os.environ.get("VEDETTA_SEED") or "20261123"
-# None: on each flavour each kind of run and each victim once.
+# None: on each flavour what is killed at no exact moment elsewhere.
 KILLS = int(os.environ.get("VEDETTA_KILLS") or 0)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 # How long a run of each kind takes, a backup being 1.
@@ -83,6 +83,11 @@ VICTIMS: dict[str, tuple[str, ...]] = {
 }
 
 
+# Kinds of runs and victims. The others are killed at exact moments, in tests/actions/test_kills.py,
+# tests/restoring/test_kills.py and tests/faults/test_kills.py.
+AT_RANDOM_ALONE = {"verify", "forget", "check", *WEB}
+
+
 def kill_connections(shop: Shop) -> bool:
     """End, in the server, the connections of the shop's user that load something; whether there were any."""
     running = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND INFO REGEXP %s"
@@ -111,7 +116,7 @@ class Draw:
 def draws(count: int = KILLS, seed: str = SEED) -> list[Draw]:
     """As many experiments, every combination once before any comes twice, half on each flavour.
 
-    Where no number is given, as few as have each kind of run and each victim in them, on each flavour.
+    Where no number is given, as few as have each of AT_RANDOM_ALONE in them, on each flavour.
     """
     chance = random.Random(seed)
     pairs = [(doing, victim) for doing, victims in VICTIMS.items() for victim in victims]
@@ -119,20 +124,19 @@ def draws(count: int = KILLS, seed: str = SEED) -> list[Draw]:
     found: list[Draw] = []
     while len(found) < max(count, 1):
         chance.shuffle(combinations)
-        for flavour, (doing, victim), number in combinations if count else _one_of_each(combinations):
+        for flavour, (doing, victim), number in combinations if count else _few(combinations):
             found.append(Draw(len(found), flavour, doing, victim, number, chance.random()))
     # One flavour after the other, since each needs its server.
     return sorted(found[: count or None], key=lambda draw: (FLAVOURS.index(draw.flavour), draw.number))
 
 
-def _one_of_each(combinations: Sequence[Combination]) -> list[Combination]:
-    """Of what was drawn, first what has both a kind of run and a victim that none before it had."""
+def _few(combinations: Sequence[Combination]) -> list[Combination]:
+    """Of what was drawn, what has a kind of run or a victim of AT_RANDOM_ALONE that none before it had."""
     found: list[Combination] = []
-    for least in (2, 1):
-        for flavour, pair, number in combinations:
-            had = {name for other, names, _ in found if other == flavour for name in names}
-            if len(set(pair) - had) >= least:
-                found.append((flavour, pair, number))
+    for flavour, pair, number in combinations:
+        had = {name for other, names, _ in found if other == flavour for name in names}
+        if AT_RANDOM_ALONE & set(pair) - had:
+            found.append((flavour, pair, number))
     return found
 
 

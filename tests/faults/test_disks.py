@@ -14,6 +14,7 @@ import pytest
 
 from tests.actions.test_failures import small_disk
 from tests.backups.conftest import MakePortal
+from tests.backups.light_key import make_light
 from tests.backups.worlds import Portal, Ran, Shop, copy_repository, wait_until
 from tests.faults.promises import (
     next_backup_succeeds,
@@ -245,6 +246,7 @@ def test_repository_password_changed_under_us(portal: Portal, tmp_path: Path) ->
     new = tmp_path / "new password"
     new.write_text("another one")
     portal.restic("key", "passwd", "--new-password-file", str(new))
+    make_light(Path(portal.repository), new.read_text())
 
     for command in (("backup",), ("verify",), ("snapshots",), ("repository", "forget")):
         told(

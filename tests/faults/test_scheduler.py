@@ -88,6 +88,8 @@ def test_worker_down_across_several_scheduled_times_backs_up_once(portal: Portal
     assert len(portal.snapshots()) == 1
 
 
+# tests/faults/test_two_workers.py has two workers, tests/actions/test_kills.py doubled messages.
+@pytest.mark.soak
 def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> None:
     """Backups of several databases, each message sent three times over.
 
@@ -165,6 +167,8 @@ def test_message_that_cannot_be_unpacked_does_not_block_the_others(kind: str, po
     assert portal.run(run)["status"] == "succeeded"
 
 
+# Below, a worker understands none of the messages either.
+@pytest.mark.soak
 def test_runs_queued_under_another_secret_key_are_done_all_the_same(portal: Portal) -> None:
     run = enqueue(portal)
     assert len(portal.rows("SELECT 1 FROM django_q_ormq")) == 1

@@ -108,6 +108,8 @@ def state_of(portal: Portal) -> dict[str, Any]:
     return dict(json.loads(portal.shell(STATE)))
 
 
+# Below, beside a stranger's copy.
+@pytest.mark.soak
 def test_a_copy_of_ours_comes_back_without_a_question(make_portal: MakePortal, lost: Portal) -> None:
     machine, ran = recovered(make_portal, lost)
 
@@ -178,7 +180,9 @@ def test_a_strangers_newer_copy_does_not_hide_ours(
 
     assert ran.code == 0, ran.err
     assert ran.out.index("was not taken over") < ran.out.index("was restored")
-    assert sorted(state_of(machine)["made here"]) == [False, True]
+    state = state_of(machine)
+    assert state["runs"] == 1
+    assert sorted(state["made here"]) == [False, True]
 
 
 @pytest.mark.parametrize(

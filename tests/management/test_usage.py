@@ -68,10 +68,11 @@ def test_every_command_was_looked_at() -> None:
 def test_an_empty_value_is_wrong_usage(
     command: str, words: list[str], action: Action, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    parser = parser_of(command)
     values = [value] * (action.nargs if isinstance(action.nargs, int) else 1)
     for typed in ([*words, *values], [*words[:-1], f"{words[-1]}={value}"], words):
         with pytest.raises(SystemExit) as ended:
-            parser_of(command).parse_args(typed)
+            parser.parse_args(typed)
         assert ended.value.code == 2
         assert f"argument {'/'.join(action.option_strings)}" in capsys.readouterr().err
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.sentinel.test_process import DEPLOY, in_front_of
+from tests.servers import made_once
 from tests.servers.processes import HOST, Server, answers_http, free_port
 from tests.slow import honest
 from tests.slow.clients import SHAPES
@@ -49,7 +50,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         "PORTAL_BIND": f"unix:{path},{HOST}:{port}",
         "WEB_CONCURRENCY": "2",
     }
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=PROJECT, env=environment, check=True)
+    shutil.copy(made_once.migrated_database(), folder / "portal.sqlite3")
     server = Server(
         [sys.executable, "-m", "gunicorn", "-c", "portal/gunicorn.conf.py", "portal.wsgi"],
         log=folder / "portal.log",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 import time
@@ -151,13 +150,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def migrated_file(tmp_path: Path, migrated: Path) -> None:
-    """What `file_database` opens, without the seconds that its migrations take."""
-    shutil.copy(migrated, tmp_path / "portal.sqlite3")
-
-
-@pytest.fixture
-def running(transactional_db: None, migrated_file: None, file_database: None) -> Iterator[Run]:
+def running(transactional_db: None, file_database: None) -> Iterator[Run]:
     """A run that was begun, in a portal's database that is a file; its connection waits for no lock."""
     connection.close()
     options = connection.settings_dict["OPTIONS"]

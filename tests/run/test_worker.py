@@ -64,6 +64,8 @@ def clusters_of(server: Server) -> list[int]:
     ]
 
 
+# tests/run/test_left_to_worker.py has the same of what a command leaves to it.
+@pytest.mark.soak
 def test_worker_plays_a_queued_run_and_shows_both_pulses(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     portal.shell(ENQUEUE)

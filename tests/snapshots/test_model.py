@@ -154,7 +154,7 @@ HOURS = st.sampled_from([7, 12, 24, 24, 24, 24, 24, 30, 24 * 8, -26, 24 * 40])
 @pytest.mark.django_db
 @pytest.mark.larger
 @settings(
-    max_examples=int(os.environ.get("VEDETTA_HISTORIES", "40")), deadline=None,
+    max_examples=int(os.environ.get("VEDETTA_HISTORIES", "15")), deadline=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(

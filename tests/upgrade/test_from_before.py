@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from tests.backups.worlds import PROJECT, Portal, Shop
+from tests.backups.light_key import make_light
+from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
 from tests.restoring.stories import content, may_restore
 from tests.servers import DatabaseServer
 
@@ -45,6 +46,7 @@ def portal(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory, res
     folder = tmp_path_factory.mktemp("upgrade")
     with tarfile.open(BEFORE / "repository.tar.gz") as tar:
         tar.extractall(folder, filter="data")
+    make_light(folder / "repository", RESTIC_PASSWORD)
     shop = Shop(server, "shop", "vedetta", "of-the-fixture")
     # That version had no key.
     portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"), {"VEDETTA_KEY": ""})

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from tests.backups.conftest import MakePortal
-from tests.backups.worlds import Portal, Shop
+from tests.backups.light_key import make_light
+from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop
 from tests.portal_copy.conftest import NewDatabase, new_database
 from tests.portal_copy.test_recover import store_copy
 from tests.restoring.stories import may_restore
@@ -103,6 +104,7 @@ def portal(server: DatabaseServer, tmp_path: Path, restic_path: Path) -> Portal:
     """The portal of before, where only the server's port and the folders are others."""
     with tarfile.open(BEFORE / "repository.tar.gz") as tar:
         tar.extractall(tmp_path, filter="data")
+    make_light(tmp_path / "repository", RESTIC_PASSWORD)
     shop = Shop(server, "shop", "vedetta", "of-the-fixture")
     portal = Portal(tmp_path / "portal", shop, restic_path, str(tmp_path / "repository"), {"VEDETTA_KEY": ""})
     shutil.copytree(BEFORE / "status", portal.folder / "status", dirs_exist_ok=True)

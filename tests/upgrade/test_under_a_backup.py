@@ -61,9 +61,7 @@ class Installation:
     def replace_code(self) -> None:
         """Put the next version in the place of this one: another version, and a migration more."""
         shutil.move(self.code / "backups", self.portal.folder / "backups-of-before")
-        shutil.copytree(
-            PROJECT / "backups", self.code / "backups", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(PROJECT / "backups", self.code / "backups")
         version = self.code / "backups" / "__init__.py"
         version.write_text(re.sub(r'(?<=__version__ = ")[^"]+', NEXT, version.read_text()))
         migrations = self.code / "backups" / "migrations"
