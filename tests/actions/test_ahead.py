@@ -57,6 +57,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_it_compares_the_same_bytes(
     least_shop: Shop,
     make_database: MakeDatabase,
@@ -79,6 +80,7 @@ def test_it_compares_the_same_bytes(
     assert ahead.compared == after.compared
 
 
+@pytest.mark.soak
 def test_a_very_awkward_database(
     awkward: Shop, make_database: MakeDatabase, every_table: None, compared: list[dict[str, Any]]
 ) -> None:
@@ -115,7 +117,11 @@ def test_what_comes_out_otherwise_is_found(
 
 
 @pytest.mark.parametrize(
-    "fault", ["echo lost >&2; exit 2", '"$REAL" "$@" | head --lines -3; exit 0', "kill -9 $$"]
+    "fault",
+    [
+        '"$REAL" "$@" | head --lines -3; exit 0',
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("echo lost >&2; exit 2", "kill -9 $$")),
+    ],
 )
 @pytest.mark.one_flavour("mariadb")
 def test_what_fails_ahead_is_dumped_with_the_rest(

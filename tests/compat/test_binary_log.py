@@ -68,7 +68,7 @@ def least(tls_server: DatabaseServer) -> Shop:
     return with_least(make_shop(tls_server), "dump", "verify")
 
 
-@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.soak), 3])
 def test_a_verification_is_in_no_binary_log(
     least: Shop, make_database: MakeDatabase, settings: Settings, connections: int
 ) -> None:
@@ -89,6 +89,7 @@ def test_a_verification_is_in_no_binary_log(
     assert len(log.naming("seen_in_the_log")) == 2
 
 
+@pytest.mark.one_flavour("mysql")
 def test_without_the_right_it_is_said_everywhere_and_the_grant_ends_it(
     least: Shop,
     make_database: MakeDatabase,
@@ -209,7 +210,10 @@ def _between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> No
     monkeypatch.setattr(verification, "dump_again", after_that)
 
 
-@pytest.mark.parametrize("noted", [LEFT_OUT, {"state": "written"}, None, 7])
+@pytest.mark.parametrize(
+    "noted",
+    [LEFT_OUT, None, *(pytest.param(each, marks=pytest.mark.soak) for each in ({"state": "written"}, 7))],
+)
 @pytest.mark.one_flavour("mysql")
 def test_what_a_killed_verification_left_is_dropped_as_it_was_made(
     least: Shop, make_database: MakeDatabase, noted: object
