@@ -123,7 +123,9 @@ def test_recover_brings_data_and_portal_back(mariadb_shop: Shop, make_portal: Ma
     ran = new.manage("recover", "--json")
 
     to_enable = f"ALTER DEFINER=`clerk`@`%` EVENT `{portal.shop.name}`.`nightly` ENABLE;"
-    assert ran.json == {
+    told = dict(ran.json)
+    assert told.pop("load_connections") >= 1
+    assert told == {
         "status": "succeeded",
         "snapshot_id": saved.json["snapshot_id"],
         "to_restore": [],
