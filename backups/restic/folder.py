@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from backups.restic.access import Access
+from backups.restic.lately import was_opened
 from backups.restic.storage_errors import not_ours
 
 # Which are read whole by nearly every command, in the order in which they are named.
@@ -28,12 +29,16 @@ def holds_snapshot(access: Access, snapshot_id: str) -> bool | None:
 
     restic names each file by the SHA-256 of what is in it
     (https://restic.readthedocs.io/en/stable/100_references.html#repository-layout). Its own list goes by the
-    name alone and takes the rest from its cache.
+    name alone and takes the rest from its cache. Where the repository does not look as it did when it was
+    opened, for it was deleted meanwhile, a file in its folder says nothing.
     """
-    if not access.folder or not _ID.fullmatch(snapshot_id):
+    if not access.folder or not _ID.fullmatch(snapshot_id) or not was_opened(access):
         return None
+    place = Path(access.folder)
     try:
-        with (Path(access.folder) / "snapshots" / snapshot_id).open("rb") as file:
+        if not any((place / "keys").iterdir()):
+            return None
+        with (place / "snapshots" / snapshot_id).open("rb") as file:
             content = file.read(_MOST_OF_A_SNAPSHOT)
     except OSError:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from backups import restic
 from backups.actions.steps.read_back import Asked, read_back
 from backups.errors import Problem
+from backups.restic.lately import note_opened
 from tests.backups.worlds import RESTIC_PASSWORD
 from tests.servers import S3Server
 
@@ -54,7 +55,10 @@ def make(access: restic.Access, monkeypatch: pytest.MonkeyPatch) -> Made:
 @pytest.fixture
 def made(empty_repository: Path, tmp_path: Path, restic_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     folder = shutil.copytree(empty_repository, tmp_path / "repository")
-    return make(restic.Access(str(restic_path), str(folder), RESTIC_PASSWORD), monkeypatch)
+    access = restic.Access(str(restic_path), str(folder), RESTIC_PASSWORD, cache_dir=str(tmp_path / "cache"))
+    access = replace(access, names=restic.Names(known_id=restic.probe(access)))
+    note_opened(access)
+    return make(access, monkeypatch)
 
 
 def test_a_folders_file_says_what_restic_would_list(made: Made) -> None:
@@ -94,6 +98,25 @@ def test_a_file_that_is_gone_is_looked_for_by_restic(made: Made) -> None:
         made.read_back()
 
     assert set(made.starts) == {"snapshots"}
+    assert "No heartbeat was written" in told.value.sentence()
+
+
+@pytest.mark.parametrize("gone", ["config", "keys", "all of it"])
+def test_a_file_in_what_is_no_repository_any_more_says_nothing(made: Made, gone: str) -> None:
+    """restic makes folders anew while it writes: whoever removes the repository meanwhile leaves its file."""
+    content, folder = made.file.read_bytes(), Path(made.access.folder)
+    if gone == "config":
+        (folder / "config").unlink()
+    else:
+        shutil.rmtree(folder / "keys" if gone == "keys" else folder)
+    made.file.parent.mkdir(parents=True, exist_ok=True)
+    if not made.file.exists():
+        made.file.write_bytes(content)
+
+    with pytest.raises(Problem) as told:
+        made.read_back()
+
+    assert made.starts
     assert "No heartbeat was written" in told.value.sentence()
 
 
