@@ -511,3 +511,4 @@ def copy_set_up(template: Portal, portal: Portal) -> None:
         told = file.read_text().replace(f'"{template.shop.name}"', f'"{shop.name}"')
         (portal.folder / "status" / file.name).write_text(told)
     heartbeat.stamp_write(heartbeat.first_boot_path(portal.heartbeat_path), datetime.now(UTC))
+    shutil.copytree(template.folder / "cache", portal.folder / "cache", dirs_exist_ok=True)
