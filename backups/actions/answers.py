@@ -17,7 +17,7 @@ from backups.catalog import made_here
 from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Database
-from backups.reports import proof, proof_files
+from backups.reports import proof, proof_files, proof_rows
 from backups.requests.questions import (
     ANSWER_SECONDS,
     KeptSizeQuestion,
@@ -96,7 +96,7 @@ def _report(question: ReportQuestion) -> Answer:
         question.database,
         signed_by=key.public_signing,
     )
-    document = proof.report(wanted, proof.Pace(ANSWER_SECONDS))
+    document = proof.report(wanted, proof_rows.Pace(ANSWER_SECONDS))
     sha256 = proof_files.digest(proof_files.body(document, question.form, question.language))
     signed = proof_files.sign(key, question.form, sha256)
     return {"sha256": sha256, "public_key": signed.public_key, "signature": signed.signature}

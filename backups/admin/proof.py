@@ -23,6 +23,7 @@ from backups.models import Database
 from backups.reports import proof, proof_files
 from backups.reports.proof_database import to_show
 from backups.reports.proof_files import Signed
+from backups.reports.proof_rows import Pace
 from backups.requests import questions
 from backups.text.checked import row_number
 from backups.text.sentences import phrase
@@ -70,7 +71,7 @@ def proof_view(request: HttpRequest) -> HttpResponse:
         page = _page(rows if choice.database is None else rows.filter(pk=choice.database.pk), request)
         # The page says nothing of a signature: files have one.
         report = proof.report(
-            choice.wanted(), proof.Pace(_MAKE_SECONDS), in_full=[each.pk for each in page.object_list]
+            choice.wanted(), Pace(_MAKE_SECONDS), in_full=[each.pk for each in page.object_list]
         )
     except Problem as found:
         problem = found.sentence()
@@ -138,7 +139,7 @@ def _page(rows: Any, request: HttpRequest) -> Page[Database]:
 
 
 def _made(wanted: proof.Wanted, form: str) -> tuple[dict[str, Any], bytes]:
-    document = proof.report(wanted, proof.Pace(_MAKE_SECONDS))
+    document = proof.report(wanted, Pace(_MAKE_SECONDS))
     return document, proof_files.body(document, form, get_language() or "en")
 
 
