@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -52,7 +53,7 @@ def this_month() -> Days:
     return Days(today - timedelta(days=31), today)
 
 
-def wanted(days: Days | None = None, **more: str) -> Wanted:
+def wanted(days: Days | None = None, **more: Any) -> Wanted:
     return Wanted(days or this_month(), timezone.now().replace(microsecond=0), **more)
 
 

@@ -60,17 +60,15 @@ def test_a_report_of_a_real_portal_is_written_and_checked(
     public.write_text(f"{outcome['public_key']}\n")
     for path in written.values():
         assert portal.manage("report", "--verify", str(path), "--json").json["verdict"] == "genuine"
-    elsewhere = {"VEDETTA_KEY": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'none.sqlite3'}"}
+    nowhere = f"sqlite:///{tmp_path / 'none.sqlite3'}"
     for key in (outcome["public_key"], str(public)):
-        assert portal.manage(
-            "report", "--verify", str(written["csv"]), "--public-key", key, **elsewhere
-        ).code == 0  # fmt: skip
+        check = ["report", "--verify", str(written["csv"]), "--public-key", key]
+        assert portal.manage(*check, VEDETTA_KEY="", DATABASE_URL=nowhere).code == 0
 
     content = written["json"].read_bytes()
     middle = len(content) // 2
-    (tmp_path / "changed").write_bytes(
-        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-    )
+    changed = bytes([content[middle] ^ 1])
+    (tmp_path / "changed").write_bytes(content[:middle] + changed + content[middle + 1 :])
     (tmp_path / "cut").write_bytes(content[:middle])
     for name, verdict, sentence in (
         ("changed", "changed", "was changed after it was signed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def attempt(
     return Attempt(1, "backup", 7, status, trigger, at if slot else None, at + HOUR, at + 2 * HOUR, "Why.")
 
 
-def made(time: datetime, pk: int = 1, **more: object) -> Made:
+def made(time: datetime, pk: int = 1, **more: Any) -> Made:
     usual = Made(1, pk, "a" * 64, time, "", 5, "", None, True, pk, time + HOUR, Trigger.SCHEDULE, None, [])
     return usual._replace(**more)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
+from zoneinfo import ZoneInfo
 
 import pytest
 from pytest_django import Settings
 
-from backups.scheduling import planned, schedules
+from backups.scheduling import schedules
 from backups.scheduling.planned import planned_times
 
 SPRING, AUTUMN = date(2026, 3, 29), date(2026, 10, 25)
@@ -31,9 +32,10 @@ COUNTS = {
 @pytest.mark.parametrize("case", COUNTS)
 def test_times_are_those_of_the_schedule(case: str, settings: Settings) -> None:
     cron, settings.TIME_ZONE, first, days, count = COUNTS[case]
-    zone_midnights = [datetime.combine(first + timedelta(days=n), datetime.min.time()) for n in (0, days)]
+    zone = ZoneInfo(settings.TIME_ZONE)
     begin, end = (
-        planned._midnight(each.date(), planned.ZoneInfo(settings.TIME_ZONE)) for each in zone_midnights
+        datetime.combine(first + timedelta(days=n), datetime.min.time(), zone).astimezone(UTC)
+        for n in (0, days)
     )
 
     found = planned_times(cron, begin, end)
@@ -42,6 +44,7 @@ def test_times_are_those_of_the_schedule(case: str, settings: Settings) -> None:
     assert found == [
         time.astimezone(UTC) for time in takewhile(lambda time: time.astimezone(UTC) < end, one_by_one)
     ]
+    assert found is not None
     assert len(found) == count
 
 
