@@ -10,6 +10,7 @@ import pytest
 
 from backups.dumpfile import manifests
 from backups.keys import InstallationKey, manifest_digest
+from tests.actions.tools import with_least
 from tests.backups.conftest import (
     MakePortal,
     empty_repository,
@@ -27,7 +28,7 @@ def test_a_report_of_a_real_portal_is_written_and_checked(
     mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path
 ) -> None:
     """All of it in one portal, which takes a while to be made."""
-    portal = make_portal(mariadb_shop)
+    portal = make_portal(with_least(mariadb_shop, "dump", "verify"))
     backup = portal.backup().json
     assert portal.manage("verify", "--json").json["verdict"] == "identical"
     today = datetime.now(UTC).date()
