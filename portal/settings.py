@@ -267,6 +267,8 @@ BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 # Of the portal's own history; the least is how long a failed restore holds its snapshot.
 RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)
+# In how many minutes a restore is to be over, for the proof report alone; 0 is not set.
+REPORT_RTO_MINUTES = env.integer("REPORT_RTO_MINUTES", 0, most=100_000)
 # For how many days the last copy of a table that is gone is kept; 0 is not at all.
 RETENTION_OBJECT_DAYS = env.integer("RETENTION_OBJECT_DAYS", 90, most=36500)
 # 0 is not set: then cores, sizes, rights and room decide.

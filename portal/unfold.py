@@ -96,6 +96,12 @@ UNFOLD = {
                         _("Restores"), "settings_backup_restore", "backups_restore_changelist",
                         "backups.view_restore",
                     ),
+                    {
+                        "title": _("Proof report"),
+                        "icon": "summarize",
+                        "link": reverse_lazy("proof"),
+                        "permission": _may("backups.view_verification"),
+                    },
                     _item(
                         _("Alerts"), "notifications", "backups_alert_changelist", "backups.view_alert",
                         badge="backups.admin.alerts.badge", badge_title=_("Not everyone could be told"),

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from backups.admin import asked, dashboard, forgetting, gate, restoring, retention
+from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention
 from portal import monitoring
 
 handler500 = monitoring.server_error
@@ -53,6 +53,8 @@ urlpatterns = [
         admin.site.admin_view(restoring.preview_view),
         name="question-preview",
     ),
+    path("admin/proof/", admin.site.admin_view(proof.proof_view), name="proof"),
+    path("admin/proof/file/", admin.site.admin_view(proof.file_view), name="proof-file"),
     path("admin/", admin.site.urls),
     path("metrics", monitoring.metrics, name="metrics"),
     path("healthz", monitoring.healthz, name="healthz"),

@@ -58,7 +58,7 @@ HOUSE = {
     ),
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
-        "catalog choices configuration endpoints gate installation models notifications runs "
+        "catalog choices configuration endpoints errors gate installation keys models notifications runs "
         "scheduling sentinel snapshots text verdict"
     ),
     "alerting": (

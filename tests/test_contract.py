@@ -61,6 +61,15 @@ COMMANDS = {
     "pins": {"--all"},
     "preflight": {"--database", "--gate", "--nginx", "--grants"},
     "recover": {"--trust-copy", "--history-only"},
+    "report": {
+        "--from",
+        "--to",
+        "--database",
+        "--format",
+        "--output",
+        "--verify",
+        "--public-key",
+    },
     "repository": {"--repository"},
     "restore": {
         "--database",

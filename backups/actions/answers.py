@@ -5,20 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from backups import mysql, secret_references, validators
 from backups.alerting import delivery
+from backups.catalog import made_here
 from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.models import Database
+from backups.reports import proof, proof_files, proof_rows
 from backups.requests.questions import (
     ANSWER_SECONDS,
     KeptSizeQuestion,
     PreviewQuestion,
     Question,
+    ReportQuestion,
     SecretQuestion,
     TestMessageQuestion,
 )
@@ -26,6 +31,7 @@ from backups.restoring.plan import plan
 from backups.text.sentences import phrase
 
 _CUT_AGAIN_SECONDS = 0.5
+_CLOCKS_APART = timedelta(minutes=5)
 Answer = Mapping[str, Any]
 
 
@@ -74,6 +80,28 @@ def _test_message(_question: TestMessageQuestion) -> Answer:
     return {"sentence": sentence}
 
 
+def _report(question: ReportQuestion) -> Answer:
+    """The signature of the report as this process makes it; whoever asked makes the same one."""
+    if question.form not in proof_files.FORMS or abs(timezone.now() - question.made_at) > _CLOCKS_APART:
+        # What is signed was made now: nobody has one made that looks as if it were of another day.
+        raise Problem(
+            phrase("The worker signs no such report, or its clock differs from the portal's."),
+            code="report.not_signed_here",
+            do=phrase("See that both have the right time and the same version, then ask again."),
+        )
+    key = made_here.key_to_sign_with()
+    wanted = proof.Wanted(
+        proof.Days(question.first, question.last),
+        question.made_at,
+        question.database,
+        signed_by=key.public_signing,
+    )
+    document = proof.report(wanted, proof_rows.Pace(ANSWER_SECONDS))
+    sha256 = proof_files.digest(proof_files.body(document, question.form, question.language))
+    signed = proof_files.sign(key, question.form, sha256)
+    return {"sha256": sha256, "public_key": signed.public_key, "signature": signed.signature}
+
+
 @contextmanager
 def _within_seconds(database: Database) -> Iterator[None]:
     """Look at the server that a database is restored to. Raises Problem where it takes too long."""
@@ -119,4 +147,5 @@ _ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
     KeptSizeQuestion: _kept_size,
     SecretQuestion: _secret,
     TestMessageQuestion: _test_message,
+    ReportQuestion: _report,
 }

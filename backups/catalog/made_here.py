@@ -56,6 +56,27 @@ def new_key() -> InstallationKey:
     return key
 
 
+def key_to_sign_with() -> InstallationKey:
+    """The key by which the portal knows its own, of a process that may have it: nothing is made or changed.
+
+    Raises Problem where this process has none, or has another one.
+    """
+    key, known = keys.load(), PublicKey.objects.first()
+    if key is None:
+        raise Problem(
+            phrase("This process has no VEDETTA_KEY."),
+            code="key.not_here",
+            do=phrase("Do it where the worker runs."),
+        )
+    if known is not None and known.signing != key.public_signing:
+        raise Problem(
+            phrase("VEDETTA_KEY is not the key by which this portal knows its own backups."),
+            code="key.another",
+            do=phrase("Start the worker, which takes the new key over, or correct VEDETTA_KEY."),
+        )
+    return key
+
+
 def not_copied() -> str:
     """What a person is to do so that the key outlives this machine; empty once that is done.
 

@@ -84,6 +84,20 @@ class InstallationKey:
         return f"InstallationKey({self.public_signing})"
 
 
+def is_public_key(text: str) -> bool:
+    """Whether a text has the form of the public half that checks signatures, in the one way to write it."""
+    return is_base64_of(text, _BYTES)
+
+
+def is_base64_of(text: str, count: int) -> bool:
+    """Whether a text is base64 of so many bytes as this module writes it: it can be written in others."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(found) == count and base64.b64encode(found).decode() == text
+
+
 def is_signed(public_signing: str, message: bytes, signature: str) -> bool:
     """Whether the owner of a public key signed a message; of texts that are none, it is not."""
     try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _SNAPSHOT, _PORTAL_COPY = b"vedetta snapshot\0", b"vedetta portal copy\0"
+_REPORT = b"vedetta report\0"
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
@@ -24,3 +25,8 @@ def of_snapshot(database: str, manifest: Mapping[str, Any]) -> bytes:
 def of_portal_copy(sha256: str) -> bytes:
     """That the portal's copy with this digest was made here."""
     return _PORTAL_COPY + sha256.encode()
+
+
+def of_report(form: str, sha256: str) -> bytes:
+    """That a proof report in this form, whose bytes have this digest, was written here."""
+    return _REPORT + form.encode() + b"\0" + sha256.encode()

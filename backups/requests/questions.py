@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import User
@@ -162,8 +162,49 @@ class TestMessageQuestion(Question):
         return cls()
 
 
+@dataclass(frozen=True)
+class ReportQuestion(Question):
+    """The signature of a proof report, which the worker makes itself from the rows, for that."""
+
+    kind = "report"
+    rights = ("backups.view_verification",)
+
+    first: date
+    last: date
+    database: Database | None
+    made_at: datetime
+    # As `reports.proof_files` has it, and the language that a page is in.
+    form: str
+    language: str
+
+    def asked(self) -> dict[str, Any]:
+        """What the report is to tell of."""
+        return {
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "database": self.database.pk if self.database else None,
+            "made_at": self.made_at.isoformat(),
+            "form": self.form,
+            "language": self.language,
+        }
+
+    @classmethod
+    def from_row(cls, asked: Mapping[str, Any]) -> Self:
+        """The question again."""
+        rows = Database.objects.select_related("server", "repository")
+        return cls(
+            date.fromisoformat(asked["first"]),
+            date.fromisoformat(asked["last"]),
+            None if asked["database"] is None else rows.get(pk=asked["database"]),
+            datetime.fromisoformat(asked["made_at"]),
+            str(asked["form"]),
+            str(asked["language"]),
+        )
+
+
 KINDS: dict[str, type[Question]] = {
-    each.kind: each for each in (PreviewQuestion, KeptSizeQuestion, SecretQuestion, TestMessageQuestion)
+    each.kind: each
+    for each in (PreviewQuestion, KeptSizeQuestion, SecretQuestion, TestMessageQuestion, ReportQuestion)
 }
 
 

@@ -239,6 +239,11 @@ def next_times(cron: str, count: int, *, after: datetime | None = None) -> list[
     return list(islice(_times(cron, after or timezone.now()), count))
 
 
+def all_times(cron: str, *, after: datetime) -> Iterator[datetime]:
+    """The same, without an end."""
+    return _times(cron, after)
+
+
 def last_time(cron: str, now: datetime) -> datetime:
     """When a cron expression was due last by TIME_ZONE's clock, `now` included. Raises ValueError.
 

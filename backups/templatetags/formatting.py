@@ -18,6 +18,7 @@ for function in (
     formatting.speed,
     formatting.duration,
     formatting.approximate_duration,
+    formatting.exact,
     formatting.relative_time,
     formatting.short_time,
     formatting.time_with_age,

@@ -222,6 +222,12 @@
     });
   }
 
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) {
+      window.print();
+    }
+  });
+
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target?.id !== "modal-content") {
       return;

@@ -1,0 +1,161 @@
+"""What a database's rows of a range prove, pure: made of planned, ages, gaps, restore times."""
+
+from __future__ import annotations
+
+import statistics
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backups.choices import ACTIVE, Status, Trigger
+from backups.reports.proof_rows import Attempt, Made
+from backups.text.sentences import phrase
+
+# A planned time becomes a run within a minute or two; until then nobody missed it.
+_BEGINS_WITHIN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a range that is over, and of which the portal can know."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A planned time at which nothing was made, with the run that was to do it, if there was one."""
+
+    planned_at: datetime
+    status: str
+    run: int | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many were made of those that were planned; None where it is not known, and why."""
+
+    known_from: datetime | None
+    planned: int | None
+    made: int | None
+    missed: Sequence[Missed]
+    note: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which the newest good backup was older than allowed, from that backup on."""
+
+    begins_at: datetime
+    # None: at the end of the range there still was no newer one.
+    ends_at: datetime | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ages:
+    """How old the newest good backup got; None where there was never any."""
+
+    longest_seconds: float | None
+    gaps: Sequence[Gap]
+
+
+def plan_of(attempts: Iterable[Attempt], times: Sequence[datetime] | None, window: Window) -> Plan:
+    """Of these planned times, as the schedule of now names them, at which something was made.
+
+    A run stands for its planned time also where it was made later. A planned time of the rows that the
+    schedule of now does not name is one of another schedule: before it nothing is known of the plan.
+    """
+    if times is None:
+        return Plan(None, None, None, (), phrase("The schedule is due too often to be counted."))
+    stands = _stands_for([each for each in attempts if each.trigger == Trigger.SCHEDULE], times)
+    strangers = set(stands).difference(times)
+    known_from, note = window.begin, ""
+    if others := [time for time in strangers if window.begin <= time < window.end]:
+        known_from = max(others) + timedelta(seconds=1)
+        note = phrase(
+            "The schedule was another one before. What was planned then is not known, and is not counted."
+        )
+    planned, made, missed = 0, 0, []
+    for time in times:
+        if not known_from <= time < window.end:
+            continue
+        run = stands.get(time)
+        if (run is None and time > window.end - _BEGINS_WITHIN) or (run and run.status in ACTIVE):
+            continue
+        planned += 1
+        if run is not None and run.status == Status.SUCCEEDED:
+            made += 1
+        else:
+            missed.append(
+                Missed(
+                    time,
+                    run.status if run else "",
+                    run.run if run else None,
+                    run.error if run else "",
+                )
+            )
+    return Plan(known_from, planned, made, missed, note)
+
+
+def _stands_for(attempts: Iterable[Attempt], times: Sequence[datetime]) -> dict[datetime, Attempt]:
+    """The run of each planned time; one of before runs had such a time stands for the last one before it."""
+    found: dict[datetime, Attempt] = {}
+    for each in attempts:
+        slot = each.slot
+        if slot is None:
+            before = bisect_right(times, each.queued_at)
+            if not before:
+                continue
+            slot = times[before - 1]
+        known = found.get(slot)
+        if known is None or known.status != Status.SUCCEEDED:
+            found[slot] = each
+    return found
+
+
+def good_of(made: Sequence[Made]) -> list[Made]:
+    """Those that count as backups; ones of another installation only where this one made none."""
+    counted = [each for each in made if not (each.is_safety_copy or each.is_suspicious or each.is_known_bad)]
+    ours = [each for each in counted if each.is_ours]
+    return ours if any(each.is_ours for each in made) else counted
+
+
+def ages_of(good: Sequence[Made], before: datetime | None, window: Window, allowed: timedelta) -> Ages:
+    """How old the newest good backup got within the window; one that is being made is none yet.
+
+    `before` is the time of the newest one of before the window.
+    """
+    longest: float | None = None
+    gaps: list[Gap] = []
+    newest = before
+    for each in [*good, None]:
+        ready = window.end if each is None else max(each.finished_at or each.time, each.time)
+        since = window.begin if newest is None else newest
+        age = max((min(ready, window.end) - since).total_seconds(), 0.0)
+        longest = max(longest or 0.0, age)
+        if age > allowed.total_seconds():
+            gaps.append(Gap(since, ready if each is not None and ready <= window.end else None, age))
+        if each is not None:
+            newest = each.time
+    return Ages(None if newest is None else longest, gaps)
+
+
+@dataclass(frozen=True)
+class Took:
+    """How long restores of the whole took, as measured."""
+
+    measured: int
+    slowest: float | None
+    median: float | None
+
+
+def took_of(seconds: Iterable[float | None]) -> Took:
+    """Of those that were measured."""
+    found = [each for each in seconds if each is not None]
+    if not found:
+        return Took(0, None, None)
+    return Took(len(found), max(found), statistics.median(found))

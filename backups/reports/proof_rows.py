@@ -1,0 +1,281 @@
+"""The rows of a range that a proof report tells of, in as many queries for one database as for hundreds."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from backups import keys
+from backups.choices import (
+    BAD_VERDICTS,
+    RESTORE_ACTIONS,
+    SAFETY_TAG,
+    Action,
+    Status,
+    SuspicionState,
+    Trigger,
+)
+from backups.errors import Problem
+from backups.models import Database, Restore, Run, Snapshot, Verification
+from backups.text.sentences import phrase
+
+# Of a year of 200 databases that are backed up twice a day it is 300,000.
+MOST_ROWS = 500_000
+_AT_ONCE = 500
+
+
+class Attempt(NamedTuple):
+    """A backup or verification that was to be."""
+
+    database: int
+    action: str
+    run: int
+    status: str
+    trigger: str
+    slot: datetime | None
+    queued_at: datetime
+    finished_at: datetime | None
+    error: str
+
+
+class Made(NamedTuple):
+    """A snapshot of a database."""
+
+    database: int
+    pk: int
+    snapshot_id: str
+    time: datetime
+    dump_sha256: str
+    bytes: int | None
+    verdict: str
+    forgotten_at: datetime | None
+    made_here: bool
+    run: int | None
+    finished_at: datetime | None
+    trigger: str | None
+    suspicion: str | None
+    tags: Any
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this portal made it, or found it when it was rebuilt: others only pass by."""
+        return self.made_here or self.run is not None
+
+    @property
+    def is_safety_copy(self) -> bool:
+        """Whether it was saved before a restore: what was to be repaired."""
+        return self.trigger == Trigger.RESTORE or SAFETY_TAG in (self.tags or ())
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether it holds suspiciously little, and nobody said that this is right."""
+        return self.suspicion in {SuspicionState.WAITING, SuspicionState.OVER}
+
+    @property
+    def is_known_bad(self) -> bool:
+        """Whether its newest verification found that it does not bring back what was backed up."""
+        return self.verdict in BAD_VERDICTS
+
+
+class Proved(NamedTuple):
+    """What a verification found."""
+
+    database: int
+    pk: int
+    run: int
+    finished_at: datetime
+    verdict: str
+    snapshot: int
+    snapshot_id: str
+    snapshot_time: datetime
+    restore_seconds: float | None
+    tables: int | None
+    rows: int | None
+    bytes: int | None
+    source_version: str
+    scratch_version: str
+
+
+class Restored(NamedTuple):
+    """A restore that somebody asked for."""
+
+    database: int
+    run: int
+    finished_at: datetime
+    status: str
+    mode: str
+    tables: Any
+    snapshot_id: str
+    seconds: float | None
+
+
+Row = TypeVar("Row", Attempt, Made, Proved, Restored)
+
+
+class Pace:
+    """How long a report may take: a page says so politely before its server gives up on it."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raise Problem once it took too long."""
+        if self._until is not None and time.monotonic() > self._until:
+            raise Problem(
+                phrase("The report takes too long to be made here."),
+                code="report.too_slow",
+                do=phrase(
+                    "Choose a shorter time or one database, or have `manage.py report` write it, which "
+                    "may take as long as it needs."
+                ),
+            )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All of a range, by the keys of their databases."""
+
+    databases: Sequence[Any]
+    attempts: Mapping[int, Sequence[Attempt]]
+    made: Mapping[int, Sequence[Made]]
+    proved: Mapping[int, Sequence[Proved]]
+    restored: Mapping[int, Sequence[Restored]]
+
+
+def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) -> Rows:
+    """The rows from `begin` until before `end`, oldest first. Raises Problem for too many."""
+    databases = list(_databases(begin, database))
+    queries: list[tuple[type[Any], QuerySet[Any, Any]]] = [
+        (Attempt, _attempts(begin, end)),
+        (Made, _made(begin, end)),
+        (Proved, _proved(begin, end)),
+        (Restored, _restored(begin, end)),
+    ]
+    found: list[dict[int, list[Any]]] = []
+    left = MOST_ROWS
+    for kind, query in queries:
+        pace.check()
+        of_database = query.filter(database_key=database.pk) if database else query
+        rows, count = _by_database(kind, of_database.order_by("at", "pk"), left)
+        left -= count
+        found.append(rows)
+    return Rows(databases, *found)
+
+
+def _by_database(kind: type[Row], query: QuerySet[Any, Any], most: int) -> tuple[dict[int, list[Row]], int]:
+    found: dict[int, list[Row]] = defaultdict(list)
+    count = 0
+    for count, row in enumerate(query[: most + 1].iterator(chunk_size=5000), start=1):
+        if count > most:
+            raise Problem(
+                phrase("A report of this time tells of more than {most} rows.", most=f"{MOST_ROWS:,}"),
+                code="report.too_large",
+                do=phrase("Choose a shorter time, or one database."),
+            )
+        made = kind(*row[:-2])
+        found[made.database].append(made)
+    return found, count
+
+
+# The key, and the time by which they are ordered, come last of what is read, and are left out again.
+_ORDER = ("at", "pk")
+
+
+def _databases(begin: datetime, database: Database | None) -> QuerySet[Any, Any]:
+    """Each with the first that is known of it, and its newest good backup of before."""
+    snapshots = Snapshot.objects.filter(database=OuterRef("pk")).order_by("time")
+    before = (
+        Snapshot.objects.filter(Q(made_here=True) | Q(made_by__isnull=False), database=OuterRef("pk"))
+        .filter(time__lt=begin)
+        .trusted()
+        .not_known_bad()
+        .exclude(made_by__trigger=Trigger.RESTORE)
+        .order_by("-time")
+    )
+    first_run = Run.objects.filter(database=OuterRef("pk")).order_by("queued_at")
+    rows = Database.objects.select_related("server", "repository").order_by("name", "pk")
+    if database is not None:
+        rows = rows.filter(pk=database.pk)
+    return rows.annotate(
+        first_run=Subquery(first_run.values("queued_at")[:1]),
+        first_snapshot=Subquery(snapshots.values("time")[:1]),
+        good_before=Subquery(before.values("time")[:1]),
+    )
+
+
+def _attempts(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
+    """By the time that they stand for, else by when they were asked for."""
+    rows = Run.objects.filter(action__in=[Action.BACKUP, Action.VERIFY], database__isnull=False).exclude(
+        trigger=Trigger.RESTORE
+    )
+    # By what indexes have first: a run is asked for at its planned time or, after a standstill, later.
+    rows = rows.annotate(at=Coalesce("slot", "queued_at"), database_key=F("database_id"))
+    return rows.filter(queued_at__gte=begin, at__gte=begin, at__lt=end).values_list(
+        "database_id", "action", "pk", "status", "trigger", "slot", "queued_at", "finished_at", "error",
+        *_ORDER,
+    )  # fmt: skip
+
+
+def _made(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
+    rows = Snapshot.objects.filter(time__gte=begin, time__lt=end, database__isnull=False)
+    return rows.annotate(at=F("time"), database_key=F("database_id")).values_list(
+        "database_id", "pk", "snapshot_id", "time", "dump_sha256", "total_bytes_processed", "verdict",
+        "forgotten_at", "made_here", "made_by_id", "made_by__finished_at", "made_by__trigger",
+        "suspicion__state", "tags", *_ORDER,
+    )  # fmt: skip
+
+
+def _proved(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
+    rows = Verification.objects.filter(finished_at__gte=begin, finished_at__lt=end)
+    rows = rows.filter(snapshot__database__isnull=False)
+    return rows.annotate(at=F("finished_at"), database_key=F("snapshot__database_id")).values_list(
+        "snapshot__database_id", "pk", "run_id", "finished_at", "verdict", "snapshot_id",
+        "snapshot__snapshot_id", "snapshot__time", "restore_seconds", "tables", "rows", "bytes",
+        "source_version", "scratch_version", *_ORDER,
+    )  # fmt: skip
+
+
+def _restored(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
+    rows = Restore.objects.filter(run__finished_at__gte=begin, run__finished_at__lt=end)
+    rows = rows.filter(run__action__in=RESTORE_ACTIONS, run__status__in=[Status.SUCCEEDED, Status.FAILED])
+    return rows.annotate(at=F("run__finished_at"), database_key=F("database_id")).values_list(
+        "database_id", "run_id", "run__finished_at", "run__status", "mode", "tables",
+        "snapshot__snapshot_id", "restore_seconds", *_ORDER,
+    )  # fmt: skip
+
+
+def manifest_digests(snapshots: Collection[int], pace: Pace) -> dict[int, str]:
+    """SHA-256 of the manifests of these snapshots, of those that have one, by their keys.
+
+    Read a few at once: a manifest tells of each table.
+    """
+    found: dict[int, str] = {}
+    for portion in _portions(sorted(snapshots)):
+        rows = Snapshot.objects.filter(pk__in=portion).order_by("pk").values_list("pk", "manifest")
+        for pk, manifest in rows.iterator(chunk_size=50):
+            pace.check()
+            if isinstance(manifest, dict):
+                found[pk] = keys.manifest_digest(manifest)
+    return found
+
+
+def comparisons(verifications: Collection[int], pace: Pace) -> dict[int, tuple[Any, Any, Any]]:
+    """What of these verifications was compared, what was not, and what differed, by their keys."""
+    found: dict[int, tuple[Any, Any, Any]] = {}
+    for portion in _portions(sorted(verifications)):
+        rows = Verification.objects.filter(pk__in=portion).order_by("pk")
+        for pk, *texts in rows.values_list("pk", "compared", "not_compared", "differences"):
+            found[pk] = (texts[0], texts[1], texts[2])
+        pace.check()
+    return found
+
+
+def _portions(pks: Sequence[int]) -> Iterator[Iterable[int]]:
+    return (pks[start : start + _AT_ONCE] for start in range(0, len(pks), _AT_ONCE))
