@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from backups import validators
 from backups.admin import asked
@@ -27,6 +28,8 @@ from backups.text import checked, formatting
 from backups.text.sentences import phrase
 
 _NEXT = 3
+# The library's catalogues, by our languages.
+_CRON_LOCALES = {"it": "it_IT"}
 _SNAPSHOTS_SHOWN = 1000
 _LONGEST = 300
 _MAY_BE_UNSET = frozenset({"access_key_ref", "secret_key_ref"})
@@ -35,12 +38,12 @@ _MAY_BE_UNSET = frozenset({"access_key_ref", "secret_key_ref"})
 def cron_words(expression: str) -> str:
     """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
     if not expression:
-        return "Never"
+        return phrase("Never")
     if not schedules.usable(expression):
         return expression
     options = Options()
     options.use_24hour_time_format = True
-    options.locale_code = "en_US"
+    options.locale_code = _CRON_LOCALES.get(get_language() or "", "en_US")
     try:
         return str(describe(expression, options))
     except (FormatException, MissingFieldException, WrongArgumentException):

@@ -75,7 +75,9 @@ def locked_for_reading(server: Server, database: str, tables: Sequence[str]) -> 
 def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
     code = error.args[0]
     if code in (ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR):
-        return f"user {server.user} lacks LOCK TABLES on {name_pattern(database)}.*"
+        return phrase(
+            "user {user} lacks LOCK TABLES on {names}", user=server.user, names=f"{name_pattern(database)}.*"
+        )
     if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
         return phrase("a table was in use by a transaction that writes to it")
     return phrase("the tables could not be locked ({text_of})", text_of=text_of(error))
