@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.commands import makemessages
 
-# Folders without texts of ours. Each environment holds the catalogues of all of Django. A folder of catalogues
+# Folders without texts of ours. Each environment holds the catalogues of all of Django. A folder of them
 # that is met on the way would be taken for the one to write to, whatever LOCALE_PATHS says.
 NOT_OURS = (".venv", "venv", "var", "tests", "bench", "build", "locale")
 # Lines of the head that say when it was made and by whom: two branches would always differ in them.
