@@ -1,4 +1,4 @@
-"""What django-unfold, django-axes and Django-Q say on our pages, where they have no catalogue of a language.
+"""What django-unfold, django-axes, Django-Q and Django say on our pages, where their own catalogues lack it.
 
 Nothing imports this: it is here for whoever translates, as `manage.py makemessages` looks through no package.
 """
@@ -25,6 +25,24 @@ OF_UNFOLD = (
         "\n                Found %(counter)s result in %(time)s seconds\n            ",
         "\n                Found %(counter)s results in %(time)s seconds\n            ",
         "counter",
+    ),
+)  # fmt: skip
+
+# Its Italian catalogue is older than these.
+OF_DJANGO = (
+    _("Set password"), _("Set password: %s"), _("Reset password"), _("Enabled"), _("Disabled"), _("Error:"),
+    _("Password-based authentication"), _("Password-based authentication was disabled."),
+    _("Whether the user will be able to authenticate using a password or not. If disabled, they may still be able to authenticate using other backends, such as Single Sign-On or LDAP."),  # noqa: E501
+    _("Raw passwords are not stored, so there is no way to see the user’s password."),  # noqa: RUF001
+    _("Enable password-based authentication for this user by setting a password."),
+    _("This action will <strong>enable</strong> password-based authentication for this user."),
+    _("Disable password-based authentication"), _("Enable password-based authentication"),
+    _("Conflicting form data submitted. Please try again."), _("Enter a valid domain name."),
+    _("Enter a valid %(protocol)s address."),
+    ngettext_lazy(
+        "This password is too short. It must contain at least %d character.",
+        "This password is too short. It must contain at least %d characters.",
+        "count",
     ),
 )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException
@@ -12,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -45,9 +48,22 @@ def cron_words(expression: str) -> str:
     options.use_24hour_time_format = True
     options.locale_code = _CRON_LOCALES.get(get_language() or "", "en_US")
     try:
-        return str(describe(expression, options))
+        return _with_names(str(describe(expression, options)))
     except (FormatException, MissingFieldException, WrongArgumentException):
         return expression
+
+
+def _with_names(told: str) -> str:
+    """The library takes the names of days and months from this machine's language, which is English."""
+    if get_language() != "it":
+        return told
+    for english, name in (
+        *zip(calendar.day_name, WEEKDAYS.values(), strict=True),
+        *zip(calendar.month_name[1:], MONTHS.values(), strict=True),
+    ):
+        told = re.sub(rf"\b{english}\b", str(name).lower(), told)
+    told = re.sub(r", (\w+) al ", r", dal \1 al ", told)
+    return told.replace("il domenica", "la domenica")
 
 
 def below(field: str, help_text: str, url: str, beside: str = "") -> tuple[SafeString, dict[str, str]]:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -64,7 +65,19 @@ def fails_for_real() -> None:
 
 def test_every_page_is_in_italian(past: History, login: Login) -> None:
     client = login("superuser")
-    urls = everything(past)
+    person = User.objects.get(username="superuser")
+    role = Group.objects.first()
+    assert role is not None
+    urls = everything(past) | {
+        "new person": reverse("admin:auth_user_add"),
+        "person": reverse("admin:auth_user_change", args=[person.pk]),
+        "their password": reverse("admin:auth_user_password_change", args=[person.pk]),
+        "own password": reverse("admin:password_change"),
+        "role": reverse("admin:auth_group_change", args=[role.pk]),
+        "history": reverse("admin:backups_database_history", args=[past.databases[0].pk]),
+        "deletion": reverse("admin:backups_database_delete", args=[past.databases[1].pk]),
+        "new server": reverse("admin:backups_server_add"),
+    }
     fails_for_real()
     known = [each for each in data() if len(each) > 3]
 
