@@ -7,9 +7,10 @@ from typing import Any
 
 from django.core.management.commands import makemessages
 
-# Folders without texts of ours. Each environment holds the catalogues of all of Django. A folder of them
-# that is met on the way would be taken for the one to write to, whatever LOCALE_PATHS says.
-NOT_OURS = (".venv", "venv", "var", "tests", "bench", "build", "locale")
+# Folders without texts of ours. Each environment holds the catalogues of all of Django.
+NOT_OURS = (".venv", "venv", "var", "tests", "bench", "build")
+# One that is met on the way would be taken for the one to write to, whatever LOCALE_PATHS says.
+_OF_CATALOGUES = "locale"
 # Lines of the head that say when it was made and by whom: two branches would always differ in them.
 _OF_THE_DAY = ('"POT-Creation-Date:', '"Report-Msgid-Bugs-To:')
 
@@ -36,7 +37,7 @@ class Command(makemessages.Command):
 
     def handle(self, *args: Any, **options: Any) -> Any:
         """Without what is no part of Vedetta or is for those who write it, and so that only texts differ."""
-        options["ignore_patterns"] = [*options["ignore_patterns"], *NOT_OURS]
+        options["ignore_patterns"] = [*options["ignore_patterns"], *NOT_OURS, _OF_CATALOGUES]
         if not options["no_location"]:
             options["add_location"] = options["add_location"] or "file"
         options["no_wrap"] = options["no_obsolete"] = True
