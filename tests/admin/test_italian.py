@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
@@ -43,6 +43,13 @@ TRANSLATED = {one for (one, several), told in ENTRIES.items() if not several and
 MOMENT = datetime(2025, 11, 23, 3, 0, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nobody_reads_italian_afterwards() -> Iterator[None]:
+    """A request leaves its language to its thread, until the next one says its own."""
+    yield
+    translation.deactivate()
 
 
 def left_in_english(text: str, known: list[str]) -> list[str]:
