@@ -13,10 +13,10 @@ COVERING := tests/dumpfile tests/fuzz/test_texts.py tests/keys/test_keys.py test
 	$(addprefix tests/sentinel/test_,env_file.py environment.py gate.py heartbeat.py observe.py views.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak test-compose coverage lint bench requirements pin-images release screenshots
+.PHONY: help setup run test soak catalogue test-compose coverage lint bench requirements pin-images release screenshots
 
 help:
-	@echo "make run | setup | test [ARGS=…] | soak [PART=…] [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | release | screenshots"
+	@echo "make run | setup | test [ARGS=…] | soak [PART=…] [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | catalogue | release | screenshots"
 	@echo "parts of make soak: kills workers swaps storage servers changes backups restores databases security hostile walk portal"
 
 setup:
@@ -72,6 +72,11 @@ pin-images:
 release:
 	@$(PYTHON) -m tools.setup lint
 	@exec $(VENV_PYTHON) -m tools.release $(ARGS)
+
+# The texts in other languages, as the source has them now; it lists what is to be translated.
+catalogue:
+	@$(PYTHON) -m tools.setup lint
+	@exec $(VENV_PYTHON) -m tools.catalogue
 
 # Into docs/screenshots, with a made-up history.
 screenshots:

@@ -13,6 +13,7 @@ from backups.choices import SslMode
 from backups.errors import Problem
 from backups.models import Database, Repository
 from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 
@@ -80,7 +81,7 @@ def not_here(read: Callable[[], object]) -> Problem | None:
 
 def secrets_subject(row: Database | Repository) -> str:
     """How the worker's alert is called that tells of a secret that it cannot read."""
-    return phrase("Secrets of {kind} {row}", kind=row._meta.model_name, row=row)
+    return phrase("Secrets of {kind} {row}", kind=kind_word(str(row._meta.model_name)), row=row)
 
 
 # What the two key fields of a repository are to restic, by the scheme of its location.

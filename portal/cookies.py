@@ -33,7 +33,7 @@ def on_the_portals_pages_only(
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
+        for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME):
             if name in response.cookies:
                 response.cookies[name]["path"] = reverse("admin:index")
         return response

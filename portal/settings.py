@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
-from django.utils.translation import gettext_lazy
 
 from portal import starting
 from portal.cookies import cookie_name
@@ -63,6 +62,7 @@ MIDDLEWARE = [
     "portal.proxies.tell_visitors_apart",
     "django.middleware.security.SecurityMiddleware",
     "portal.proxies.in_no_circle",
+    "portal.languages.of_the_reader",
     "portal.bodies.whole_or_refused",
     "portal.compression.StaticFiles",
     "portal.compression.pages_smaller",
@@ -168,9 +168,15 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 # ---------------------------------------------------------------- Language, time, static files
 
+# Of commands and logs, and of pages where the browser asks for none of these.
 LANGUAGE_CODE = "en"
-# Others follow with their catalogues, which `manage.py makemessages` begins.
-LANGUAGES = [("en", gettext_lazy("English"))]
+# As each calls itself; each but the first has a catalogue.
+LANGUAGES = [("en", "English"), ("it", "Italiano")]
+LANGUAGE_COOKIE_NAME = cookie_name("language", SECRET_KEY, DATABASES["default"])
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS
 LOCALE_PATHS = [SOURCE / "portal" / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -296,6 +302,7 @@ VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 SENTINEL = gate_settings()
 SENTINEL_ADDRESS = gate_address()
 NOTIFY_URLS = env.addresses("NOTIFY_URLS")
+NOTIFY_LANGUAGE = env.choice("NOTIFY_LANGUAGE", "en", [code for code, _ in LANGUAGES])
 PING_URL = env.web_address("PING_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 

@@ -111,7 +111,7 @@ MANY_FOR_A_REASON: dict[str, str] = {}
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = (
     r"backups.(errors|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?"
-    r"|text.(checked|sentences|terminal))"
+    r"|text.(checked|kinds|sentences|terminal))"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
@@ -194,7 +194,7 @@ ARROWS = {
     "the reader of dumps knows nothing but dumps": (
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
-        r"backups\.(dumpfile(\..*)?|errors|text\.sentences)",
+        r"backups\.(dumpfile(\..*)?|errors|text\.(kinds|sentences))",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",

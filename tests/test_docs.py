@@ -11,8 +11,9 @@ from django.core.management import get_commands
 
 PROJECT = Path(__file__).resolve().parent.parent
 GUIDES = [
-    *(PROJECT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING", "CHANGELOG")),
+    *(PROJECT / f"{name}.md" for name in ("README", "README.it", "SECURITY", "CONTRIBUTING", "CHANGELOG")),
     *sorted((PROJECT / "docs").glob("*.md")),
+    *sorted((PROJECT / "docs" / "it").glob("*.md")),
 ]
 # Not of the first start, or not the portal's own.
 NOT_IN_EXAMPLE = {"DEBUG", "DOWNLOADS_SOCKET", "WEB_CONCURRENCY", "VEDETTA_HOME", "VEDETTA_KEY_MADE"}
@@ -63,6 +64,19 @@ def test_the_index_and_the_readme_name_every_guide() -> None:
 
     assert set(re.findall(r"\]\((\w[\w-]*\.md)", index)) == guides
     assert set(re.findall(r"\]\(docs/(\w[\w-]*\.md)", readme)) == {*guides, "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("english", "italian"), [("README.md", "README.it.md"), ("docs/install.md", "docs/it/install.md")]
+)
+def test_an_italian_guide_has_the_commands_of_the_english_one(english: str, italian: str) -> None:
+    """In their order; only comments are translated."""
+
+    def run(guide: str) -> list[str]:
+        blocks = re.findall(r"^```\w*\n(.*?)^```", (PROJECT / guide).read_text(), re.MULTILINE | re.DOTALL)
+        return [re.sub(r"^-- .*\n", "", block, flags=re.MULTILINE) for block in blocks]
+
+    assert run(english) == run(italian)
 
 
 ATTACKERS = (

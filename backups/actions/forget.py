@@ -160,9 +160,10 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     spared = set(late.values_list("snapshot_id", flat=True))
     if spared:
         progress.warn(
-            phrase(
-                "{count} snapshots stay, because a backup that was just made is suspicious.",
-                count=len(spared),
+            plural(
+                "{n} snapshot stays, because a backup that was just made is suspicious.",
+                "{n} snapshots stay, because a backup that was just made is suspicious.",
+                n=len(spared),
             )
         )
     return [each for each in remove if each not in spared]

@@ -242,7 +242,10 @@ def _nobody_is_told() -> Iterator[str]:
 
 
 def _schedule(database: Database, found: Found, _tick: Tick | None) -> str:
-    for words, cron in (("backup", database.backup_cron), ("verification", database.verify_cron)):
+    for words, cron in (
+        (phrase("backup"), database.backup_cron),
+        (phrase("verification"), database.verify_cron),
+    ):
         if cron and not schedules.usable(cron):
             raise Problem(
                 phrase(

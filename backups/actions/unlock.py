@@ -10,7 +10,7 @@ from backups.models import Run
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.text.sentences import joined, phrase
+from backups.text.sentences import joined, phrase, plural
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -45,13 +45,19 @@ def described(lock: restic.Lock) -> str:
 def _sentence(removed: int, left: tuple[restic.Lock, ...]) -> str:
     if not left:
         return (
-            phrase("{removed} stale locks removed; the repository is free.", removed=removed)
+            plural(
+                "{n} stale lock removed; the repository is free.",
+                "{n} stale locks removed; the repository is free.",
+                n=removed,
+            )
             if removed
             else phrase("No locks.")
         )
-    return phrase(
-        "{removed} stale locks removed. Still held: {left}. That restic may be at work. If it is "
-        "dead, its lock counts as stale after 30 minutes.",
-        removed=removed,
+    return plural(
+        "{n} stale lock removed. Still held: {left}. That restic may be at work. If it is dead, its lock "
+        "counts as stale after 30 minutes.",
+        "{n} stale locks removed. Still held: {left}. That restic may be at work. If it is dead, its lock "
+        "counts as stale after 30 minutes.",
+        n=removed,
         left=joined(map(described, left), "; "),
     )

@@ -42,14 +42,14 @@ def badge(request: HttpRequest) -> str:
 class AlertAdmin(ReadOnlyAdmin):
     """How each subject stands, and who was told."""
 
-    list_display = ("subject", "standing", "when", "told", "why")
-    list_display_links = ("subject",)
+    list_display = ("what", "standing", "when", "told", "why")
+    list_display_links = ("what",)
     list_filter = (("state", ChoicesDropdownFilter),)
     list_before_template = "backups/alerts.html"
     search_fields = ("subject",)
     search_help_text = _("Subject")
     ordering = ("-since",)
-    fields = ("subject", "state_label", "when", "title", "text", "told", "why", "tried")
+    fields = ("what", "state_label", "when", "title_told", "text_told", "told", "why", "tried")
     readonly_fields = fields
     actions_list = ("send_test",)
 
@@ -63,6 +63,21 @@ class AlertAdmin(ReadOnlyAdmin):
             "silent": verdict.of_channels(standing.read().overall),
         }
         return super().changelist_view(request, {**(extra_context or {}), **context})
+
+    @display(description=_("Subject"), ordering="subject")
+    def what(self, alert: Alert) -> str:
+        """What it is about."""
+        return str(alert.in_words("subject"))
+
+    @display(description=_("Title"))
+    def title_told(self, alert: Alert) -> str:
+        """The message's first line."""
+        return str(alert.in_words("title")) or formatting.EMPTY
+
+    @display(description=_("Text"))
+    def text_told(self, alert: Alert) -> str:
+        """The message."""
+        return str(alert.in_words("text")) or formatting.EMPTY
 
     @display(description=_("State"), ordering="state", label=ALERT_COLOURS)
     def standing(self, alert: Alert) -> tuple[str, str]:
@@ -98,7 +113,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @display(description=_("Not told"))
     def why(self, alert: Alert) -> str:
         """What went wrong."""
-        return alert.error or formatting.EMPTY
+        return str(alert.in_words("error")) or formatting.EMPTY
 
     @display(description=_("Last tried"))
     def tried(self, alert: Alert) -> str:

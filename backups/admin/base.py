@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -188,6 +189,23 @@ class VedettaAdmin(ModelAdmin):
             raise Http404
         return row
 
+    # The audit is one text for all who read it, so it is written in English whoever acts.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note what was added."""
+        with translation.override("en"):
+            return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note what was changed or done."""
+        with translation.override("en"):
+            return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Note what was deleted."""
+        with translation.override("en"):
+            return super().log_deletions(request, queryset)
+
     def start(self, request: HttpRequest, obj: Model, wanted: Request) -> HttpResponse:
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in
@@ -195,7 +213,7 @@ class VedettaAdmin(ModelAdmin):
             run = wanted.submit(Asker(Trigger.ADMIN, request.user))
         except Problem as problem:
             return refused(request, obj, problem)
-        self.log_change(request, obj, f"Started {run}.")
+        self.log_change(request, obj, phrase("Started {run}.", run=run))
         return redirect(request, run_url(run))
 
     def has_run_backup_permission(self, request: HttpRequest, object_id: Any = None) -> bool:

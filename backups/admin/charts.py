@@ -10,12 +10,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateformat import format as date_format
 
 from backups.admin.filters import start_of
 from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
 from backups.models import Database, Verification
+from backups.text import formatting
 from backups.text.sentences import phrase
 
 # A chart's line for each database, in turn.
@@ -73,7 +73,7 @@ def _chart(curve: _Curve, days: Sequence[date], databases: Sequence[Database]) -
         )
         for database, colour in _coloured(databases)
     ]
-    labels = [f"{day.day} {date_format(day, 'M')}" for day in days]
+    labels = [f"{day.day} {formatting.month(day)}" for day in days]
     return {
         "title": curve.title,
         "type": "bar" if add_up else "line",

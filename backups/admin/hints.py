@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException
@@ -12,8 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from backups import validators
 from backups.admin import asked
@@ -27,6 +31,8 @@ from backups.text import checked, formatting
 from backups.text.sentences import phrase
 
 _NEXT = 3
+# The library's catalogues, by our languages.
+_CRON_LOCALES = {"it": "it_IT"}
 _SNAPSHOTS_SHOWN = 1000
 _LONGEST = 300
 _MAY_BE_UNSET = frozenset({"access_key_ref", "secret_key_ref"})
@@ -35,16 +41,29 @@ _MAY_BE_UNSET = frozenset({"access_key_ref", "secret_key_ref"})
 def cron_words(expression: str) -> str:
     """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
     if not expression:
-        return "Never"
+        return phrase("Never")
     if not schedules.usable(expression):
         return expression
     options = Options()
     options.use_24hour_time_format = True
-    options.locale_code = "en_US"
+    options.locale_code = _CRON_LOCALES.get(get_language() or "", "en_US")
     try:
-        return str(describe(expression, options))
+        return _with_names(str(describe(expression, options)))
     except (FormatException, MissingFieldException, WrongArgumentException):
         return expression
+
+
+def _with_names(told: str) -> str:
+    """The library takes the names of days and months from this machine's language, which is English."""
+    if get_language() != "it":
+        return told
+    for english, name in (
+        *zip(calendar.day_name, WEEKDAYS.values(), strict=True),
+        *zip(calendar.month_name[1:], MONTHS.values(), strict=True),
+    ):
+        told = re.sub(rf"\b{english}\b", str(name).lower(), told)
+    told = re.sub(r", (\w+) al ", r", dal \1 al ", told)
+    return told.replace("il domenica", "la domenica")
 
 
 def below(field: str, help_text: str, url: str, beside: str = "") -> tuple[SafeString, dict[str, str]]:

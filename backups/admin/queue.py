@@ -53,7 +53,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         """How often, in words."""
         return hints.cron_words(schedule.cron) if schedule.cron else phrase("Every minute")
 
-    @display(description=_("Next"), ordering="next_run")
+    @display(description=_("Next time"), ordering="next_run")
     def due(self, schedule: Schedule) -> str:
         """When it is due."""
         return formatting.time_with_age(schedule.next_run)

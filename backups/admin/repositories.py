@@ -179,7 +179,7 @@ class RepositoryAdmin(SetUpAdmin):
             return found.sentence
         return formatting.two_lines(formatting.relative_time(found.at), found.sentence)
 
-    @display(description=_("Next"))
+    @display(description=_("Next time"))
     def next_maintenance(self, repository: Repository) -> str:
         """When that comes next, for whoever backs up to it."""
         (found,) = maintenance.tended([repository.pk])

@@ -106,7 +106,8 @@ class RestoreForm(forms.Form):
             across = phrase(
                 "{source} over {database}", source=self.snapshot.source, database=self.database.database
             )
-            return self.database.database if one else across
+            # What is compared is what whoever reads is shown.
+            return self.database.database if one else str(across)
         is_doubtful = self.snapshot.is_known_bad or not self.snapshot.made_here
         return self.snapshot.short_id if is_doubtful else ""
 

@@ -287,7 +287,8 @@ class RestoreAdmin(ReadOnlyAdmin):
             run = wanted.submit(Asker(Trigger.ADMIN, request.user))
         except Problem as problem:
             return refused(request, restore, problem)
-        self.log_change(request, restore, f"Undo, {run}: {form.cleaned_data['reason']}")
+        reason = form.cleaned_data["reason"]
+        self.log_change(request, restore, phrase("Undo, {run}: {reason}", run=run, reason=reason))
         return redirect(request, run_url(run))
 
     @action(

@@ -24,7 +24,7 @@ from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.crypto import salted_hmac
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext_lazy as _
@@ -266,7 +266,8 @@ def _has_left(request: HttpRequest) -> Callable[[], bool]:
 def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> None:
     """Put who did what and why into Django's admin log."""
     assert request.user.pk is not None  # noqa: S101  the view lets nobody else in
-    LogEntry.objects.log_actions(request.user.pk, [obj], CHANGE, text, single_object=True)
+    with translation.override("en"):
+        LogEntry.objects.log_actions(request.user.pk, [obj], CHANGE, text, single_object=True)
 
 
 def plan_facts(plan: Plan) -> list[tuple[str, Any]]:

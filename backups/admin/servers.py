@@ -19,7 +19,7 @@ from backups.models import Run, Server
 from backups.requests import PreflightRequest
 from backups.runs.asked import GATE
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 _FLAVOURS = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
@@ -93,9 +93,12 @@ class ServerAdmin(SetUpAdmin):
         if server is not None and self.has_delete_permission(request, server) and server.databases.exists():
             messages.error(
                 request,
-                phrase(
-                    "Not deleted: {names} on {server}. Give each of them another server, or delete it first.",
-                    names=_names(server),
+                plural(
+                    "Not deleted: {names} is on {server}. Give it another server, or delete it first.",
+                    "Not deleted: {names} are on {server}. Give each of them another server, or delete it "
+                    "first.",
+                    n=server.databases.count(),
+                    names=", ".join(str(each) for each in server.databases.all()),
                     server=server,
                 ),
             )
@@ -125,11 +128,6 @@ class ServerAdmin(SetUpAdmin):
         shown = formatting.label(server.test.get_status_display(), STATUS_COLOURS[Status(server.test.status)])
         at = formatting.relative_time(server.test.finished_at or server.test.queued_at)
         return format_html("{} {}", formatting.link(run_url(server.test), shown), at)
-
-
-def _names(server: Server) -> str:
-    names = [str(each) for each in server.databases.all()]
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _decided_words() -> str:

@@ -243,9 +243,9 @@ class TableRow:
     def change(self) -> str:
         """New, gone, grown, shrunk or the same, in words."""
         if self.size is None:
-            return "gone"
+            return phrase("gone")
         if self.before is None:
-            return "new"
+            return phrase("new")
         if self.size == self.before:
             return phrase("unchanged in size")
         grown = self.size - self.before

@@ -83,7 +83,7 @@ def run_ended(run_id: int) -> None:
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
     subject = phrase("{action} of {whose}", action=run.get_action_display(), whose=whose)
-    sentence = run.error
+    sentence = run.error_told
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
     subjects.change(
@@ -133,7 +133,7 @@ def _forget_strange_order(now: datetime) -> None:
 def schedule_played(name: str, complaint: str) -> None:
     """Tell people where a schedule's time came and nothing could be queued, and when it could again."""
     state = AlertState.FAILED if complaint else AlertState.GOOD
-    subjects.change(f"Schedule: {name}", subjects.Standing(state, complaint))
+    subjects.change(phrase("Schedule: {name}", name=name), subjects.Standing(state, complaint))
 
 
 @_harmless

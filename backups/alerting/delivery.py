@@ -17,14 +17,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from backups import __version__, process
 from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert
 from backups.notifications import channels, sender
-from backups.text.sentences import joined, phrase, plural
+from backups.text.sentences import joined, parts_of, phrase, plural, told_again
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def deliver(now: datetime | None = None, seconds: float | None = None) -> None:
         return
     left = [_not_reached(alert) for alert in alerts]
     messages = [
-        _message(alert.title, alert.text, AlertState(alert.state), addresses)
+        _message(alert.in_words("title"), alert.in_words("text"), AlertState(alert.state), addresses)
         for alert, addresses in zip(alerts, left, strict=True)
     ]
     answers = _send_but_to_hanging(messages, seconds)
@@ -141,6 +141,7 @@ def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[
         is_pending=now - alert.since < GIVE_UP,
         told_at=None if sentence else now,
         error=sentence,
+        parts={**alert.parts, "error": parts_of(sentence)},
     )
     if sentence:
         logger.error("%s: %s", alert, sentence)
@@ -149,7 +150,7 @@ def _note_delivery(alert: Alert, addresses: Sequence[str], complaints: Sequence[
 def _complaint(addresses: Sequence[str], complaints: Sequence[str]) -> str:
     """Who was not reached, in one sentence; empty when all were. By place, as an address is secret."""
     parts = [
-        f"{channels.named(address)} {complaint}"
+        joined([channels.named(address), complaint])
         for address, complaint in zip(addresses, complaints, strict=True)
         if complaint
     ]
@@ -162,9 +163,10 @@ def _digest(address: str) -> str:
 
 def _message(title: str, body: str, state: AlertState, addresses: Sequence[str]) -> dict[str, Any]:
     kind = "success" if state == AlertState.GOOD else "failure"
-    # Apprise refuses a message without a body.
-    text = f"{body or title}\n\nVedetta {__version__}"
-    return {"title": title, "body": text, "kind": kind, "addresses": list(addresses)}
+    with translation.override(settings.NOTIFY_LANGUAGE):
+        # Apprise refuses a message without a body.
+        text = f"{body or title}\n\nVedetta {__version__}"
+        return {"title": str(title), "body": text, "kind": kind, "addresses": list(addresses)}
 
 
 # Addresses, by digest, that gave no answer in time, and when they are asked again.
@@ -204,8 +206,8 @@ def _send(messages: Sequence[Mapping[str, Any]], seconds: float | None = None) -
 
     def hear(line: str) -> None:
         with suppress(ValueError, TypeError):
-            message, address, complaint = json.loads(line)
-            answers[message, address] = complaint
+            message, address, complaint, parts = json.loads(line)
+            answers[message, address] = told_again(complaint, parts)
 
     try:
         channels.ask_messenger(sender.order(messages), hear, seconds)

@@ -76,8 +76,8 @@ def note_findings(now: datetime) -> None:
     for over in troubles.exclude(subject__in=bad):
         override = overridden if over.subject == _TOLD["gate"].subject else ""
         subjects.change(
-            over.subject,
-            subjects.Standing(AlertState.GOOD, word="overridden" if override else "", good=override),
+            over.in_words("subject"),
+            subjects.Standing(AlertState.GOOD, word=phrase("overridden") if override else "", good=override),
             now=now,
         )
 

@@ -6,6 +6,7 @@ from backups.alerting import subjects
 from backups.choices import AlertState
 from backups.models import Alert
 from backups.reports import standing
+from backups.text.sentences import joined, parts_of, phrase
 
 
 def is_gate_known() -> bool:
@@ -31,13 +32,15 @@ def gate_answers(address: str) -> None:
 
 def gate_in_trouble(address: str, word: str, what: str, do: str) -> None:
     """Note what is wrong with it."""
-    _of_gate_process(address, AlertState.TROUBLE, f"{what}\n{do}", word)
+    _of_gate_process(address, AlertState.TROUBLE, joined([what, do], "\n"), word)
 
 
 def _of_gate_process(address: str, state: AlertState, sentence: str = "", word: str = "") -> None:
-    subject = f"{standing.GATE_PROCESS}{address}"
+    subject = phrase("Gate process at {address}", address=address)
     # It was moved; nobody asks there any more.
     Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exclude(subject=subject).delete()
     subjects.change(subject, subjects.Standing(state, sentence, word=word), begin=True)
     # It may have begun to hang and be dead by now, which is no news, but is to be read.
-    Alert.objects.filter(subject=subject, state=AlertState.TROUBLE).update(text=sentence)
+    for alert in Alert.objects.filter(subject=subject, state=AlertState.TROUBLE):
+        parts = {**alert.parts, "text": parts_of(sentence)}
+        Alert.objects.filter(pk=alert.pk, state=AlertState.TROUBLE).update(text=sentence, parts=parts)

@@ -30,8 +30,8 @@ def deadlines(now: datetime) -> Iterator[subjects.Change]:
     }
     for database in Database.objects.order_by("pk"):
         for noun, times, allowed in (
-            ("backup", backed_up, _backup_allowed(database)),
-            ("verification", proved, staleness.verification_allowed(database, now)),
+            (phrase("backup"), backed_up, _backup_allowed(database)),
+            (phrase("verification"), proved, staleness.verification_allowed(database, now)),
         ):
             if allowed is None:
                 continue

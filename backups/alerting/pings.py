@@ -13,12 +13,13 @@ from http.client import HTTPException
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
+from django.utils import translation
 
 from backups.alerting import subjects
 from backups.choices import Action, AlertState
 from backups.models import Alert, Run
 from backups.notifications import channels
-from backups.text.sentences import phrase
+from backups.text.sentences import english, phrase
 
 PING_SECONDS = 5.0
 
@@ -28,7 +29,9 @@ def ended(run: Run, state: AlertState) -> None:
     if state == AlertState.GOOD and _others_fail(run):
         return
     verb = "" if state == AlertState.GOOD else "fail"
-    complaint = _bounded(lambda: ping(verb, pair_of(run), run.error))
+    with translation.override(settings.NOTIFY_LANGUAGE):
+        why = str(run.error_told)
+    complaint = _bounded(lambda: ping(verb, pair_of(run), why))
     subjects.change(
         channels.PING, subjects.Standing(AlertState.FAILED if complaint else AlertState.GOOD, complaint)
     )
@@ -36,7 +39,7 @@ def ended(run: Run, state: AlertState) -> None:
 
 def _others_fail(run: Run) -> bool:
     failing = Alert.objects.filter(
-        subject__startswith=phrase("{backup} of ", backup=Action.BACKUP.label)
+        subject__startswith=english(phrase("{action} of {whose}", action=Action.BACKUP.label, whose=""))
     ).exclude(state=AlertState.GOOD)
     return failing.exclude(database=run.database).exclude(database__backup_cron="").exists()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backups.choices import AlertState
 from backups.models import Alert, Database
-from backups.text.sentences import phrase
+from backups.text.sentences import parts_of, phrase
 
 
 def when(time: datetime) -> str:
@@ -56,12 +56,15 @@ def change(
         alert, _ = Alert.objects.get_or_create(subject=subject, defaults={"database": database, "since": now})
     if alert.state == state:
         return
+    title = phrase("{subject}: {words}", subject=subject, words=standing.word or _WORDS[state])
+    text = standing.sentence if state != AlertState.GOOD else standing.good or _recovered(alert)
     # Of two processes that see the same change, one makes it.
     Alert.objects.filter(pk=alert.pk, state=alert.state).update(
         state=state,
         since=now,
-        title=phrase("{subject}: {words}", subject=subject, words=standing.word or _WORDS[state]),
-        text=standing.sentence if state != AlertState.GOOD else standing.good or _recovered(alert),
+        title=title,
+        text=text,
+        parts={"subject": parts_of(subject), "title": parts_of(title), "text": parts_of(text)},
         # Also where we know no address: another process may.
         is_pending=True,
         reached=[],

@@ -16,7 +16,7 @@ from backups.catalog import learned
 from backups.choices import Trigger
 from backups.models import Database, Snapshot
 from backups.snapshots.naming import has_our_tag
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 
 def of_this_installation(database: Database) -> frozenset[str]:
@@ -62,13 +62,16 @@ def undecided_words(database: Database) -> list[str]:
 def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
     for host, count in sorted(found.items()):
         yield (
-            phrase(
-                "{count} snapshots of {database} are of the host {host}, and BACKUP_HOST is "
-                "{backup_host}. Retention counts them by themselves, so their newest stay for ever. "
-                "If they are this installation's, run `manage.py bootstrap --moved host`: both then "
-                "become one series. If another installation backs up there, run `manage.py bootstrap "
-                "--new host`.",
-                count=count,
+            plural(
+                "{n} snapshot of {database} is of the host {host}, and BACKUP_HOST is {backup_host}. "
+                "Retention counts it by itself, so it stays for ever. If it is this installation's, run "
+                "`manage.py bootstrap --moved host`: both then become one series. If another installation "
+                "backs up there, run `manage.py bootstrap --new host`.",
+                "{n} snapshots of {database} are of the host {host}, and BACKUP_HOST is {backup_host}. "
+                "Retention counts them by themselves, so their newest stay for ever. If they are this "
+                "installation's, run `manage.py bootstrap --moved host`: both then become one series. If "
+                "another installation backs up there, run `manage.py bootstrap --new host`.",
+                n=count,
                 database=database,
                 host=host,
                 backup_host=settings.BACKUP_HOST,
@@ -106,11 +109,14 @@ def _other_case_words(database: Database, strays: Strays) -> Iterator[str]:
     own = database.repository_id, database.database.casefold()
     for name, count in sorted(strays.get(own, {}).items()):
         yield (
-            phrase(
-                "{count} snapshots in the repository {repository} are of {name}, which is not set "
-                "up here. No list has them, and they are never forgotten. To take them over, add "
-                "a database of that name in the portal.",
-                count=count,
+            plural(
+                "{n} snapshot in the repository {repository} is of {name}, which is not set up here. No "
+                "list has it, and it is never forgotten. To take it over, add a database of that name in the "
+                "portal.",
+                "{n} snapshots in the repository {repository} are of {name}, which is not set up here. No "
+                "list has them, and they are never forgotten. To take them over, add a database of that name "
+                "in the portal.",
+                n=count,
                 repository=database.repository,
                 name=name,
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.lexer import Unexpected
 from backups.dumpfile.ready import Found
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 
@@ -46,17 +47,21 @@ class Made:
         But for two that are one to this server alone, which `found.clashing` tells.
         """
         if (first := self._taken_names.get(name)) and self._spellings[name] == written:
-            raise Unexpected(phrase("the dump has made the {first} {name} before", first=first, name=name))
+            raise Unexpected(_made_before(first, name))
         self._taken_names[name] = kind
 
     def take_name_of_view(self, name: str, written: str, *, replaces: bool) -> None:
         """Views have placeholders, which are dropped before: tables in old dumps, views in later ones."""
         for kind in ("table", "sequence", *(() if replaces else ("view",))):
             if (kind, name) in self.found.made and self._spellings[name] == written:
-                raise Unexpected(phrase("the dump has made the {kind} {name} before", kind=kind, name=name))
+                raise Unexpected(_made_before(kind, name))
         self._taken_names[name] = "view"
 
     def refuse_unless_there(self, table: str) -> None:
         """Raise Unexpected for a table that is not there."""
         if not self.is_there(table):
             raise Unexpected(phrase("the dump has made no table {table}", table=table))
+
+
+def _made_before(kind: str, name: str) -> str:
+    return phrase("the dump has made the {kind} {name} before", kind=kind_word(kind), name=name)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from backups.dumpfile.encodings import bytes_of, decoded
 from backups.dumpfile.settings import Settings
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 
@@ -66,7 +67,7 @@ class Unmade(NamedTuple):
         """What could not be made, for a sentence."""
         return phrase(
             "{kind} {ready} could not be made: {why}",
-            kind=self.ready.kind,
+            kind=kind_word(self.ready.kind),
             ready=self.ready.name,
             why=self.why,
         )

@@ -24,6 +24,7 @@ from backups.dumpfile.rewriting import (
 from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 from backups.errors import Problem
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 
@@ -221,7 +222,7 @@ def in_words(section: Section) -> str:
     """A section by its kind and its name, for sentences."""
     return phrase(
         "{kind} {section}{of_table}",
-        kind=section.kind,
+        kind=kind_word(section.kind),
         section=section.name or phrase("without a name"),
         of_table=of_table(section),
     )

@@ -46,6 +46,7 @@ from backups.dumpfile.sections import (
     too_many,
 )
 from backups.dumpfile.statements import LONGEST_DEFINITION
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 _ALTER_DATABASE_BEGINS = (b"ALTER DATABASE `", b"/*!50003 ALTER DATABASE `")
@@ -322,7 +323,7 @@ class Splitter:
                 raise TooLarge(
                     phrase(
                         "A {kind}{of_table} has no name in the first {longest_head} kB of its definition.",
-                        kind=section.kind,
+                        kind=kind_word(section.kind),
                         of_table=of_table(section),
                         longest_head=_LONGEST_HEAD >> 10,
                     ),

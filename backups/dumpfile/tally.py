@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backups.dumpfile.ready import Does, Ready
-from backups.text.sentences import phrase
+from backups.text.kinds import kind_word
+from backups.text.sentences import phrase, plural
 
 _QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
 _ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)
@@ -97,9 +98,9 @@ def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str,
         if rows.count != again.count:
             found_differences.append(
                 phrase(
-                    "table {table} has {count} rows after the restore, and {rows_count} in the file",
+                    "table {table} has {rows} after the restore, and {rows_count} in the file",
                     table=table,
-                    count=again.count,
+                    rows=plural("{n} row", "{n} rows", n=again.count),
                     rows_count=rows.count,
                 )
             )
@@ -119,6 +120,8 @@ def differences(wanted: Tally, found: Tally, normalised: Mapping[str, tuple[str,
     for (kind, name), text in wanted.definitions.items():
         if found.definitions.get((kind, name), text) != text:
             found_differences.append(
-                phrase("{kind} {name} is defined otherwise after the restore", kind=kind, name=name)
+                phrase(
+                    "{kind} {name} is defined otherwise after the restore", kind=kind_word(kind), name=name
+                )
             )
     return found_differences

@@ -17,6 +17,7 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import without_state
 from backups.dumpfile.sections import ROUTINES, Kind
 from backups.errors import Problem
+from backups.text.kinds import kind_word
 from backups.text.sentences import joined, phrase
 
 DEFINED = frozenset({Kind.VIEW, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES})
@@ -134,7 +135,7 @@ def refuse_two_moments(held: mysql.Inventory, before: Content, after: Content, d
         if _more(held.get(kind, []), before.inventory.get(kind, [])):
             for made, name in sorted(after.definitions.keys() - before.definitions.keys()):
                 if made == kind:
-                    raise _not_of_one_moment(kind, name, database, "made")
+                    raise _not_of_one_moment(kind, name, database, phrase("made"))
     _refuse_other_inventory(_without(held, over), _without(before.inventory, over), after.inventory, database)
 
 
@@ -210,14 +211,14 @@ def altered_defaults(
 
 def altered(kind: str, name: str, database: str) -> Problem:
     """What is wrong where a definition was altered during a dump."""
-    return _not_of_one_moment(kind, name, database, "altered")
+    return _not_of_one_moment(kind, name, database, phrase("altered"))
 
 
 def _not_of_one_moment(kind: str, name: str, database: str, how: str) -> Problem:
     return Problem(
         phrase(
             "The {kind} {name} of {database} was {how} while the dump ran, so the dump is not of one moment.",
-            kind=kind,
+            kind=kind_word(kind),
             name=name,
             database=database,
             how=how,
@@ -251,5 +252,6 @@ def _differences(wanted: mysql.Inventory, held: mysql.Inventory) -> str:
         )
         if wanted.get(kind, []) != held.get(kind, []):
             names = ", ".join(sorted(missing or extra)[:3])
-            differences.append(f"{kind}: {counts}" + (f" ({names})" if names else ""))
+            told = phrase("{kind}: {counts}", kind=kind_word(kind), counts=counts)
+            differences.append(told + (f" ({names})" if names else ""))
     return joined(differences, "; ")

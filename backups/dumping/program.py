@@ -27,6 +27,7 @@ from backups.dumping.mysqldump import Listener
 from backups.dumping.order import Order, Report
 from backups.dumping.streaming import Outlet, stream, stream_dump
 from backups.errors import Problem
+from backups.text.kinds import of_kind
 from backups.text.sentences import parts_of, phrase
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -231,7 +232,7 @@ def _make_sure_it_is_whole(
     """Raise Problem unless the dump ended as it should and holds all that the database holds."""
     if not digester.is_complete:
         section = digester.section
-        where = f"{section.kind} {section.name}".strip()
+        where = of_kind(section.kind, section.name)
         raise Problem(
             phrase(
                 "The dump of {database} stopped before its closing line, in {where}.",

@@ -105,15 +105,16 @@ def _reasons(database: Database, snapshot: Snapshot) -> list[str]:
     if not tables:
         return [
             phrase(
-                "The database holds no table; on {then} it held {count}: {names}.",
+                "The database holds no table; on {then} it held {tables}: {names}.",
                 then=then,
-                count=len(before.tables),
+                tables=plural("{n} table", "{n} tables", n=len(before.tables)),
                 names=names,
             )
         ]
-    gone = phrase(
-        "None of the {count} tables that the database held on {then} is there any more",
-        count=len(before.tables),
+    gone = plural(
+        "The one table that the database held on {then} is not there any more",
+        "None of the {n} tables that the database held on {then} is there any more",
+        n=len(before.tables),
         then=then,
     )
     return [

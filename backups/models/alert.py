@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from backups.choices import AlertState
 from backups.models.database import Database
 from backups.models.fitted import FittedCharField, FittedTextField
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, told_again
 
 
 class Alert(models.Model):
@@ -26,6 +26,9 @@ class Alert(models.Model):
     since = models.DateTimeField(default=timezone.now)
     title = FittedCharField(max_length=300, blank=True)
     text = FittedTextField(blank=True)
+    parts = models.JSONField(
+        default=dict, blank=True, help_text=_("What its texts are made of, to be told in another language.")
+    )
     is_pending = models.BooleanField(default=False, help_text=_("Somebody is still to be told."))
     reached = models.JSONField(
         default=list, blank=True, help_text=_("Digests of the addresses that were told.")
@@ -40,7 +43,12 @@ class Alert(models.Model):
     def __str__(self) -> str:
         return str(self.told)
 
+    def in_words(self, name: str) -> str:
+        """One of its texts, by the field's name, in the reader's language where its parts are known."""
+        stored = self.parts.get(name) if isinstance(self.parts, dict) else None
+        return told_again(getattr(self, name), stored)
+
     @property
     def told(self) -> str:
         """Its subject and how that stands, to be put into other texts."""
-        return phrase("{subject}: {state}", subject=self.subject, state=self.get_state_display())
+        return phrase("{subject}: {state}", subject=self.in_words("subject"), state=self.get_state_display())

@@ -121,9 +121,11 @@ def _refuse_unseen(connection: Any, views: Sequence[BrokenView], database: str) 
             names=names,
             why=denied[0].why,
         ),
-        do="Nothing is wrong with them, so drop none. Run as an administrator: "
-        f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)}; and the same for what they read "
-        "in other databases, where the server names one.",
+        do=phrase(
+            "Nothing is wrong with them, so drop none. Run as an administrator: {statement} and the same for "
+            "what they read in other databases, where the server names one.",
+            statement=f"GRANT SELECT, SHOW VIEW ON {pattern}.* TO {account(connection)};",
+        ),
     )
 
 

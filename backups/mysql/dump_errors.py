@@ -11,6 +11,7 @@ from backups.mysql.damage_errors import lost_at_table, table_in
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import MySQLProblem, OfTheServer, ServerGone
 from backups.mysql.server import Server
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
@@ -142,7 +143,7 @@ def _dump_problem_from(code: int, text: str, server: Server, database: str) -> M
             phrase(
                 "The {kind} {name} of {database} was dropped or renamed while the dump ran (error "
                 "{code}), so the dump is not of one moment.",
-                kind=kind,
+                kind=kind_word(kind),
                 name=name,
                 database=database,
                 code=code,

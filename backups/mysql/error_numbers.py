@@ -118,8 +118,11 @@ def _of_the_account(code: int, text: str, server: Server, database: str) -> MySQ
                 database=database,
                 text=text,
             ),
-            do=f"Run as an administrator: GRANT EXECUTE ON {name_pattern(database)}.* "
-            f"TO {denied[1] if denied else server.user};",
+            do=phrase(
+                "Run as an administrator: {statement}",
+                statement=f"GRANT EXECUTE ON {name_pattern(database)}.* "
+                f"TO {denied[1] if denied else server.user};",
+            ),
         )
     if code in (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS):
         return NoMoreConnections(

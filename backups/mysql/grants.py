@@ -13,7 +13,7 @@ from typing import Any
 
 from backups import mysql
 from backups.dumpfile.quoted import NAME, TEXT
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 # https://dev.mysql.com/doc/refman/8.4/en/mysqldump.html, https://mariadb.com/kb/en/mariadb-dump/
 _DUMP_PRIVILEGES = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -31,10 +31,10 @@ _SCRATCH_PRIVILEGES = (
 _MAY_REFER = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"})
 _MAY_DEFINE = frozenset({"SUPER", "SET USER", "SET_ANY_DEFINER", "SET_USER_ID"})
 _BECAUSE = {
-    "SELECT": "tables",
-    "SHOW VIEW": "views",
-    "TRIGGER": "triggers",
-    "EVENT": "events",
+    "SELECT": phrase("tables"),
+    "SHOW VIEW": phrase("views"),
+    "TRIGGER": phrase("triggers"),
+    "EVENT": phrase("events"),
 }
 _GRANT = re.compile(
     r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)++)`\.(\*|`(?:[^`]|``)++`)) (?:TO|FROM) "
@@ -141,7 +141,8 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     if not statements:
         return None
     return Missing(
-        because=phrase("it cannot see all {unseen}", unseen=", ".join(unseen)), statement=" ".join(statements)
+        because=phrase("it cannot see all {unseen}", unseen=joined(unseen, ", ")),
+        statement=" ".join(statements),
     )
 
 

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from backups.text.sentences import joined
+
 _LONGEST_NAME = 64
 _LONGEST_FILE_NAME = 255
 
@@ -65,4 +67,4 @@ def loosely(name: str) -> str:
 
 def named(names: Sequence[str], most: int = 5) -> str:
     """Names for a sentence, the first of many."""
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+    return joined(names[:most], ", ") + (" …" if len(names) > most else "")

@@ -53,8 +53,8 @@ class Server:
     # verifications, and never for what a restore makes.
     skips_binary_log: bool = field(default=False, compare=False)
     # Where a person finds what is wrong with them, for sentences.
-    account_set_by: str = "MYSQL_USER and MYSQL_PASSWORD"
-    address_set_by: str = "MYSQL_HOST and MYSQL_PORT"
+    account_set_by: str = phrase("{one} and {other}", one="MYSQL_USER", other="MYSQL_PASSWORD")
+    address_set_by: str = phrase("{one} and {other}", one="MYSQL_HOST", other="MYSQL_PORT")
     database_set_by: str = "MYSQL_DATABASE"
     ssl_mode_set_by: str = "MYSQL_SSL_MODE"
     ssl_ca_set_by: str = "MYSQL_SSL_CA"

@@ -29,7 +29,6 @@ from backups.mysql.schemas import Question, rows_of, spelling
 from backups.mysql.server import MARIADB, Server, ServerInfo
 from backups.mysql.table_status import Made, definitions_changed_at, made_at
 from backups.mysql.tripwires import Tripwires
-from backups.text.sentences import phrase
 
 # CREATE_TIME has whole seconds, and MariaDB's are a file's, whose clock is some milliseconds late.
 _SECOND = timedelta(seconds=1.05)
@@ -39,7 +38,7 @@ _CURES = 6
 _IDLE_SECONDS = 10.0
 # Engines of which MariaDB may not tell when a table was made, and of which a dump has the rows.
 _MAY_BE_UNKNOWN = frozenset({"innodb", "archive", "csv"})
-_OF_THE_SERVER = phrase("'information_schema', 'mysql', 'performance_schema', 'sys'")
+_OF_THE_SERVER = "'information_schema', 'mysql', 'performance_schema', 'sys'"
 
 _Table = tuple[str, str]
 _Columns = tuple[int, int]

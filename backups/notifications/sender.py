@@ -3,7 +3,8 @@
 A process of its own, so that a service that hangs can be ended, and so that what many services'
 libraries print and log, addresses with their secrets included, ends with it. It reads its order
 from a file descriptor and prints, as it goes, a line for each message and address: their places in
-the order, and a complaint or "". Each address has a thread, so that one that hangs holds up no other.
+the order, and a complaint or "", with what it is made of. Each address has a thread, so that one that
+hangs holds up no other.
 Asked for addresses alone, it sends nothing, and prints the places of those that Apprise does not know.
 """
 
@@ -21,7 +22,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from backups.text.sentences import phrase
+from backups.text.sentences import parts_of, phrase
 
 _ANSWERED = re.compile(r"\berror=(\d{3})\b")
 # Of a context rather than a thread, because Apprise hands its context on to threads of its own.
@@ -64,7 +65,8 @@ def _send_all(
             if named == address:
                 complaint = _send(address, message)
                 with lock:
-                    print(json.dumps([place, number, complaint]), file=answer, flush=True)
+                    told = [place, number, complaint, parts_of(complaint)]
+                    print(json.dumps(told), file=answer, flush=True)
 
 
 def _send(address: str, message: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ _up_to_date: set[str] = set()
 # Bytes; a run's rows and SQLite's journal of them take less.
 _LEAST_ROOM = 1 << 20
 # SQLite's own words for a file that is broken, or none of its own.
-_DAMAGED = ("malformed", phrase("not a database"))
+_DAMAGED = ("malformed", "not a database")
 _SAFE = phrase("Backups in the repository and the gate do not depend on it.")
 _RECOVER = "`manage.py recover --history-only`"
 

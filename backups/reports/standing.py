@@ -312,7 +312,11 @@ PULSES = Hearing()
 
 def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
     heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, queue.PULSE_LOST.total_seconds())
-    plays = "Restores" if pulse.cluster == settings.RESTORES_CLUSTER else phrase("Backups and verifications")
+    plays = (
+        phrase("Restores")
+        if pulse.cluster == settings.RESTORES_CLUSTER
+        else phrase("Backups and verifications")
+    )
     return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 
 
@@ -347,7 +351,7 @@ def gate_process() -> tuple[str, str] | None:
     alert = Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
     if alert is None or not Database.objects.filter(gates_app=True).exists():
         return None
-    what, _, do = alert.text.partition("\n")
+    what, _, do = str(alert.in_words("text")).partition("\n")
     return what, do
 
 

@@ -20,7 +20,7 @@ _KEYS = {
     "rest": "RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD",
     "b2": "B2_ACCOUNT_ID, B2_ACCOUNT_KEY",
     "azure": phrase("AZURE_ACCOUNT_NAME and AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS"),
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_ACCESS_TOKEN",
+    "gs": phrase("GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_ACCESS_TOKEN"),
     "swift": phrase("the variables OS_… or ST_…"),
     "sftp": phrase("the key and the settings of ssh"),
     "rclone": phrase("rclone's own settings (RCLONE_CONFIG)"),

@@ -136,7 +136,7 @@ def _wrong_password(access: Access, _lines: Sequence[str]) -> WrongPassword:
 
 
 def _locked(access: Access, lines: Sequence[str]) -> RepositoryLocked:
-    holder = next((line for line in lines if "lock" in line.lower()), "by another restic")
+    holder = next((line for line in lines if "lock" in line.lower()), phrase("by another restic"))
     return RepositoryLocked(
         phrase("The repository {url} is locked: {holder}.", url=access.url, holder=holder),
         do=phrase("Wait for the other restic to end; if it died, run `manage.py repository unlock`."),

@@ -112,15 +112,17 @@ def _recorded(record: Mapping[str, str]) -> tuple[str, bool]:
         case "upstream":
             pinned = json.loads(_PINNED.read_text())["archives"].values()
             if record.get("archive_sha256") in pinned:
-                return "upstream's release by its pinned SHA-256", True
-            return "upstream's release, which another Vedetta had pinned", False
+                return phrase("upstream's release by its pinned SHA-256"), True
+            return phrase("upstream's release, which another Vedetta had pinned"), False
         case "debian":
-            late = " by a list that was past its date" if record.get("past_its_date") else ""
+            late = phrase(" by a list that was past its date") if record.get("past_its_date") else ""
             version = record.get("package_version", "")
-            return f"Debian's package restic {version}, signed by its archive{late}", False
+            return phrase(
+                "Debian's package restic {version}, signed by its archive{late}", version=version, late=late
+            ), False
         case "image":
             image = record.get("image", "")
-            return f"of the image {image}", bool(_BY_DIGEST.search(image))
+            return phrase("of the image {image}", image=image), bool(_BY_DIGEST.search(image))
     return _UNKNOWN, False
 
 

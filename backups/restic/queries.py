@@ -104,7 +104,7 @@ def locks(access: Access, *, tick: process.Tick | None = None) -> tuple[Lock, ..
                 do=phrase("Unlock it once no restic uses it."),
             )
         try:
-            of_one = replace(question, args=cat_lock_args(lock_id), doing="reading a lock")
+            of_one = replace(question, args=cat_lock_args(lock_id), doing=phrase("reading a lock"))
             answer = call(access, of_one, tick=tick)
         except ResticError:
             continue  # gone since it was listed

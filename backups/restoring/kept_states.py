@@ -40,7 +40,7 @@ class State:
     def what(self) -> str:
         """Which state it is, in words."""
         restore = self.restore
-        verb = "undo" if restore.mode == RestoreMode.UNDO else "restore"
+        verb = phrase("undo") if restore.mode == RestoreMode.UNDO else phrase("restore")
         at = timezone.localtime(restore.swapped_at or restore.run.finished_at or restore.run.queued_at)
         only = phrase(", {tables} alone", tables=", ".join(restore.tables)) if restore.tables else ""
         return phrase(

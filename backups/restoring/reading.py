@@ -19,7 +19,8 @@ from backups.errors import Problem
 from backups.loading.definers import dialect_of
 from backups.loading.reading import DefinitionReader
 from backups.restoring.definitions import BROKEN, DEFINED, FRAME, NAMELESS, Definition, unpacked
-from backups.text.sentences import phrase
+from backups.text.kinds import kind_word
+from backups.text.sentences import capitalized, phrase
 
 
 def read(
@@ -144,7 +145,7 @@ class _Reading:
             self._say(
                 phrase(
                     "{what} {name} of {database}: {why}.",
-                    what=each.kind.capitalize(),
+                    what=capitalized(kind_word(each.kind)),
                     name=each.name,
                     database=self._database,
                     why=each.why,

@@ -76,7 +76,7 @@ def refuse_without_rows(
             phrase(
                 "No backup has the rows of {tables}: there is nothing to restore of {which}.",
                 tables=", ".join(found),
-                which=("it" if len(found) == 1 else phrase("them")),
+                which=phrase("it") if len(found) == 1 else phrase("them"),
             ),
             code="restore.rows_left_out",
             safe=phrase("{target} was not touched.", target=target),

@@ -26,6 +26,7 @@ from backups.restoring.renaming import (
     was_renamed,
 )
 from backups.runs import consequences, notes, refusals, restores
+from backups.text.kinds import kind_word
 from backups.text.sentences import joined, phrase
 
 
@@ -260,7 +261,7 @@ def _not_made_again(left: definitions.Left) -> str:
     return phrase(
         "The {kind} {name} {before} before, and cannot be made again ({why}); its statement is kept "
         "on the restore's page.",
-        kind=left["kind"],
+        kind=kind_word(left["kind"]),
         name=left["name"],
         before=before,
         why=why,

@@ -9,14 +9,15 @@ from django.utils import timezone
 
 from backups.choices import Action, RestoreMode, Swap
 from backups.models import Restore, Run
-from backups.text.sentences import phrase
+from backups.text.kinds import of_kind
+from backups.text.sentences import joined, phrase
 
 
 def left_out(definitions: Sequence[Mapping[str, Any]]) -> str:
     """Definitions by kind and name, for a sentence: the first few of them."""
-    names = [f"{one['kind']} {one['name']}" for one in definitions[:_NAMED]]
+    names = [of_kind(one["kind"], one["name"]) for one in definitions[:_NAMED]]
     more = len(definitions) - len(names)
-    return ", ".join(names) + (phrase(" and {more} more", more=more) if more else "")
+    return joined(names, ", ") + (phrase(" and {more} more", more=more) if more else "")
 
 
 _NAMED = 5

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from django.utils import timezone
-from django.utils.dateformat import format as date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import joined, phrase, plural, template
 
 EMPTY = "–"  # noqa: RUF001
 
@@ -24,18 +23,43 @@ _UNITS: tuple[tuple[int, Callable[[int], str]], ...] = (
 )
 
 
+# A number stands with its unit, so that a language can write its decimals as it does.
+_SIZES = {
+    "kB": template("{whole}.{tenth} kB"), "MB": template("{whole}.{tenth} MB"),
+    "GB": template("{whole}.{tenth} GB"), "TB": template("{whole}.{tenth} TB"),
+    "PB": template("{whole}.{tenth} PB"), "EB": template("{whole}.{tenth} EB"),
+}  # fmt: skip
+_WEEKDAYS = (
+    template("Mon"), template("Tue"), template("Wed"), template("Thu"), template("Fri"), template("Sat"),
+    template("Sun"),
+)  # fmt: skip
+_MONTHS = (
+    template("Jan"), template("Feb"), template("Mar"), template("Apr"), template("May"), template("Jun"),
+    template("Jul"), template("Aug"), template("Sep"), template("Oct"), template("Nov"), template("Dec"),
+)  # fmt: skip
+
+
 def size(count: int | None) -> str:
     """Bytes as in 15.3 MB."""
     if count is None:
         return EMPTY
     import humanize  # only then: few commands tell a size before they have done what takes longer
 
-    return humanize.naturalsize(count, format="%.1f").replace("Bytes", "B").replace("Byte", "B")
+    number, unit = humanize.naturalsize(count, format="%.1f").split()
+    told = _SIZES.get(unit)
+    if told is None:
+        return f"{number} {'B' if unit.startswith('Byte') else unit}"
+    return _with_tenth(told, number)
+
+
+def _with_tenth(told: str, number: str) -> str:
+    whole, _, tenth = number.partition(".")
+    return phrase(told, whole=whole, tenth=tenth)
 
 
 def speed(bytes_per_second: float | None) -> str:
     """As in 15.3 MB/s."""
-    return EMPTY if bytes_per_second is None else f"{size(round(bytes_per_second))}/s"
+    return EMPTY if bytes_per_second is None else size(round(bytes_per_second)) + "/s"
 
 
 def duration(took: timedelta | float | None) -> str:
@@ -44,11 +68,16 @@ def duration(took: timedelta | float | None) -> str:
         return EMPTY
     seconds = max(took.total_seconds() if isinstance(took, timedelta) else took, 0)
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return _with_tenth(template("{whole}.{tenth} s"), f"{seconds:.1f}")
     whole = round(seconds)
-    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    parts = [
+        (whole // 86400, template("{n} d")),
+        (whole // 3600 % 24, template("{n} h")),
+        (whole // 60 % 60, template("{n} min")),
+        (whole % 60, template("{n} s")),
+    ]
     first = next(index for index, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+    return joined(phrase(told, n=count) for count, told in parts[first : first + 2] if count)
 
 
 def approximate_duration(took: timedelta | float | None) -> str:
@@ -76,13 +105,18 @@ def age(time: datetime, now: datetime | None = None) -> str:
 
 def day(of: date) -> str:
     """As in "Wed 26 Nov"."""
-    return f"{date_format(of, 'D')} {of.day} {date_format(of, 'M')}"
+    return joined([phrase(_WEEKDAYS[of.weekday()]), of.day, month(of)])
+
+
+def month(of: date) -> str:
+    """As in "Nov"."""
+    return phrase(_MONTHS[of.month - 1])
 
 
 def exact(time: datetime) -> str:
     """As in "Sun 23 Nov 2025, 03:00:12 CET", in TIME_ZONE."""
     local = timezone.localtime(time)
-    return f"{day(local)} {local:%Y, %H:%M:%S %Z}"
+    return joined([day(local), f"{local:%Y, %H:%M:%S %Z}"])
 
 
 def clock(time: datetime, now: datetime | None = None) -> str:
@@ -97,7 +131,7 @@ def clock(time: datetime, now: datetime | None = None) -> str:
             return phrase("today {time}", time=at)
         case 1:
             return phrase("tomorrow {time}", time=at)
-    return f"{day(local)} {at}"
+    return joined([day(local), at])
 
 
 def relative_time(time: datetime | None) -> SafeString | str:

@@ -8,7 +8,9 @@ language that is, Django says in its processes; others, as the dump program, hav
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +39,19 @@ def translate_by(one: Callable[[str], str], several: Callable[[str, str, int], s
     _language.one, _language.several = one, several
 
 
+_english_only: ContextVar[bool] = ContextVar("_english_only", default=False)
+
+
+@contextmanager
+def in_english() -> Iterator[None]:
+    """Within, texts are told in English, whoever reads: for logs, which one reader's language is not for."""
+    before = _english_only.set(True)
+    try:
+        yield
+    finally:
+        _english_only.reset(before)
+
+
 class Broken(ValueError):
     """What is said to be a sentence's parts is none."""
 
@@ -51,6 +66,8 @@ class Told:
     plural: str = ""
     # In the middle of another text: "Backup" is "backup" there.
     is_lower: bool = False
+    # At the beginning of one: "view" is "View" there.
+    is_first: bool = False
 
     @property
     def english(self) -> str:
@@ -69,7 +86,8 @@ class Told:
         return self._cased(_filled(translated if fits else english, values))
 
     def _cased(self, text: str) -> str:
-        return text.lower() if self.is_lower else text
+        cased = text.lower() if self.is_lower else text
+        return cased[:1].upper() + cased[1:] if self.is_first else cased
 
     def _translated(self) -> str:
         if _language.one is None or _language.several is None or not _LETTER.search(_bare(self.template)):
@@ -108,7 +126,7 @@ class Sentence(str):
         return found
 
     def __str__(self) -> str:
-        if _language.one is None:
+        if _language.one is None or _english_only.get():
             return super().__str__()
         return "".join(part.rendered() if isinstance(part, Told) else part for part in self.parts)
 
@@ -125,6 +143,10 @@ class Sentence(str):
         """The same for the middle of another text."""
         return Sentence(*(_lower(part) for part in self.parts))
 
+    def capitalized(self) -> Sentence:
+        """The same for the beginning of a text."""
+        return Sentence(*(_first(part) if index == 0 else part for index, part in enumerate(self.parts)))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Sentence, self.parts
 
@@ -132,7 +154,8 @@ class Sentence(str):
         """What it is made of: plain text as it is, the rest as `[template, params]`.
 
         About a number of things it is `[template, params, plural]`, in lower case `[template, params, plural,
-        true]`. A text within another is a list of such parts.
+        true]`, with a capital at its beginning `[template, params, plural, whether in lower case, true]`. A
+        text within another is a list of such parts.
         """
         return [_as_json(part) if isinstance(part, Told) else part for part in self.parts]
 
@@ -172,6 +195,11 @@ def joined(parts: Iterable[object], by: str = " ") -> str:
     return Sentence(*found)
 
 
+def capitalized(text: str) -> str:
+    """A text for the beginning of another: its first letter is a capital, in the reader's language too."""
+    return text.capitalized() if isinstance(text, Sentence) else text[:1].upper() + text[1:]
+
+
 def english(text: object) -> str:
     """What is stored and compared: a text in English, whatever its reader's language."""
     return text.english if isinstance(text, Sentence) else str(text)
@@ -209,6 +237,10 @@ def _lower(part: str | Told) -> str | Told:
     return replace(part, is_lower=True) if isinstance(part, Told) else english(part).lower()
 
 
+def _first(part: str | Told) -> str | Told:
+    return replace(part, is_first=True) if isinstance(part, Told) else part[:1].upper() + part[1:]
+
+
 def _parts(text: str) -> tuple[str | Told, ...]:
     return text.parts if isinstance(text, Sentence) else (text,)
 
@@ -242,15 +274,23 @@ def _bare(text: str) -> str:
 def _as_json(told: Told) -> list[Any]:
     named = told.params.items()
     params = {name: value.as_json() if isinstance(value, Sentence) else value for name, value in named}
-    whole = [told.template, params, told.plural, told.is_lower]
-    return whole if told.is_lower else whole[:3] if told.plural else whole[:2]
+    whole = [told.template, params, told.plural, told.is_lower, told.is_first]
+    if told.is_first:
+        return whole
+    return whole[:4] if told.is_lower else whole[:3] if told.plural else whole[:2]
 
 
 def _from_json(part: object, deepest: int) -> Told:
     match part:
         case [str(text), dict(params), *more]:
             named = {str(name): _param_from_json(value, deepest) for name, value in params.items()}
-            return Told(text, named, str(more[0]) if more else "", is_lower=more[1:2] == [True])
+            return Told(
+                text,
+                named,
+                str(more[0]) if more else "",
+                is_lower=more[1:2] == [True],
+                is_first=more[2:3] == [True],
+            )
     raise Broken("no part of a sentence")
 
 

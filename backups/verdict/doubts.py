@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import capitalized, phrase, plural
 from backups.verdict.facts import DatabaseFacts, Facts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import FOUND_WORDS, Found, ended, typed, typed_of
@@ -275,8 +275,8 @@ def watched(facts: Facts) -> Found:
     for channel in facts.unknown_channels:
         yield Finding(
             "channel_unknown", state,
-            phrase("{channel}{channel_2} is not an address that Apprise knows, so nobody is told by "
-"it.{follows}", channel=channel[0].upper(), channel_2=channel[1:], follows=follows),
+            phrase("{channel} is not an address that Apprise knows, so nobody is told by it.{follows}",
+                   channel=capitalized(channel), follows=follows),
             phrase("Correct it, and start portal and worker again."), page=page,
         )  # fmt: skip
     if facts.ping_error:
@@ -316,4 +316,4 @@ _SAYS_WHY = phrase("The portal's page Alerts says whom, and why.")
 
 
 def _alerts(count: int) -> str:
-    return "1 alert" if count == 1 else phrase("{count} alerts", count=count)
+    return plural("{n} alert", "{n} alerts", n=count)

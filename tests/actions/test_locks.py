@@ -49,7 +49,7 @@ def test_stale_lock_is_removed(database: Database) -> None:
     run = play(Action.UNLOCK, repository=database.repository)
 
     assert run.status == "succeeded", run.error
-    assert run.result["sentence"] == "1 stale locks removed; the repository is free."
+    assert run.result["sentence"] == "1 stale lock removed; the repository is free."
     assert f"Found a shared lock held by process {pid}" in log_of(run)
     assert locks(database) == []
 
@@ -73,7 +73,7 @@ def test_lock_of_a_living_restic_is_named_and_left_alone(database: Database) -> 
 
     assert run.status == "succeeded", run.error
     sentence = run.result["sentence"]
-    assert "1 stale locks removed." in sentence
+    assert "1 stale lock removed." in sentence
     assert f"Still held: a shared lock held by process {holder.pid} of " in sentence
     assert f"on {os.uname().nodename} since {before:%Y-%m-%d %H:}" in sentence
     assert len(left) == 1

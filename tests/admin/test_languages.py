@@ -27,6 +27,7 @@ NO_TEXT = re.compile(
     r"""
     \b(?:[kMGTP]?i?B(?:/s)?|min|[hsd]|UTC|CET|CEST)\b   # units and time zones
     | \b[0-9a-f]{8}\b | \bmanage\.py\ \w+ | \b(?:fresh|grace|stale|unverified|override|invalid)\b
+    | \b(?:English|Italiano)\b                          # languages, as each calls itself
     | \b[0-9a-f]{64}\b | \besc\b | \bdb:3306\b     # digests, a key, an address
     | \b(?:Vedetta|restic|MySQL|MariaDB|SHA-256|TLS|S3|NOTIFY_URLS|PING_URL|SENTINEL_[A-Z_]+)\b
     | \bAt\ \d\d:\d\d.*                                # cron in words, by a library with languages of its own

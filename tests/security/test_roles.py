@@ -54,6 +54,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     "metrics": (NOBODY, NOBODY),
     # Signing in and out, one's own password, and what Django's admin brings along.
     "admin/login/": (ANYONE, ANYONE),
+    # The language of one's own pages, of the sign-in page too.
+    "admin/language/": (ANYONE, ANYONE),
     "admin/logout/": (NOBODY, STAFF),
     "admin/password_change/": (STAFF, STAFF),
     "admin/password_change/done/": (STAFF, NOBODY),

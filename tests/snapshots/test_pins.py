@@ -293,8 +293,8 @@ def test_a_series_that_splits_is_said_beforehand(of_rows: Database, settings: Se
     (seen,) = retention_preview.previews(of_rows.repository, timezone.now())
 
     of_host, of_name = seen.notes
-    assert of_host.startswith("1 snapshots of shop are of the host web01")
-    assert "are of Shop, which is not set up here" in of_name
+    assert of_host.startswith("1 snapshot of shop is of the host web01")
+    assert "is of Shop, which is not set up here" in of_name
     # Another format is no other series.
     assert len(seen.goes) == 1
     settings.BACKUP_KEEP_ALL = True

@@ -161,6 +161,8 @@ def test_what_is_installed_serves_the_portal_and_the_gate(installed: Installed) 
         page = urllib.request.urlopen(f"{url}/admin/login/", timeout=20).read().decode()
         assert "Vedetta" in page
         assert "vedetta.css" in page
+        in_italian = urllib.request.Request(f"{url}/admin/login/", headers={"Accept-Language": "it"})
+        assert "Bentornato su" in urllib.request.urlopen(in_italian, timeout=20).read().decode()
         css = urllib.request.urlopen(f"{url}/static/vedetta/vedetta.css", timeout=20).read()
         assert css == (PROJECT / "portal" / "static" / "vedetta" / "vedetta.css").read_bytes()
     with installed.served("sentinel", "/sentinel/ok") as url:

@@ -16,6 +16,7 @@ from backups.dumpfile.tally import Tally
 from backups.dumpfile.tally import differences as tally_differences
 from backups.loading.progress import End, Loading
 from backups.loading.table_plan import comparable
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase, plural
 
 
@@ -64,7 +65,7 @@ def compare_inventory(scratch: Scratch, wanted: dict[str, list[str]], findings: 
     for kind in sorted({*wanted, *restored}):
         missing = _without(wanted.get(kind, []), restored.get(kind, []))
         extra = _without(restored.get(kind, []), wanted.get(kind, []))
-        of_table = phrase("a trigger of table ") if kind == Kind.TRIGGER else f"{kind} "
+        of_table = phrase("a trigger of table ") if kind == Kind.TRIGGER else kind_word(kind) + " "
         findings.differences += [
             phrase("{of_table}{name} is missing after the restore", of_table=of_table, name=name)
             for name in missing

@@ -17,7 +17,8 @@ from backups.loading.progress import Loading
 from backups.models import Restore
 from backups.runs import notes
 from backups.runs.progress import Progress
-from backups.text.sentences import phrase, plural
+from backups.text.kinds import kind_word, of_kind
+from backups.text.sentences import capitalized, joined, phrase, plural
 
 
 def tell_changed_values(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -43,7 +44,8 @@ def tell_computed_anew(restore: Restore, loading: Loading, progress: Progress) -
         notes.run_update(restore.run_id, result={"computed_anew": entries})
     for each in loading.computed_anew:
         what = each.words if each.differ else phrase("Not proved are {words}", words=each.words)
-        progress.warn(f"{what[:1].upper()}{what[1:]}.{f' {mysql.SET_AS_WRITTEN}' if each.differ else ''}")
+        cure = joined(["", mysql.SET_AS_WRITTEN]) if each.differ else ""
+        progress.warn(joined([capitalized(what), ".", cure], ""))
 
 
 def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress) -> None:
@@ -64,10 +66,10 @@ def tell_what_is_left_out(restore: Restore, loading: Loading, progress: Progress
     whys = [(each.kind, each.name, each.why) for each in (*found, *loading.found.reworded)]
     whys += [(each.kind, each.name, each.why) for each in of_roles]
     for kind, name, why in whys:
-        progress.warn(f"{kind.capitalize()} {name}: {why}.")
+        progress.warn(phrase("{what}: {why}.", what=capitalized(of_kind(kind, name)), why=why))
     for left in loading.found.unmade:
         again = phrase(" It is tried again in the place of the live database.") if comes_yet else ""
-        progress.warn(f"{left.words[:1].upper()}{left.words[1:]}{again}")
+        progress.warn(capitalized(left.words) + again)
     for name, count in loading.found.others.items():
         progress.warn(
             phrase(
@@ -178,7 +180,7 @@ def refuse_unlike_snapshot(
             phrase(
                 "After loading, {database} does not hold what the snapshot holds ({kinds}).",
                 database=database,
-                kinds=", ".join(kinds),
+                kinds=joined(map(kind_word, kinds), ", "),
             ),
             code="restore.holds_otherwise",
             do=phrase("See the run's log; verify the snapshot."),
@@ -195,9 +197,12 @@ def refuse_unlike_snapshot(
 def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mapping[str, list[str]]) -> str:
     """What of the snapshot was loaded: `held` is what was to come, `loaded` what came of it."""
     left = [
-        f"{kind} {name}" for kind, names in held.items() for name in names if name not in loaded.get(kind, [])
+        of_kind(kind, name)
+        for kind, names in held.items()
+        for name in names
+        if name not in loaded.get(kind, [])
     ]
-    but = phrase(" Left out, as told above: {left}.", left=", ".join(left)) if left else ""
+    but = phrase(" Left out, as told above: {left}.", left=joined(left, ", ")) if left else ""
     if not restore.tables:
         return phrase(
             "{more} that the snapshot holds was loaded.{but}",
@@ -207,7 +212,6 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
     chosen = ", ".join(restore.tables)
     inventory = (restore.snapshot.manifest or {}).get("inventory", {})
     count, of = len(restore.tables), len(choosable(inventory))
-    verb = "was" if count == 1 else "were"
     if not of:
         return phrase(
             "Of the snapshot only what was asked for was loaded: {chosen}.{but}", chosen=chosen, but=but
@@ -217,11 +221,11 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
         if not inventory.get(Kind.SEQUENCE)
         else phrase("{of} tables and sequences", of=of)
     )
-    return phrase(
-        "{count} of the {what} {verb} loaded, as asked: {chosen}.{but}",
-        count=count,
+    return plural(
+        "{n} of the {what} was loaded, as asked: {chosen}.{but}",
+        "{n} of the {what} were loaded, as asked: {chosen}.{but}",
+        n=count,
         what=what,
-        verb=verb,
         chosen=chosen,
         but=but,
     )

@@ -12,6 +12,7 @@ from backups.models import Database, Repository, Snapshot
 from backups.requests import CheckRequest
 from backups.runs.outcome import CallsForMore, FollowUp
 from backups.snapshots import selection
+from backups.text.kinds import kind_word, of_kind
 from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
 
@@ -111,7 +112,7 @@ def _check(snapshot: Snapshot) -> FollowUp:
 def proved_in_part(snapshot: Snapshot, findings: Findings) -> mysql.OfTheServer:
     """What to say where nothing differs, and this server would not make all of it: no proof either way."""
     refused = findings.refused
-    names = mysql.named([f"{each.ready.kind} {each.ready.name}" for each in refused])
+    names = mysql.named([of_kind(each.ready.kind, each.ready.name) for each in refused])
     return mysql.OfTheServer(
         phrase(
             "Snapshot {snapshot} is not proved in full. All that could be compared is the same, but "
@@ -137,7 +138,7 @@ def explained_by_the_server(findings: Findings) -> bool:
     explained |= {
         phrase(
             "{rows} {table} differs after the restore",
-            rows=Kind.ROWS,
+            rows=kind_word(Kind.ROWS),
             table=escape_control_characters(each.table),
         )
         for each in differing

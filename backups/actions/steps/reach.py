@@ -13,6 +13,7 @@ from backups.dumpfile.ready import Unmade
 from backups.dumpfile.views import reads_another
 from backups.loading.loader import READS_WHAT_IS_UNMADE
 from backups.mysql import grants
+from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
 
@@ -28,7 +29,7 @@ class NotRun(NamedTuple):
         """For a list of what was not compared."""
         return phrase(
             "whether {kind} {name} runs: {why}. Its definition is as it was",
-            kind=self.kind,
+            kind=kind_word(self.kind),
             name=self.name,
             why=self.why.rstrip("."),
         )

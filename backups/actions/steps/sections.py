@@ -11,6 +11,7 @@ from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
 from backups.dumpfile.ready import Found
 from backups.dumpfile.sections import ROUTINES, Kind
+from backups.text.kinds import kind_word, of_kind
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
@@ -52,7 +53,7 @@ def compare_sections(
 
     wanted, again = compared(dumps.first), compared(dumps.again)
     known = {
-        phrase("{rows} {table} differs after the restore", rows=Kind.ROWS, table=table)
+        phrase("{rows} {table} differs after the restore", rows=kind_word(Kind.ROWS), table=table)
         for table in dumps.rows_are_same
     }
     differing = [
@@ -63,7 +64,9 @@ def compare_sections(
     for difference in differing:
         kind_rows = difference.startswith(f"{Kind.ROWS} ")
         if excuse and (not kind_rows or excuse.of_client):
-            findings.not_compared.append(f"{difference} ({excuse.reason})")
+            findings.not_compared.append(
+                phrase("{difference} ({reason})", difference=difference, reason=excuse.reason)
+            )
         else:
             findings.differences.append(difference + _known_cause(difference, with_json))
     findings.compared.append(
@@ -156,7 +159,7 @@ def differing_sections(wanted: list[dict[str, Any]], found: list[dict[str, Any]]
     right = _by_key(found)
     differences = []
     for key in [*left, *(key for key in right if key not in left)]:
-        name = escape_control_characters(" ".join(part for part in key[:2] if part))
+        name = of_kind(key[0], escape_control_characters(key[1]))
         if key not in right:
             differences.append(phrase("{name} is missing {where}", name=name, where=where))
         elif key not in left:

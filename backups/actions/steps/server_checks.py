@@ -177,7 +177,7 @@ def may_dump(database: Database, found: Found, _tick: Tick | None) -> str:
         if refused := grants.refused_by_binary_log(connection, database.database):
             found.warnings.append(
                 phrase(
-                    "{user} could not {doing} its backups here. The server writes a binary log and "
+                    "{user} could not {doing} here. The server writes a binary log and "
                     "{refused}. {trust_function_creators}",
                     user=found.server.user,
                     doing=_doing(database),
@@ -245,7 +245,11 @@ def views_are_readable(database: Database, found: Found, _tick: Tick | None) -> 
 
 def _doing(database: Database) -> str:
     """What of a backup is loaded on the live server."""
-    return "restore" if verifies_elsewhere(database) else phrase("verify or restore")
+    return (
+        phrase("restore its backups")
+        if verifies_elsewhere(database)
+        else phrase("verify or restore its backups")
+    )
 
 
 def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]:
@@ -257,7 +261,7 @@ def _forbidden_tables(server: mysql.Server, database: Database) -> Iterator[str]
         for setting, way_out in connection.key_rules().items() if keyless else ():
             yield (
                 phrase(
-                    "{user} could not {doing} its backups here. The server's {setting} is on, and "
+                    "{user} could not {doing} here. The server's {setting} is on, and "
                     "these tables have no primary key: {keyless}. {way_out}",
                     user=server.user,
                     doing=_doing(database),

@@ -84,9 +84,10 @@ def _strays(dumps: Iterable[tuple[restic.SnapshotInfo, Database | None]]) -> str
     if not found:
         return ""
     named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:_SHOWN])
-    return phrase(
-        " {total} are of no database that is set up here, and are never forgotten: {named}.",
-        total=found.total(),
+    return plural(
+        " {n} is of no database that is set up here, and is never forgotten: {named}.",
+        " {n} are of no database that is set up here, and are never forgotten: {named}.",
+        n=found.total(),
         named=named,
     )
 

@@ -78,7 +78,11 @@ def how_to_allow(connection: Any, database: Database, scratch: str) -> str:
         return phrase("Here partial_revokes allows no grant for it: {another}.", another=another)
     base = scratch.rpartition("__verify_")[0]
     pattern = mysql.prefix_pattern(f"{base}__verify_")
-    return f"Run as an administrator: GRANT ALL ON {pattern}.* TO {mysql.account(connection)}; or {another}."
+    return phrase(
+        "Run as an administrator: {statement} or {another}.",
+        statement=f"GRANT ALL ON {pattern}.* TO {mysql.account(connection)};",
+        another=another,
+    )
 
 
 # ---------------------------------------------------------------- In preflight

@@ -26,7 +26,7 @@ from backups.portal_copy import archive, portal_database
 from backups.requests import RecoverRequest, RestoreRequest
 from backups.runs import restores
 from backups.snapshots import selection
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 LOOK_SECONDS = 60.0
 _SHOWN = 50
@@ -87,11 +87,11 @@ class Command(VedettaCommand):
         )
         self.say(
             phrase(
-                "The newest is {snapshot} of {local_time}, {days} days and {seconds} hours old. {follows}",
+                "The newest is {snapshot} of {local_time}, {days} and {hours} old. {follows}",
                 snapshot=snapshot.short_id,
                 local_time=f"{snapshot.local_time:%Y-%m-%d %H:%M:%S}",
-                days=age.days,
-                seconds=age.seconds // 3600,
+                days=plural("{n} day", "{n} days", n=age.days),
+                hours=plural("{n} hour", "{n} hours", n=age.seconds // 3600),
                 follows=follows,
             )
         )

@@ -129,7 +129,20 @@
     }
   }
 
+  // unfold writes the numbers of a chart's axis as English does.
+  function writeAxesForReader() {
+    if (typeof DEFAULT_CHART_OPTIONS === "undefined") return;
+    const language = document.documentElement.lang;
+    const ticks = DEFAULT_CHART_OPTIONS.scales.y.ticks;
+    const told = ticks.callback;
+    ticks.callback = function (value) {
+      return told.call(this, value.toLocaleString(language, { useGrouping: false }));
+    };
+    window.Chart.defaults.locale = language;
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    writeAxesForReader();
     mend(document);
     keepTyped();
     watchChoices();

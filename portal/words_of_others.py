@@ -1,0 +1,65 @@
+"""What django-unfold, django-axes, Django-Q and Django say on our pages, where their own catalogues lack it.
+
+Nothing imports this: it is here for whoever translates, as `manage.py makemessages` looks through no package.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_noop as _
+from django.utils.translation import ngettext_lazy
+
+OF_UNFOLD = (
+    _("Select record"), _("Select action"), _("Collapse"), _("Value"), _("From"), _("To"), _("Date from"),
+    _("Date to"), _("Select action to run"), _("Select value"), _("Run"), _("Filters"), _("Expand row"),
+    _("Welcome back to"), _("Welcome"), _("Type to search"), _("No data"), _("More actions"),
+    _("You have been successfully logged out from the administration"), _("All applications"), _("True"),
+    _("False"), _("Apply Filters"), _("Select all rows"), _("Recent searches"), _("No recent searches"),
+    _("No results matching your query"), _("Loading more results..."), _("Cancel"), _("Submit"),
+    _("No results found"), _("Reset filters"), _("Go back"), _("Previous"), _("Next"),
+    _("Search apps and models..."), _("General"), _("Light"), _("Dark"), _("System"), _("Return to site"),
+    _("Toggle password visibility"), _("Click to cancel"), _("This item will be deleted."), _("Date"),
+    _("This page yielded into no results. Create a new item or reset your filters."),
+    _("After you've created a user, you’ll be able to edit more user options."),  # noqa: RUF001
+    _('Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'),  # noqa: E501, RUF001
+    ngettext_lazy(
+        "\n                Found %(counter)s result in %(time)s seconds\n            ",
+        "\n                Found %(counter)s results in %(time)s seconds\n            ",
+        "counter",
+    ),
+)  # fmt: skip
+
+# Its Italian catalogue is older than these.
+OF_DJANGO = (
+    _("Set password"), _("Set password: %s"), _("Reset password"), _("Enabled"), _("Disabled"), _("Error:"),
+    _("Password-based authentication"), _("Password-based authentication was disabled."),
+    _("Whether the user will be able to authenticate using a password or not. If disabled, they may still be able to authenticate using other backends, such as Single Sign-On or LDAP."),  # noqa: E501
+    _("Raw passwords are not stored, so there is no way to see the user’s password."),  # noqa: RUF001
+    _("Enable password-based authentication for this user by setting a password."),
+    _("This action will <strong>enable</strong> password-based authentication for this user."),
+    _("Disable password-based authentication"), _("Enable password-based authentication"),
+    _("Conflicting form data submitted. Please try again."), _("Enter a valid domain name."),
+    _("Enter a valid %(protocol)s address."),
+    ngettext_lazy(
+        "This password is too short. It must contain at least %d character.",
+        "This password is too short. It must contain at least %d characters.",
+        "count",
+    ),
+)  # fmt: skip
+
+OF_AXES = (
+    _("Account locked: too many login attempts. Please try again later."),
+    _("Account locked: too many login attempts. Contact an admin to unlock your account."),
+)
+
+# Its schedules and messages are on our pages; its own pages of tasks are not.
+OF_DJANGO_Q = (
+    _("Name"), _("Function"), _("Hook"), _("Arguments"), _("Keyword arguments"), _("Schedule Type"),
+    _("Once"), _("Minutes"), _("Hourly"), _("Daily"), _("Weekly"), _("Biweekly"), _("Monthly"),
+    _("Bimonthly"), _("Quarterly"), _("Yearly"), _("Cron"), _("Repeats"), _("Next Run"),
+    _("Cron expression"), _("Last task id"), _("Name of the target cluster"), _("Intended date kwarg"),
+    _("Scheduled task"), _("Scheduled tasks"), _("Queued task"), _("Queued tasks"), _("Successful task"),
+    _("Successful tasks"), _("Failed task"), _("Failed tasks"), _("Cluster"), _("Result"), _("success"),
+    _("last_run"), _("n = n times, -1 = forever"), _("Number of minutes for the Minutes type"),
+    _("How often this task should be enqueued."), _("When this schedule runs next (stored in UTC)."),
+    _("Optional label to identify this schedule in the admin."), _("e.g. module.tasks.function"),
+)  # fmt: skip
