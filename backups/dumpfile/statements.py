@@ -92,8 +92,10 @@ class Reader:
         self._with_dollars = not dialect.is_mariadb and dialect.version >= 90000
         self._data = bytearray()
         self._at = 0
-        # How far the statement at `_at` is known to go on.
+        # How far the statement at `_at` is known to go on, outside of anything that hides a delimiter; and
+        # how far no end of a line of rows was seen, be it inside of a text.
         self._seen = 0
+        self._rows_seen = 0
         # The head of the rows at `_at`, and how far their values were read; 0 where none are being read.
         self._head: Rows | None = None
         self._values = 0
@@ -110,6 +112,7 @@ class Reader:
         del self._data[: self._at]
         self._data += data
         self._seen -= self._at
+        self._rows_seen -= self._at
         self._counted = max(0, self._counted - self._at)
         self._at = 0
         if self._is_first:
@@ -141,7 +144,8 @@ class Reader:
                 return
             text_end, self._at = stop
             rows = self._head if self._values == text_end else None
-            self._seen, self._values, self._head, self._wanted = self._at, 0, None, 0
+            self._seen = self._rows_seen = self._at
+            self._values, self._head, self._wanted = 0, None, 0
             text = bytes(memoryview(self._data)[begin:text_end])
             if rows is not None:
                 self.statements += 1
@@ -206,9 +210,8 @@ class Reader:
         Values are read once a possible end is there, since nearly always it is the end.
         """
         data, charset, mode = self._data, self.settings.charset, self.settings.sql_mode
-        if not _ROWS_END.search(data, max(self._at, self._seen)):
-            self._seen = max(self._at + 1, len(data) - 1)
-            return None
+        if not _ROWS_END.search(data, max(self._at, self._rows_seen)):
+            return self._rows_go_on()
         if self._head is None:
             self._head = rows_head(data, self._at, charset, mode)
             if self._head is None:
@@ -220,9 +223,12 @@ class Reader:
             return self._values, self._values + 1
         if what_stops in (b"'", b'"', b""):
             # In a text that holds what looks like the end.
-            self._seen = max(self._at + 1, len(data) - 1)
-            return None
+            return self._rows_go_on()
         return self._end(is_last=False)
+
+    def _rows_go_on(self) -> None:
+        self._seen = max(self._at + 1, self._seen)
+        self._rows_seen = max(self._at + 1, len(self._data) - 1)
 
     def _end(self, is_last: bool) -> tuple[int, int] | None:
         """Where the statement's text ends and where what follows begins; None while that is not there."""

@@ -180,6 +180,8 @@ def told(text: bytes, cuts: list[int], dialect: Dialect) -> list[tuple[bytes, in
 @settings(max_examples=400, deadline=None)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 120), max_size=4), dialect=st.sampled_from([MARIADB, MYSQL]))
 @example(text=b"DELIMITER ;;\nx -- y;;\n;;\n", cuts=[22], dialect=MARIADB)
+@example(text=b"INSERT INTO t VALUES '" + b"a" * 60 + b";\n", cuts=[64], dialect=MARIADB)
+@example(text=b"INSERT INTO t SELECT '" + b"x" * 46 + b";\n;\n';\n", cuts=[66], dialect=MYSQL)
 def test_any_text_cut_anywhere_gives_the_same_statements(
     text: bytes, cuts: list[int], dialect: Dialect
 ) -> None:
