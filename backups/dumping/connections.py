@@ -57,7 +57,7 @@ def choose(wished: int, on: Conditions) -> mysql.ChosenConnections:
     if wished:
         return mysql.ChosenConnections(wished, phrase("DUMP_CONNECTIONS is {wished}", wished=wished))
     if on.cores < 2 * _CORES_EACH:
-        return _one(phrase("one keeps two cores busy, and there are {cores}", cores=on.cores))
+        return _one(phrase("one connection keeps two cores busy, and there are {cores}", cores=on.cores))
     tables = [table for table in on.tables if table.is_table]
     total = sum(table.bytes for table in tables)
     if total < _SMALL_BYTES:
@@ -76,13 +76,15 @@ def choose(wished: int, on: Conditions) -> mysql.ChosenConnections:
             )
         )
     if on.missing:
-        return _one(phrase("{missing}; {count} would be faster", missing=on.missing, count=at_best))
+        return _one(
+            phrase("{missing}; {count} connections would be faster", missing=on.missing, count=at_best)
+        )
     number = _as_good_as(most, tables, on.room)
     if not number:
         return _one(
             phrase(
                 "what would be dumped ahead does not fit into {room} MB of memory and disk (DUMP_SPOOL_DIR, "
-                "DUMP_SPOOL_MB); {count} would be faster",
+                "DUMP_SPOOL_MB); {count} connections would be faster",
                 room=on.room // 1_000_000,
                 count=at_best,
             )

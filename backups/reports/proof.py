@@ -99,7 +99,7 @@ def _day(text: str) -> date:
     # Zones move what lies at the very ends of the calendar beyond it.
     if not 1970 <= day.year <= 9000:
         raise Problem(
-            phrase("{text} is no day.", text=text[:40]),
+            phrase("{text} is not a date.", text=text[:40]),
             code="report.no_day",
             do=phrase("Write it as year-month-day, as in 2026-03-31."),
         )

@@ -32,9 +32,10 @@ def tables(*megabytes: float) -> list[mysql.TableSize]:
 
 NO_ROOM = (
     "what would be dumped ahead does not fit into 32 MB of memory and disk (DUMP_SPOOL_DIR, "
-    "DUMP_SPOOL_MB); 3 would be faster"
+    "DUMP_SPOOL_MB); 3 connections would be faster"
 )
 LACKS = "something is missing"
+BUSY = "one connection keeps two cores busy, and there are {}"
 EVEN = tables(*[300] * 10)
 
 # ---------------------------------------------------------------- From cores, sizes, rights and room
@@ -68,10 +69,10 @@ def test_sizes_decide_what_helps(sizes: tuple[float, ...], expected: int, becaus
 @pytest.mark.parametrize(
     ("conditions", "expected", "because"),
     [
-        (Conditions(8, EVEN, AMPLE, missing=LACKS), 1, f"{LACKS}; 3 would be faster"),
-        (Conditions(4, EVEN, AMPLE, missing=LACKS), 1, f"{LACKS}; 2 would be faster"),
+        (Conditions(8, EVEN, AMPLE, missing=LACKS), 1, f"{LACKS}; 3 connections would be faster"),
+        (Conditions(4, EVEN, AMPLE, missing=LACKS), 1, f"{LACKS}; 2 connections would be faster"),
         # What is missing is not named where it would not help to have it.
-        (Conditions(2, EVEN, AMPLE, missing=LACKS), 1, "one keeps two cores busy, and there are 2"),
+        (Conditions(2, EVEN, AMPLE, missing=LACKS), 1, BUSY.format(2)),
         (Conditions(8, tables(9), AMPLE, missing=LACKS), 1, "the database has only 9 MB of rows"),
         (
             Conditions(8, EVEN, 32_000_000),
