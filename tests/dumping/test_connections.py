@@ -183,16 +183,20 @@ def test_a_large_database_is_dumped_over_several_connections_by_itself(on_eight_
 
 
 @pytest.mark.one_flavour("mysql")
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.soak), 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_where_several_fail_one_does_it(on_eight_cores: Portal, victim: int) -> None:
     portal = on_eight_cores
-    with halfway(portal) as backup:
+    # The one that dumps ahead is soon done, so it may be struck before it has begun.
+    soon = (lambda backup: len(clients_of(backup.pid)) == 2) if victim == 1 else None
+    with halfway(portal, soon) as backup:
         os.kill(clients_of(backup.pid)[victim], signal.SIGKILL)
     ran = portal.finish(backup)
 
     assert ran.code == 0, ran.err
     assert ran.json["dump_connections"] == 1
-    assert "The dump over several connections failed, so it is made again over one. " in portal.log()
+    again = "The dump over several connections failed, so it is made again over one. "
+    before = "Dumped over one connection: one of several did not begin"
+    assert again in portal.log() or (victim == 1 and before in portal.log())
     assert len(portal.snapshots()) == 1
     assert portal.heartbeat() is not None
     assert portal.leftovers() == []
