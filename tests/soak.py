@@ -139,6 +139,7 @@ PARTS = {
             "tests/run",
             "tests/sentinel",
             "tests/upgrade",
+            "tests/reports",
             "tests/verdict",
         ),
     ),

@@ -211,7 +211,8 @@ class Reader:
         """
         data, charset, mode = self._data, self.settings.charset, self.settings.sql_mode
         if not _ROWS_END.search(data, max(self._at, self._rows_seen)):
-            return self._rows_go_on()
+            self._rows_go_on()
+            return None
         if self._head is None:
             self._head = rows_head(data, self._at, charset, mode)
             if self._head is None:
@@ -223,7 +224,8 @@ class Reader:
             return self._values, self._values + 1
         if what_stops in (b"'", b'"', b""):
             # In a text that holds what looks like the end.
-            return self._rows_go_on()
+            self._rows_go_on()
+            return None
         return self._end(is_last=False)
 
     def _rows_go_on(self) -> None:

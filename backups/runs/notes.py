@@ -34,10 +34,11 @@ def run_phase(run_id: int, name: str, *, now: datetime | None = None) -> None:
 
 def run_update(run_id: int, **facts: Any) -> None:
     """Store what the run found out: versions, its snapshot, results (merged into `result`)."""
-    outlast(lambda: _update(run_id, facts))
+    outlast(lambda: run_noted(run_id, facts))
 
 
-def _update(run_id: int, facts: Mapping[str, Any]) -> None:
+def run_noted(run_id: int, facts: Mapping[str, Any]) -> None:
+    """As `run_update`, but tried once. Raises what Django raises where the portal's database is away."""
     merged = dict(facts)
     if "result" in facts:
         known = Run.objects.values_list("result", flat=True).get(pk=run_id)

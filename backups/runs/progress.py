@@ -48,6 +48,7 @@ class Progress:
         self._run_child = run_child
         self._state = State("", 0, None, "")
         self._lines: list[tuple[datetime, Level, str]] = []
+        self._facts: dict[str, Any] = {}
         self._secrets: set[str] = set()
         self._hidden = spellings(())
         self._beaten = 0.0
@@ -88,9 +89,9 @@ class Progress:
         self.log(text, Level.WARNING)
 
     def note(self, **facts: Any) -> None:
-        """Put facts into the run's result, texts as they would be logged."""
-        told = {name: self.masked(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
-        notes.run_update(self._run_id, result=told)
+        """Put facts into the run's result with the next lines, texts as they would be logged."""
+        for name, fact in facts.items():
+            self._facts[name] = self.masked(fact) if isinstance(fact, str) else fact
 
     def masked(self, text: str) -> str:
         """The text without the secrets that this run uses, and without what a terminal would obey.
@@ -138,13 +139,17 @@ class Progress:
             self._observer = observer
 
     def flush(self) -> None:
-        """Write the lines that are still held back."""
+        """Write the lines and facts that are still held back."""
         outage.outlast(self._write_lines)
 
     def _write_lines(self) -> None:
         lines = self._lines[:]
         if lines:
             notes.run_log(self._run_id, lines)
+        if facts := dict(self._facts):
+            notes.run_noted(self._run_id, {"result": facts})
+            # Whoever noted another one meanwhile has it written with the next lines.
+            self._facts = {name: fact for name, fact in self._facts.items() if facts.get(name) != fact}
         # Only what is written is let go of.
         del self._lines[: len(lines)]
         if self._observer:

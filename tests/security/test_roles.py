@@ -72,6 +72,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/gate/live/": (VIEWER, VIEWER),
     "admin/gate/clear/": (NOBODY, ADMINISTRATOR),
     "admin/gate/drill/": (NOBODY, ADMINISTRATOR),
+    "admin/proof/": (VIEWER, VIEWER),
+    "admin/proof/file/": (NOBODY, VIEWER),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),
     "admin/backups/snapshot/<int:pk>/forget/": (OPERATOR, OPERATOR),
     "admin/backups/repository/<int:pk>/retention/": (VIEWER, VIEWER),
