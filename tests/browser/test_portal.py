@@ -283,7 +283,7 @@ def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_i
     page = sign_in("administrator").goto("/admin/backups/database/1/change/")
     expect(page.locator("#hint-backup_cron")).to_contain_text("At 03:00 and 15:00. Next times:")
     page.get_by_label("Backup schedule").fill("*/20 * * * *")
-    expect(page.locator("#hint-backup_cron")).to_contain_text("Every 20 minutes. Next:")
+    expect(page.locator("#hint-backup_cron")).to_contain_text("Every 20 minutes. Next times:")
     expect(page.locator("#hint-heartbeat_threshold")).to_contain_text("due at most 20 minutes apart")
     page.get_by_label("Keep daily").fill("1")
     expect(page.get_by_text("would stay and")).to_be_visible()
