@@ -64,8 +64,9 @@ def run(run: Run, progress: Progress) -> Outcome:
 
 @dataclass(frozen=True)
 class StoredDump:
-    """What restic says of the snapshot that it made, and the dump program's manifest of it."""
+    """What was asked of restic, what it says of the snapshot, and the dump program's manifest of it."""
 
+    asked: Asked
     summary: restic.BackupSummary
     manifest: dict[str, Any]
 
@@ -188,7 +189,7 @@ def _dump_into_restic(
     finally:
         os.close(order_fd)
         os.close(report_fd)
-    return _whole(summaries, reported)
+    return _whole(asked, summaries, reported)
 
 
 def _asked(run: Run, database: Database) -> Asked:
@@ -197,14 +198,14 @@ def _asked(run: Run, database: Database) -> Asked:
     return Asked(settings.BACKUP_HOST, path_of(database), tags)
 
 
-def _whole(summaries: list[restic.BackupSummary], reported: dict[str, Any]) -> StoredDump:
+def _whole(asked: Asked, summaries: list[restic.BackupSummary], reported: dict[str, Any]) -> StoredDump:
     if not summaries or "manifest" not in reported:
         raise Problem(
             phrase("restic ended without saying what it stored."),
             code="restic.said_nothing_stored",
             do=phrase("Run `manage.py snapshots`."),
         )
-    return StoredDump(summaries[-1], reported["manifest"])
+    return StoredDump(asked, summaries[-1], reported["manifest"])
 
 
 def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> Problem:
@@ -234,7 +235,7 @@ def _confirm(
     """Read the snapshot back from the repository by its id; answers with it why it is suspicious."""
     summary, manifest = stored.summary, stored.manifest
     all_listed = partial(out_of_all, run, ready.access, summary, progress)
-    info = read_back(ready.access, _asked(run, database), summary, progress.tick, all_listed)
+    info = read_back(ready.access, stored.asked, summary, progress.tick, all_listed)
     signature = _signature(info, manifest, progress)
     provenance = records.Provenance(run, manifest, signature)
     snapshot, suspicious, pinned = outlast(lambda: _recorded(info, database, provenance))

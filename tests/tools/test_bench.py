@@ -101,9 +101,9 @@ def test_old_borgmatic_gets_the_same_settings_in_sections() -> None:
     server.remove()
     shop = Shop(server, "shop", "dump", "p'w\"")
 
-    config = borgmatic_config(shop, Path("/work"), ["shop", "blog"])
+    config = borgmatic_config(shop, Path("/bench"), ["shop", "blog"])
     sections = in_sections(config)
 
     assert {name for section in sections.values() for name in section} == set(config)
-    assert sections["location"]["repositories"] == ["/work/repository"]
+    assert sections["location"]["repositories"] == ["/bench/repository"]
     assert sections["retention"] == {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 6}
