@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -312,7 +313,7 @@ def test_another_repository_in_its_place_is_noticed_without_being_asked(
 
 
 def test_a_repository_that_stays_silent_is_looked_at_after_all(
-    repository: Repository, starts: Starts, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, starts: Starts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     identity.meet(repository, repository_access(repository))
     access = repository_access(repository)
@@ -321,7 +322,7 @@ def test_a_repository_that_stays_silent_is_looked_at_after_all(
         "storing",
     )  # fmt: skip
 
-    def stored() -> set[str]:
+    def stored(access: backups_restic.Access) -> set[str]:
         """What was started."""
         starts.clear()
         ignore: list[str] = []
@@ -330,10 +331,17 @@ def test_a_repository_that_stays_silent_is_looked_at_after_all(
         )
         return set(starts)
 
-    assert stored() == {"backup"}
-    monkeypatch.setattr("backups.process.running.TICK_SECONDS", 0.01)  # else restic may be done before a look
+    assert stored(access) == {"backup"}
+    access = replace(access, program=str(restic_that_is_slow_to_open(access.program, tmp_path / "restic")))
     monkeypatch.setattr("backups.restic.probing._SILENT_SECONDS", 0.0)
-    assert stored() == {"backup", "cat"}
+    assert stored(access) == {"backup", "cat"}
+
+
+def restic_that_is_slow_to_open(real: str, place: Path) -> Path:
+    """restic, which keeps silent for longer than a look takes before it opens what it stores into."""
+    place.write_text(f'#!/bin/sh\ncase " $* " in *" backup "*) sleep 1 ;; esac\nexec {real} "$@"\n')
+    place.chmod(0o755)
+    return place
 
 
 # When a repository was tended last, what else its rows say, and whether it is due at six in the morning.
