@@ -208,7 +208,8 @@ Q_CLUSTER = {
     "name": "vedetta",
     "orm": "default",
     "broker_class": "backups.worker.queue.OwnOrders",
-    "workers": RUNS_AT_ONCE,
+    # One more than play, for a second small backup at one server; who wants one run at a time gets that.
+    "workers": RUNS_AT_ONCE + (RUNS_AT_ONCE > 1),
     "queue_limit": 1,
     "bulk": 1,
     "timeout": _QUEUE_TIMEOUT_SECONDS,

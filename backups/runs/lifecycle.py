@@ -163,20 +163,20 @@ def run_pick(
     *,
     prompt: bool,
     worker: str,
-    has_room: Callable[[], bool] = lambda: True,
+    has_room: Callable[[Run], bool] = lambda _run: True,
     now: datetime | None = None,
 ) -> Run | None:
     """Take for `worker` the queued run whose turn it is, None where none may begin.
 
     `prompt` are the actions that somebody waits for. Those that have to wait say in `detail` for what.
-    `has_room` tells whether the worker's cluster may play one more, while no other process picks.
+    `has_room` tells whether the worker's cluster may play it as well, while no other process picks.
     """
     now = now or timezone.now()
     with transaction.atomic():
         _one_picks_at_a_time()
-        if not has_room():
-            return None
         for queued in in_turn(prompt, now):
+            if not has_room(queued):
+                continue
             run, holder = _take(queued.pk, worker, now)
             if holder is not None:
                 _put_back(queued, holder)

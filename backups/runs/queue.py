@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
-from backups.choices import Status, Trigger
-from backups.models import Repository, Run, WorkerPulse
+from backups.choices import Action, Status, Trigger
+from backups.models import Database, Repository, Run, Snapshot, WorkerPulse
 from backups.runs import turns, waiting
 from backups.runs.leases import BEAT_LOST
 from backups.runs.refusals import describe
@@ -60,6 +61,7 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
         return
     ahead = list(Run.objects.filter(status=Status.RUNNING).order_by("pk").select_related(*related))
     repositories = Repository.objects.count()
+    small = cache(lambda: _small([*queued, *ahead]))
     for run in turns.in_order(queued, now):
         if _waits_with_command(run):
             before = waiting.before(run, now)
@@ -67,12 +69,27 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
                 ahead.append(run)  # within a second it will be under way
             elif before.status == Status.QUEUED:
                 before = None  # which comes later in this order, and would wait for the command in turn
-        elif (before := turns.waits_for(run, ahead, repositories=repositories)) is None:
+        elif (before := turns.waits_for(run, ahead, repositories=repositories, small=small)) is None:
             yield run
         else:
             note_wait(run, before)
         if before is not None and turns.holds_others_back(run, before, now):
             ahead.append(run)
+
+
+def _small(runs: Collection[Run]) -> set[int]:
+    """The ids of the databases of which these are backups and whose newest one was small and quick."""
+    ids = {run.database_id for run in runs if run.action == Action.BACKUP and run.database_id}
+    newest = Snapshot.objects.present().filter(database=OuterRef("pk")).newest_first().values("pk")[:1]
+    found = Database.objects.filter(pk__in=ids).annotate(newest=Subquery(newest)).values_list("newest")
+    dumps = Snapshot.objects.filter(
+        pk__in=[pk for (pk,) in found if pk is not None], total_bytes_processed__lte=turns.SMALL_BYTES
+    ).values_list("database_id", "made_by__started_at", "made_by__finished_at")
+    return {pk for pk, began, ended in dumps if pk and began and ended and _was_quick(ended - began)}
+
+
+def _was_quick(took: timedelta) -> bool:
+    return timedelta() <= took <= timedelta(seconds=turns.SMALL_SECONDS)
 
 
 def _in_queue() -> Q:

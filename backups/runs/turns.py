@@ -1,8 +1,9 @@
 """Whose turn it is: which of the queued runs may begin, and for what each of the others waits.
 
-No two runs work at one database server at the same time, so that one that draws out its answers holds up its
-own databases alone; one address is one server, however many rows have it. And of several repositories none
-takes the last of the queue's processes.
+Runs at one database server follow one another, so that one that draws out its answers holds up its own
+databases alone; one address is one server, however many rows have it. Only two small backups may share one,
+and one server at a time: the worker has a process more for the second. And of several repositories none takes
+the last of the queue's processes.
 
 Nobody waits for ever: what has waited for long counts as if a person had asked for it, and what needs a
 repository for itself then keeps others from beginning there. Not so while it waits for a restore or a
@@ -11,7 +12,7 @@ verification: backups go on beside those, and it comes after them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -30,6 +31,11 @@ _PLANNED, _ASKED_FOR, _PROMPT = 0, 10, 20
 WAITED_LONG = timedelta(minutes=30)
 # After so long a run that needs its repository for itself keeps others from beginning there.
 HOLDS_BACK = timedelta(minutes=15)
+# A database whose newest dump had at most so many bytes, and took at most so long, is small.
+SMALL_BYTES = 64_000_000
+SMALL_SECONDS = 60.0
+# Who wants one run at a time gets that.
+_FEWEST_TO_SHARE = 2
 # What waits for one of these keeps nobody from beginning: no backup would be made for as long.
 _MAY_TAKE_HOURS = RESTORE_ACTIONS | {Action.VERIFY}
 
@@ -58,19 +64,30 @@ def holds_others_back(run: Run, before: Run, now: datetime) -> bool:
     return run.action in EXCLUSIVE_ACTIONS and run.queued_at < now - HOLDS_BACK
 
 
-def waits_for(run: Run, running: Sequence[Run], *, repositories: int) -> Run | None:
+def waits_for(
+    run: Run, running: Sequence[Run], *, repositories: int, small: Callable[[], Collection[int]] = tuple
+) -> Run | None:
     """What has to end before a queued run may begin, None where nothing stands in its way.
 
     `running` are the runs under way with their databases, and those that come first all the same;
-    `repositories` is how many there are.
+    `repositories` is how many there are; `small` answers the ids of the databases that are, and is asked only
+    where that decides.
     """
     if run.action == Action.PREFLIGHT:
         return None  # a few questions, which have a time limit of their own
     others = [other for other in running if other.action != Action.PREFLIGHT]
     for other in others:
-        if _is_kept_apart(run, other) or _share_a_server(run, other):
+        if _is_kept_apart(run, other):
+            return other
+        if _share_a_server(run, other) and not _may_share_it(run, others, small):
             return other
     return _takes_the_last_process(run, others) if repositories > 1 else None
+
+
+def places(runs: Collection[Run]) -> int:
+    """How many of RUNS_AT_ONCE these runs take: the second one at a server has a process of its own."""
+    at_a_server = [servers for run in runs if (servers := _servers(run))]
+    return len(runs) - (len(at_a_server) - len(set().union(*at_a_server)))
 
 
 def is_prompt(run: Run) -> bool:
@@ -90,6 +107,17 @@ def _is_kept_apart(run: Run, other: Run) -> bool:
 def _share_a_server(run: Run, other: Run) -> bool:
     """A restore waits for no backup, and no backup for a restore: they have their own processes."""
     return is_prompt(run) == is_prompt(other) and not _servers(run).isdisjoint(_servers(other))
+
+
+def _may_share_it(run: Run, others: Sequence[Run], small: Callable[[], Collection[int]]) -> bool:
+    """Whether a backup may begin beside one of its server: both are small, and no others share one."""
+    if settings.RUNS_AT_ONCE < _FEWEST_TO_SHARE:
+        return False
+    of_the_queue = [other for other in others if not is_prompt(other)]
+    both = [run, *(other for other in of_the_queue if _share_a_server(run, other))]
+    if places(of_the_queue) < len(of_the_queue) or any(each.action != Action.BACKUP for each in both):
+        return False
+    return {each.database_id for each in both} <= set(small())
 
 
 def _servers(run: Run) -> set[Address]:
@@ -126,4 +154,4 @@ def _takes_the_last_process(run: Run, others: Sequence[Run]) -> Run | None:
         and is_prompt(other) == is_prompt(run)
     ]
     may_run = max(settings.RUNS_AT_ONCE - 1, 1)
-    return alike[0] if len(alike) >= may_run else None
+    return alike[0] if places([*alike, run]) > may_run else None

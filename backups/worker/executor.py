@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 
 from django.conf import settings
@@ -19,7 +19,7 @@ from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost, Problem, Refused
 from backups.models import Restore, Run
-from backups.runs import consequences, leases, lifecycle, notes
+from backups.runs import consequences, leases, lifecycle, notes, turns
 from backups.runs.asked import Asker, Submits
 from backups.runs.outage import outlast
 from backups.runs.outcome import CallsForMore, Outcome
@@ -148,8 +148,7 @@ def end_interrupted(run: Run) -> None:
 
 def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | None:
     """Execute the queued run whose turn it is, as `lifecycle.run_pick` has it; None where none may begin."""
-    has_room = _leaves_one_free if prompt else lambda: True
-    run = lifecycle.run_pick(prompt=prompt, worker=process.identity(), has_room=has_room)
+    run = lifecycle.run_pick(prompt=prompt, worker=process.identity(), has_room=_Room())
     if run is None:
         return None
     runs_wake(prompt=prompt)  # another may begin beside it
@@ -157,14 +156,23 @@ def execute_next(*, prompt: bool, observer: Observer | None = None) -> Run | Non
     return run
 
 
-def _leaves_one_free() -> bool:
-    """Whether another process of this cluster is left for what pages ask, if this one plays a run.
+class _Room:
+    """Whether the processes of this cluster may play one more run.
 
-    Other workers' runs, and those of commands, keep none of ours busy. Who ends one wakes whoever may begin.
+    One of them is left over: for what pages ask, or for a second small backup at one server. Other workers'
+    runs, and those of commands, keep none of ours busy. Who ends one wakes whoever may begin.
     """
-    workers = Run.objects.filter(status=Status.RUNNING).exclude(worker="").values_list("worker", flat=True)
-    ours = os.getpgrp()
-    return sum(process.runs_in_group(worker, ours) for worker in workers) < settings.RUNS_AT_ONCE
+
+    def __call__(self, run: Run) -> bool:
+        return turns.places([*self._busy, run]) <= settings.RUNS_AT_ONCE
+
+    @cached_property
+    def _busy(self) -> list[Run]:
+        """Looked up when the first is asked for, as no other process picks then."""
+        ours = os.getpgrp()
+        running = Run.objects.filter(status=Status.RUNNING).exclude(worker="")
+        rows = running.select_related("database__server")
+        return [run for run in rows if process.runs_in_group(run.worker, ours)]
 
 
 def _execute_and_wake(run: Run, observer: Observer | None, *, send_follow_ups: bool) -> list[Run]:

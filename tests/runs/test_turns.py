@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from backups import process, tasks
 from backups.choices import Action, Status, Trigger
 from backups.errors import Refused
-from backups.models import Database, Question, Repository, Run
+from backups.models import Database, Question, Repository, Run, Snapshot
 from backups.runs import leases, lifecycle, turns
 from backups.runs.asked import Asker, Wanted
 from backups.runs.outcome import Outcome
@@ -88,6 +88,81 @@ def test_what_may_begin_beside_what(story: str) -> None:
     run.refresh_from_db()
     assert run.status == (Status.RUNNING if may_begin else Status.QUEUED)
     assert run.detail.startswith(f"Waits for {busy.get_action_display().lower()} {busy.pk} of ") != may_begin
+
+
+def backed_up(of: Database, *, size: float = 1_000_000, took: float = 2.0) -> Database:
+    """A database, and its newest backup with so many bytes and seconds."""
+    ended = timezone.now() - timedelta(hours=1)
+    made_by = Run.objects.create(
+        action=Action.BACKUP, database=of, repository=of.repository, status=Status.SUCCEEDED,
+        started_at=ended - timedelta(seconds=took), finished_at=ended,
+    )  # fmt: skip
+    Snapshot.objects.create(
+        repository=of.repository, database=of, made_by=made_by, snapshot_id=f"{of.pk:064x}", time=ended,
+        path=f"/mysql/{of.name}.sql", total_bytes_processed=size,
+    )  # fmt: skip
+    return of
+
+
+# The newest backups of a database that is backed up and of one that waits; whether that may begin beside it.
+SHARING: dict[str, tuple[dict[str, float], dict[str, float], bool]] = {
+    "two small ones": ({}, {}, True),
+    "a large one is under way": ({"size": 64_000_001}, {}, False),
+    "a large one waits": ({}, {"size": 64_000_001}, False),
+    "one took long": ({}, {"took": 60.5}, False),
+    "a clock was set back in one": ({}, {"took": -5}, False),
+}
+
+
+@pytest.mark.parametrize("story", SHARING)
+def test_two_small_backups_may_share_a_server(story: str) -> None:
+    first, second, may_begin = SHARING[story]
+    running(Action.BACKUP, backed_up(database("a", "one"), **first))
+    run = waiting(Action.BACKUP, backed_up(database("b", "one"), **second))
+
+    assert picked() == (run if may_begin else None)
+
+
+def test_only_one_server_is_shared_and_by_two(settings: Settings) -> None:
+    settings.RUNS_AT_ONCE = 3
+    for name, host in {"a": "one", "b": "one", "c": "one", "d": "two", "e": "two", "f": "three"}.items():
+        waiting(Action.BACKUP, backed_up(database(name, host)))
+
+    taken = [run.database for run in iter(picked, None) if run and run.database]
+    assert [each.name for each in taken] == ["a", "b", "d", "f"]
+
+
+def test_a_new_database_shares_its_server_with_none() -> None:
+    running(Action.BACKUP, backed_up(database("a", "one")))
+    waiting(Action.BACKUP, database("b", "one"))
+
+    assert picked() is None
+
+
+@pytest.mark.parametrize(("at_once", "second"), [(1, False), (2, True)])
+def test_who_wants_one_run_at_a_time_gets_that(settings: Settings, at_once: int, second: bool) -> None:
+    settings.RUNS_AT_ONCE = at_once
+    running(Action.BACKUP, backed_up(database("a", "one")))
+    waiting(Action.BACKUP, backed_up(database("b", "one")))
+
+    assert (picked() is not None) == second
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_process_for_the_second_small_backup_plays_nothing_else(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RUNS_AT_ONCE = 2
+    monkeypatch.setitem(executor.ACTIONS, Action.BACKUP, lambda *_: Outcome())
+    monkeypatch.setattr(process, "runs_in_group", lambda worker, _group: worker == "host:1:1")
+    for name in "ab":
+        running(Action.BACKUP, backed_up(database(name, name)))
+    elsewhere = waiting(Action.BACKUP, backed_up(database("c", "c")))
+    beside = waiting(Action.BACKUP, backed_up(database("d", "a")))
+
+    assert executor.execute_next(prompt=False) == beside
+    elsewhere.refresh_from_db()
+    assert elsewhere.status == Status.QUEUED
 
 
 def test_two_rows_of_one_address_are_one_server() -> None:
