@@ -59,7 +59,7 @@ def kept_by(snapshot: Snapshot, now: datetime) -> KeptBy:
     if database is None:
         # Of no database that is set up here: no run forgets it, and none holds it.
         present = present.filter(path=snapshot.path)
-        reasons = holds.held(present, now).get(snapshot.snapshot_id, [])
+        reasons = holds.held(holds.present_of(present), now).get(snapshot.snapshot_id, [])
     else:
         policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
         reasons = list(plan_of(database, present, policy, now).keep.get(snapshot.snapshot_id, ()))

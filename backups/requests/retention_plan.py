@@ -18,7 +18,7 @@ from backups.errors import Problem
 from backups.keeping import suspicions
 from backups.models import Database, Repository, Snapshot, SnapshotQuerySet
 from backups.restoring import kept_states
-from backups.snapshots import holds, naming, retention, selection
+from backups.snapshots import holds, naming, retention
 from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
@@ -103,12 +103,13 @@ def plan_of(
     database: Database, present: SnapshotQuerySet, policy: retention.Policy, now: datetime
 ) -> retention.Plan:
     """Which of a database's snapshots in one repository stay under a policy, why, and which go."""
+    there = holds.present_of(present)
     return retention.plan(
-        _dated(database, present), policy, _held(database, present, now), timezone.get_default_timezone()
+        _dated(database, there), policy, _held(database, there, now), timezone.get_default_timezone()
     )
 
 
-def _held(database: Database, present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
+def _held(database: Database, present: holds.Present, now: datetime) -> dict[str, list[str]]:
     """What is held among rows, and what undoing a restore would need that a newer one lies upon."""
     held = holds.held(present, now)
     for snapshot, older, newer in kept_states.held_snapshots(database):
@@ -118,7 +119,7 @@ def _held(database: Database, present: SnapshotQuerySet, now: datetime) -> dict[
     return held
 
 
-def _dated(database: Database, present: SnapshotQuerySet) -> list[retention.Dated]:
+def _dated(database: Database, present: holds.Present) -> list[retention.Dated]:
     """Each with what a policy counts together: one database, in either format, whatever its row.
 
     Other installations by host as well, since they may share a repository; the old scripts' containers
@@ -126,15 +127,14 @@ def _dated(database: Database, present: SnapshotQuerySet) -> list[retention.Date
     a restore is no day's backup.
     """
     our_hosts = series.of_this_installation(database)
-    saved = selection.safety_copies(present)
     found = []
-    for snapshot in present:
+    for snapshot in present.snapshots:
         ours = naming.has_our_tag(snapshot.tags)
         theirs = snapshot.host if ours and snapshot.host not in our_hosts else ""
         counted_with = (snapshot.made_here, ours, theirs, snapshot.file_stem)
         found.append(
             retention.Dated(
-                snapshot.snapshot_id, snapshot.time, None if snapshot.pk in saved else counted_with
+                snapshot.snapshot_id, snapshot.time, None if snapshot.pk in present.saved else counted_with
             )
         )
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.choices import ACTIVE, BAD_VERDICTS, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import SAFETY_KEPT
@@ -40,12 +41,36 @@ BEFORE_SUSPICIOUS_UNTIL = template(
     "before a suspicious one: {snapshot}, which nobody said to be right, kept until {until}"
 )
 _TABLES_NAMED = 5
+# Of a single one nothing newer tells what is gone.
+_FEWEST_WITH_A_NEWER_ONE = 2
 
 Held: TypeAlias = Iterator[tuple[Snapshot, str]]
-Hold: TypeAlias = Callable[[SnapshotQuerySet, datetime], Held]
+Hold: TypeAlias = Callable[["Present", datetime], Held]
 
 
-def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Present:
+    """The snapshots of a row that are there, newest first, read once for all holds that look at them.
+
+    `saved` are the keys of those that were saved before a restore, and `rows` finds the same ones again.
+    """
+
+    snapshots: Sequence[Snapshot]
+    saved: Set[int]
+    rows: SnapshotQuerySet
+
+    def backups(self) -> list[Snapshot]:
+        """These without what was saved before restores."""
+        return [each for each in self.snapshots if each.pk not in self.saved]
+
+
+def present_of(rows: SnapshotQuerySet) -> Present:
+    """Read the snapshots that `rows` finds, without their manifests."""
+    snapshots = list(rows.order_by("-time", "-pk").defer("manifest"))
+    return Present(snapshots, selection.safety_copies(rows, among=snapshots), rows)
+
+
+def held(present: Present, now: datetime) -> dict[str, list[str]]:
     """Of the snapshots of a row that are there, the ids of those that are held, each with its reasons."""
     found: dict[str, list[str]] = {}
     asked = [(hold, of_one) for of_one in _apart(present) for hold in OF_EACH_DATABASE]
@@ -55,83 +80,93 @@ def held(present: SnapshotQuerySet, now: datetime) -> dict[str, list[str]]:
     return found
 
 
-def wanted_by_now(present: SnapshotQuerySet, now: datetime) -> Held:
+def wanted_by_now(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What a person or a run may have come to want since a forget made its plan."""
-    yield from wanted(present, now)
-    yield from pinned(present, now)
+    yield from _wanted(rows, now)
+    yield from _pinned(rows, now)
 
 
-def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
+def _apart(present: Present) -> Iterator[Present]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
-    of_database: dict[str, dict[str, list[int]]] = {}
-    for pk, path in present.order_by().values_list("pk", "path").iterator():
-        by_path = of_database.setdefault(Snapshot(path=path).file_stem, {})
-        by_path.setdefault(path, []).append(pk)
-    paths = [path for by_path in of_database.values() for path in by_path]
+    groups: dict[str, dict[bool, list[Snapshot]]] = {}
+    for snapshot in present.snapshots:
+        of_one = groups.setdefault(snapshot.file_stem, {True: [], False: []})
+        of_one[snapshot.made_here].append(snapshot)
+    paths = {snapshot.path for snapshot in present.snapshots}
     # A server may take paths for one that differ in case alone.
     are_told_apart = len({path.casefold() for path in paths}) == len(paths)
-    for by_path in of_database.values():
+    for of_one in groups.values():
+        theirs = [each for group in of_one.values() for each in group]
         # By path where that will do: a series has one or two, and any number of snapshots.
-        theirs = (
-            Q(path__in=list(by_path))
+        alike = (
+            Q(path__in={each.path for each in theirs})
             if are_told_apart
-            else Q(pk__in=[pk for pks in by_path.values() for pk in pks])
+            else Q(pk__in=[each.pk for each in theirs])
         )
-        for made_here in (True, False):
-            yield present.filter(theirs, made_here=made_here)
+        for made_here, group in of_one.items():
+            if group:
+                yield Present(group, present.saved, present.rows.filter(alike, made_here=made_here))
 
 
-def newest(present: SnapshotQuerySet, _now: datetime) -> Held:
+def newest(present: Present, _now: datetime) -> Held:
     """The newest backup; of what was saved before restores only where there is nothing else."""
     if (found := _newest(present)) is not None:
         yield found, NEWEST
 
 
-def newest_not_bad(present: SnapshotQuerySet, _now: datetime) -> Held:
+def newest_not_bad(present: Present, _now: datetime) -> Held:
     """The newest backup that is not known to be bad, where that is another one."""
-    found = selection.latest_of(selection.backups_of(present).exclude(verdict__in=BAD_VERDICTS))
+    found = selection.latest_among([each for each in present.backups() if not each.is_known_bad])
     if found is not None and found != _newest(present):
         yield found, NEWEST_NOT_BAD
 
 
-def made_last(present: SnapshotQuerySet, _now: datetime) -> Held:
+def made_last(present: Present, _now: datetime) -> Held:
     """The backup that a run of ours made last, where that is not the newest."""
-    found = selection.backups_of(present).exclude(made_by=None).order_by("-made_by_id").first()
+    made = [each for each in present.backups() if each.made_by_id is not None]
+    found = max(made, key=lambda each: each.made_by_id or 0, default=None)
     if found is not None and found != _newest(present):
         yield found, MADE_LAST
 
 
-def newest_verified(present: SnapshotQuerySet, _now: datetime) -> Held:
+def newest_verified(present: Present, _now: datetime) -> Held:
     """The newest that is proved, a backup before what was saved before restores."""
-    proved = present.exclude(verified_at=None)
-    found = selection.latest_of(selection.backups_of(proved)) or selection.latest_of(proved)
+    proved = [each for each in present.snapshots if each.verified_at is not None]
+    backups = [each for each in proved if each.pk not in present.saved]
+    found = selection.latest_among(backups) or selection.latest_among(proved)
     if found is not None:
         yield found, NEWEST_VERIFIED
 
 
-def _newest(present: SnapshotQuerySet) -> Snapshot | None:
-    return selection.latest_of(selection.backups_of(present)) or selection.latest_of(present)
+def _newest(present: Present) -> Snapshot | None:
+    return selection.latest_among(present.backups()) or selection.latest_among(present.snapshots)
 
 
-def saved(present: SnapshotQuerySet, now: datetime) -> Held:
+def saved(present: Present, now: datetime) -> Held:
     """What was saved before a restore, counted from the restore's end where that is known."""
     since = now - SAFETY_KEPT
     known = set()
-    restores = Restore.objects.filter(safety_snapshot__in=present).select_related("run", "safety_snapshot")
-    for restore in restores:
+    restores = Restore.objects.filter(safety_snapshot__in=present.rows).select_related(
+        "run", "safety_snapshot"
+    )
+    for restore in restores.defer("safety_snapshot__manifest"):
         if (snapshot := restore.safety_snapshot) is None:
             continue
         known.add(snapshot.pk)
         if restore.run.finished_at is None or restore.run.finished_at > since:
             yield snapshot, phrase(SAFETY, restore=restore.run_id)
-    for snapshot in present.filter(pk__in=selection.safety_copies(present), time__gt=since):
-        if snapshot.pk not in known:
+    for snapshot in present.snapshots:
+        if snapshot.pk in present.saved - known and snapshot.time > since:
             yield snapshot, SAVED
 
 
-def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
+def wanted(present: Present, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
-    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=present)
+    yield from _wanted(present.rows, now)
+
+
+def _wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
+    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=rows)
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
     for runs, words in (
         (reading.filter(status__in=ACTIVE), WANTED),
@@ -145,15 +180,19 @@ def wanted(present: SnapshotQuerySet, now: datetime) -> Held:
                 )
 
 
-def pinned(present: SnapshotQuerySet, now: datetime) -> Held:
+def pinned(present: Present, now: datetime) -> Held:
     """What a person said is to stay, and what a backup that is to be pinned has stored but not noted yet."""
-    standing = Pin.objects.standing(now).filter(snapshot__in=present)
+    yield from _pinned(present.rows, now)
+
+
+def _pinned(rows: SnapshotQuerySet, now: datetime) -> Held:
+    standing = Pin.objects.standing(now).filter(snapshot__in=rows)
     for pin in standing.select_related("snapshot").defer("snapshot__manifest"):
         yield pin.snapshot, pin_words(pin)
     making = Run.objects.filter(action=Action.BACKUP, status=Status.RUNNING, request__pin__isnull=False)
     for run in making.exclude(started_at=None):
         since = (run.started_at or now) - selection.CLOCKS_DIFFER
-        for snapshot in present.filter(database=run.database_id, made_by=None, time__gte=since):
+        for snapshot in rows.filter(database=run.database_id, made_by=None, time__gte=since):
             yield snapshot, phrase(TO_BE_PINNED, run=str(run).lower())
 
 
@@ -164,12 +203,14 @@ def pin_words(pin: Pin) -> str:
     return phrase(PINNED_UNTIL, person=pin.made_by, reason=pin.reason, until=f"{pin.until:%Y-%m-%d}")
 
 
-def with_last_copies(present: SnapshotQuerySet, now: datetime) -> Held:
+def with_last_copies(present: Present, now: datetime) -> Held:
     """What alone still has a table's rows, for RETENTION_OBJECT_DAYS."""
-    if not settings.RETENTION_OBJECT_DAYS:
+    if not settings.RETENTION_OBJECT_DAYS or len(present.snapshots) < _FEWEST_WITH_A_NEWER_ONE:
         return
-    found = last_copies.last_copies(present, now)
-    for snapshot in present.filter(pk__in=found):
+    found = last_copies.last_copies(present.rows, now)
+    for snapshot in present.snapshots:
+        if snapshot.pk not in found:
+            continue
         until = last_copies.kept_until(snapshot)
         if now < until:
             yield snapshot, phrase(LAST_COPY, tables=_named(found[snapshot.pk]), until=_local(until))
@@ -183,11 +224,9 @@ def _local(time: datetime) -> str:
     return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
 
 
-def before_suspicious(present: SnapshotQuerySet, now: datetime) -> Held:
+def before_suspicious(present: Present, now: datetime) -> Held:
     """The newest before one that suddenly held nothing: what it had may be wanted once that is noticed."""
-    any_of_them = present.first()
-    if any_of_them is None:
-        return
+    any_of_them = present.snapshots[0]
     suspicious = Suspicion.objects.filter(database=any_of_them.database_id).exclude(
         state=SuspicionState.ACCEPTED
     )
@@ -197,7 +236,7 @@ def before_suspicious(present: SnapshotQuerySet, now: datetime) -> Held:
         is_theirs = (found.file_stem, found.made_here) == (any_of_them.file_stem, any_of_them.made_here)
         if not is_theirs or (until <= now and not waits):
             continue
-        before = selection.latest_of(selection.backups_of(present.trusted().filter(time__lt=found.time)))
+        before = selection.latest_of(selection.backups_of(present.rows.trusted().filter(time__lt=found.time)))
         if before is not None:
             words = BEFORE_SUSPICIOUS if waits else BEFORE_SUSPICIOUS_UNTIL
             yield (

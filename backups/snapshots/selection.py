@@ -8,6 +8,7 @@ is passed over.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -92,19 +93,29 @@ def latest_of(snapshots: QuerySet[Snapshot]) -> Snapshot | None:
     return snapshots.filter(time__lte=timezone.now() + CLOCKS_DIFFER).first() or snapshots.first()
 
 
+def latest_among(snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    """The same of rows that were read, newest first."""
+    past = timezone.now() + CLOCKS_DIFFER
+    return next((each for each in snapshots if each.time <= past), next(iter(snapshots), None))
+
+
 def backups_of(snapshots: SnapshotQuerySet) -> SnapshotQuerySet:
     """These without the safety copies among them."""
     return snapshots.exclude(pk__in=safety_copies(snapshots))
 
 
-def safety_copies(snapshots: QuerySet[Snapshot]) -> set[int]:
+def safety_copies(snapshots: QuerySet[Snapshot], among: Sequence[Snapshot] | None = None) -> set[int]:
     """The keys of those that were saved before a restore, also before one that then failed.
 
-    By this portal's rows, and by restic's tag where the portal was rebuilt from the repository.
+    By this portal's rows, and by restic's tag where the portal was rebuilt from the repository. `among` are
+    the same ones where they were read already.
     """
     saved = Restore.objects.exclude(safety_snapshot=None).values("safety_snapshot")
     by_rows = snapshots.filter(Q(made_by__trigger=Trigger.RESTORE) | Q(pk__in=saved))
-    by_tag = (key for key, tags in snapshots.values_list("pk", "tags") if SAFETY_TAG in tags)
+    tagged = (
+        snapshots.values_list("pk", "tags") if among is None else ((each.pk, each.tags) for each in among)
+    )
+    by_tag = (key for key, tags in tagged if SAFETY_TAG in tags)
     return {*by_rows.values_list("pk", flat=True), *by_tag}
 
 

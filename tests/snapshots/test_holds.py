@@ -30,7 +30,7 @@ def _asked(database: Database, count: int) -> tuple[int, int, dict[str, list[str
         for number in range(count)
     )  # fmt: skip
     with CaptureQueriesContext(connection) as captured:
-        held = holds.held(database.snapshots.all(), now)
+        held = holds.held(holds.present_of(database.snapshots.all()), now)
     return len(captured), max(len(each["sql"]) for each in captured), held
 
 
@@ -64,7 +64,7 @@ def test_databases_whose_names_differ_in_case_alone_are_two(
     # The lookup that such a collation makes of an `IN`.
     monkeypatch.setattr(In, "as_sql", _without_regard_to_case)
 
-    held = holds.held(database.snapshots.all(), now)
+    held = holds.held(holds.present_of(database.snapshots.all()), now)
 
     newest = {found for found, why in held.items() if holds.NEWEST in why}
     assert newest == {lower.snapshot_id, upper.snapshot_id}

@@ -120,7 +120,7 @@ def test_latest_is_the_newest_that_is_not_known_to_be_bad_and_a_verification_tak
 def test_retention_keeps_the_newest_that_is_not_known_to_be_bad(database: Database) -> None:
     good, bad = made(database, 1), found(made(database, 2), Verdict.DIFFERENT)
 
-    kept = holds.held(Snapshot.objects.filter(database=database), timezone.now())
+    kept = holds.held(holds.present_of(Snapshot.objects.filter(database=database)), timezone.now())
 
     assert holds.NEWEST_NOT_BAD in kept[good.snapshot_id]
     assert holds.NEWEST in kept[bad.snapshot_id]
