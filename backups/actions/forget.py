@@ -196,7 +196,7 @@ def _tell(plan: DatabasePlan, progress: Progress) -> None:
 def _not_wanted_meanwhile(run: Run, ids: list[str], progress: Progress) -> list[str]:
     """The ids without those that somebody pinned or wants to restore or verify since the plan was made."""
     planned = Snapshot.objects.filter(repository=run.repository, snapshot_id__in=ids).defer("manifest")
-    wanted = dict(holds.wanted_by_now(planned, timezone.now()))
+    wanted = dict(holds.asked_for_by_now(planned, timezone.now()))
     for snapshot, reason in wanted.items():
         progress.log(
             phrase("keep   {snapshot} after all: {reason}", snapshot=snapshot.short_id, reason=reason)

@@ -6,9 +6,10 @@ For the run that does it, for who wants to see it beforehand, and for the form t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from django.db import OperationalError
 from django.utils import timezone
@@ -22,6 +23,8 @@ from backups.snapshots import holds, naming, retention
 from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
+
+AskedFor: TypeAlias = Mapping[str, Sequence[str]]
 
 _NOTHING = retention.Plan(keep={}, forget=())
 
@@ -57,22 +60,40 @@ def plan_of_repository(
         databases = repository.databases.order_by("pk")
     present = Snapshot.objects.present().filter(repository=repository).defer("manifest")
     broken = set(present.filter(snapshot_id__in=list(unreadable)).values_list("database_id", flat=True))
+    asked_for = _asked_for_in_all(present, now)
     plans = []
     for database in databases:
         tick()
         of_it = present.filter(database=database)
-        plans.append(_planned(database, of_it, now, is_readable=database.pk not in broken))
+        if database.pk in broken:
+            plans.append(_unreadable(database, of_it))
+        else:
+            plans.append(_planned(database, of_it, now, asked_for))
     return plans
 
 
+def _asked_for_in_all(present: SnapshotQuerySet, now: datetime) -> AskedFor | None:
+    """Once for all of them: who forgets asks again whether somebody came to want what was to go.
+
+    None where an odd row prevents that: then each is looked at by itself.
+    """
+    try:
+        return holds.reasons(holds.asked_for_by_now(present, now))
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("what is wanted of all snapshots cannot be told at once")
+        return None
+
+
+def _unreadable(database: Database, present: SnapshotQuerySet) -> DatabasePlan:
+    words = phrase("Nothing of {database} is forgotten: a snapshot of it cannot be read.", database=database)
+    return DatabasePlan(database, present, failed=words)
+
+
 def _planned(
-    database: Database, present: SnapshotQuerySet, now: datetime, *, is_readable: bool
+    database: Database, present: SnapshotQuerySet, now: datetime, asked_for: AskedFor | None
 ) -> DatabasePlan:
-    if not is_readable:
-        words = phrase(
-            "Nothing of {database} is forgotten: a snapshot of it cannot be read.", database=database
-        )
-        return DatabasePlan(database, present, failed=words)
     try:
         if suspicions.waiting(database):
             words = phrase(
@@ -82,7 +103,7 @@ def _planned(
             )
             return DatabasePlan(database, present, waits=words)
         policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
-        return DatabasePlan(database, present, plan_of(database, present, policy, now))
+        return DatabasePlan(database, present, plan_of(database, present, policy, now, asked_for))
     except OperationalError:
         raise  # the portal's own database is away, which no other plan would survive
     except Exception as error:  # whatever odd rows lead to
@@ -100,23 +121,28 @@ def _failed_words(database: Database, error: Exception) -> str:
 
 
 def plan_of(
-    database: Database, present: SnapshotQuerySet, policy: retention.Policy, now: datetime
+    database: Database,
+    present: SnapshotQuerySet,
+    policy: retention.Policy,
+    now: datetime,
+    asked_for: AskedFor | None = None,
 ) -> retention.Plan:
-    """Which of a database's snapshots in one repository stay under a policy, why, and which go."""
+    """Which of a database's snapshots in one repository stay under a policy, why, and which go.
+
+    `asked_for` is what is known already of who wants which of them, by `holds.reasons`.
+    """
     there = holds.present_of(present)
-    return retention.plan(
-        _dated(database, there), policy, _held(database, there, now), timezone.get_default_timezone()
-    )
+    held = holds.held(there, now, asked_for)
+    _hold_what_lies_below(held, database)
+    return retention.plan(_dated(database, there), policy, held, timezone.get_default_timezone())
 
 
-def _held(database: Database, present: holds.Present, now: datetime) -> dict[str, list[str]]:
-    """What is held among rows, and what undoing a restore would need that a newer one lies upon."""
-    held = holds.held(present, now)
+def _hold_what_lies_below(held: dict[str, list[str]], database: Database) -> None:
+    """What undoing a restore would need that a newer one lies upon."""
     for snapshot, older, newer in kept_states.held_snapshots(database):
         held.setdefault(snapshot.snapshot_id, []).append(
             phrase(holds.STANDS, restore=older.run_id, newer=newer.run_id)
         )
-    return held
 
 
 def _dated(database: Database, present: holds.Present) -> list[retention.Dated]:

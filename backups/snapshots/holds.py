@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -70,20 +70,38 @@ def present_of(rows: SnapshotQuerySet) -> Present:
     return Present(snapshots, selection.safety_copies(rows, among=snapshots), rows)
 
 
-def held(present: Present, now: datetime) -> dict[str, list[str]]:
-    """Of the snapshots of a row that are there, the ids of those that are held, each with its reasons."""
+def held(
+    present: Present, now: datetime, asked_for: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, list[str]]:
+    """Of the snapshots of a row that are there, the ids of those that are held, each with its reasons.
+
+    `asked_for` is what was read already of who wants which, as `reasons` tells it.
+    """
     found: dict[str, list[str]] = {}
     asked = [(hold, of_one) for of_one in _apart(present) for hold in OF_EACH_DATABASE]
-    for hold, among in [*asked, *((hold, present) for hold in OF_ALL)]:
+    for hold, among in [*asked, (saved, present)]:
         for snapshot, why in hold(among, now):
             found.setdefault(snapshot.snapshot_id, []).append(why)
+    if asked_for is None:
+        asked_for = reasons(asked_for_by_now(present.rows, now))
+    for snapshot in present.snapshots:
+        if snapshot.snapshot_id in asked_for:
+            found.setdefault(snapshot.snapshot_id, []).extend(asked_for[snapshot.snapshot_id])
     return found
 
 
-def wanted_by_now(rows: SnapshotQuerySet, now: datetime) -> Held:
-    """What a person or a run may have come to want since a forget made its plan."""
-    yield from _wanted(rows, now)
-    yield from _pinned(rows, now)
+def asked_for_by_now(rows: SnapshotQuerySet, now: datetime) -> Held:
+    """What a person or a run wants, and may have come to want since a forget made its plan."""
+    yield from wanted(rows, now)
+    yield from pinned(rows, now)
+
+
+def reasons(held: Held) -> dict[str, list[str]]:
+    """The same by the snapshots' ids."""
+    found: dict[str, list[str]] = {}
+    for snapshot, why in held:
+        found.setdefault(snapshot.snapshot_id, []).append(why)
+    return found
 
 
 def _apart(present: Present) -> Iterator[Present]:
@@ -160,12 +178,8 @@ def saved(present: Present, now: datetime) -> Held:
             yield snapshot, SAVED
 
 
-def wanted(present: Present, now: datetime) -> Held:
+def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
-    yield from _wanted(present.rows, now)
-
-
-def _wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=rows)
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
     for runs, words in (
@@ -180,12 +194,8 @@ def _wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
                 )
 
 
-def pinned(present: Present, now: datetime) -> Held:
+def pinned(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What a person said is to stay, and what a backup that is to be pinned has stored but not noted yet."""
-    yield from _pinned(present.rows, now)
-
-
-def _pinned(rows: SnapshotQuerySet, now: datetime) -> Held:
     standing = Pin.objects.standing(now).filter(snapshot__in=rows)
     for pin in standing.select_related("snapshot").defer("snapshot__manifest"):
         yield pin.snapshot, pin_words(pin)
@@ -245,8 +255,7 @@ def before_suspicious(present: Present, now: datetime) -> Held:
             )
 
 
-# Asked of each database by itself, or of all that lies under one row.
+# Asked of each database by itself; the rest is asked of all that lies under one row.
 OF_EACH_DATABASE: tuple[Hold, ...] = (
     newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious,
 )  # fmt: skip
-OF_ALL: tuple[Hold, ...] = (saved, wanted, pinned)
