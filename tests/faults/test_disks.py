@@ -14,6 +14,7 @@ import pytest
 
 from tests.actions.test_failures import small_disk
 from tests.backups.conftest import MakePortal
+from tests.backups.kept import Kept
 from tests.backups.light_key import make_light
 from tests.backups.worlds import Portal, Ran, Shop, copy_repository, wait_until
 from tests.faults.promises import (
@@ -23,15 +24,30 @@ from tests.faults.promises import (
     no_run_left,
     reap,
 )
-from tests.servers import S3Server
+from tests.restoring.stories import drop_all, make_restorable
+from tests.servers import DatabaseServer, S3Server
+
+
+@pytest.fixture(scope="module")
+def kept(
+    mariadb_server: DatabaseServer,
+    restic_path: Path,
+    empty_repository: Path,
+    migrated: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Kept]:
+    """Made once for all tests of this file."""
+    shop = make_restorable(mariadb_server)
+    folder = tmp_path_factory.mktemp("kept") / "portal"
+    yield Kept(folder, shop, restic_path, (empty_repository, migrated))
+    drop_all(shop)
 
 
 @pytest.fixture
-def portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
-    """A portal with a backup, where the server's flavour does not matter."""
-    portal = make_portal(mariadb_shop)
-    assert portal.backup().code == 0
-    return portal
+def portal(kept: Kept) -> Iterator[Portal]:
+    """A portal with a backup, where the server's flavour does not matter. Leave its shop as it is."""
+    with kept.as_it_was() as portal:
+        yield portal
 
 
 @pytest.fixture
