@@ -257,7 +257,8 @@ def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> No
     ("who", "number"),
     [
         ("portal", signal.SIGKILL),
-        ("worker", signal.SIGKILL),
+        # Behind nginx, tests/downloads/test_nginx.py has a worker that is killed.
+        pytest.param("worker", signal.SIGKILL, marks=pytest.mark.soak),
         # tests/downloads/test_hanging.py has a worker that is told to stop.
         pytest.param("worker", signal.SIGTERM, marks=pytest.mark.soak),
         pytest.param("portal", signal.SIGTERM, marks=pytest.mark.soak),
