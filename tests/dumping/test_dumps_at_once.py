@@ -101,7 +101,7 @@ def lockable(shop: Shop) -> Shop:
 # ---------------------------------------------------------------- The same bytes
 
 
-@pytest.mark.parametrize("connections", [2, 3, 8])
+@pytest.mark.parametrize("connections", [2, pytest.param(3, marks=pytest.mark.soak), 8])
 def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connections: int) -> None:
     source = source_of(of_one_engine)
     alone, digested_alone = dumped_alone(source)
@@ -113,6 +113,7 @@ def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connection
     assert digester.is_complete
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
     of_one_engine: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,6 +480,8 @@ def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
+# Above a program is killed, below the server.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:

@@ -436,7 +436,11 @@ def changed(content: bytes) -> bytes:
             pytest.param(spoil, "It is not whole, or was changed.", marks=pytest.mark.soak)
             for spoil in (changed, lambda _: b"\n", lambda _: b"\x00\xff" * 100_000, lambda _: b"[" * 100_000)
         ),
-        (lambda _: b'{"something": "else"}\n' * 100_000, "It is no copy of a portal."),
+        pytest.param(
+            lambda _: b'{"something": "else"}\n' * 100_000,
+            "It is no copy of a portal.",
+            marks=pytest.mark.soak,
+        ),
         (
             lambda content: with_migrations(content, backups="9999_of_the_future"),
             "It was made by a newer Vedetta than this one.",
