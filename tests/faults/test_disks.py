@@ -16,7 +16,7 @@ from tests.actions.test_failures import small_disk
 from tests.backups.conftest import MakePortal
 from tests.backups.kept import Kept
 from tests.backups.light_key import make_light
-from tests.backups.worlds import Portal, Ran, Shop, copy_repository, wait_until
+from tests.backups.worlds import RESTIC_PASSWORD, Portal, Ran, Shop, copy_repository, wait_until
 from tests.faults.promises import (
     next_backup_succeeds,
     no_bad_snapshot,
@@ -219,6 +219,7 @@ def test_repository_folder_deleted_under_us(portal: Portal) -> None:
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
     assert portal.manage("repository", "init").code == 1, "no other one is made in its place unasked"
     assert portal.manage("bootstrap", "--new", "repository").code == 0
+    make_light(Path(portal.repository), RESTIC_PASSWORD)
     next_backup_succeeds(portal)
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
 

@@ -245,11 +245,11 @@ class shop_in_use:  # noqa: N801  reads as a statement
 
 
 def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
-    mariadb_shop: Shop, s3_server: S3Server, bucket: str, make_portal: MakePortal
+    mariadb_shop: Shop, s3_server: S3Server, s3_repository: str, make_portal: MakePortal
 ) -> None:
     """restic itself would go on trying for a quarter of an hour."""
     shop = mariadb_shop
-    portal = make_portal(shop, repository=bucket, **s3_server.environment)
+    portal = make_portal(shop, repository=s3_repository, **s3_server.environment)
     assert portal.backup().code == 0
     with untouched(shop):
         ran = portal.start("restore", "--snapshot", "latest", "--replace", "--yes", "--json", real=True)
@@ -273,12 +273,12 @@ def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
 
 @pytest.fixture
 def big_portal(mariadb_server: DatabaseServer, make_portal: MakePortal) -> Iterator[Portal]:
-    """A dump of some 200 MB."""
-    shop = make_restorable(mariadb_server, BIG.format(times=160))
+    """A dump of some 150 MB."""
+    shop = make_restorable(mariadb_server, BIG.format(times=120))
     portal = make_portal(shop)
     ran = portal.backup()
     assert ran.code == 0, ran.err
-    assert ran.json["dump_bytes"] > 200_000_000
+    assert ran.json["dump_bytes"] > 150_000_000
     yield portal
     drop_all(shop)
 
