@@ -170,7 +170,7 @@ def test_disk_of_the_portals_database_fills_during_the_dump(portal: Portal, disk
 def test_worker_outlives_a_full_disk_of_the_portals_database(portal: Portal, disk: Path) -> None:
     with in_the_database_of(portal, disk), portal.worker() as server:
         with full(disk):
-            time.sleep(8)  # a few of its looks at the queue
+            time.sleep(5)  # a few of its looks at the queue
         assert server.running
         run = int(
             portal.shell(
