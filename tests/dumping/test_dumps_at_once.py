@@ -469,6 +469,8 @@ def test_each_program_has_to_come_to_its_end(
                 pass
 
 
+# A program that is killed leaves nothing either; tests/actions/test_backup.py stops a backup.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     with halfway(large) as backup:

@@ -335,7 +335,7 @@ def test_chosen_table_that_is_gone_comes_back_and_goes_again(
     assert shop.query("SELECT COUNT(*) FROM journal") == [(0,)]
 
 
-@pytest.mark.parametrize("chosen", ["orders", "customers"])
+@pytest.mark.parametrize("chosen", ["orders", pytest.param("customers", marks=pytest.mark.soak)])
 def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     chosen: str, mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -124,6 +124,8 @@ def test_the_wheel_holds_every_page_and_file_that_is_here(built: Path) -> None:
     assert {name for name in names if ".dist-info/" not in name} == {*wanted, "backups/commit.txt"}
 
 
+# Above, the wheel is made of the checkout.
+@pytest.mark.soak
 def test_the_source_archive_makes_the_same_wheel(built: Path, tmp_path: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
