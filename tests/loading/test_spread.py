@@ -425,7 +425,10 @@ def test_cancel_ends_statements_that_run(shop: Shop, make_database: MakeDatabase
     assert waiting(shop) == []
 
 
-@pytest.mark.parametrize(("limit", "loading"), [(4, 3), pytest.param(3, 2, marks=pytest.mark.soak), (2, 1)])
+@pytest.mark.parametrize(
+    ("limit", "loading"),
+    [(4, 3), *(pytest.param(*each, marks=pytest.mark.soak) for each in ((3, 2), (2, 1)))],
+)
 def test_server_that_is_short_of_connections_gives_what_it_has(
     limit: int, loading: int, shop: Shop, make_database: MakeDatabase, back_up: BackUp, three: None
 ) -> None:
