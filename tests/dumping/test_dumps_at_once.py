@@ -433,6 +433,8 @@ def test_backup_that_cannot_lock_goes_over_one_connection_and_says_so(
     assert f"Dumped over one connection: user {shop.user} lacks LOCK TABLES" in portal.log()
 
 
+# Below, a program that does not come to its end, and a server that is killed.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_killed_dump_program_makes_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:
@@ -469,7 +471,7 @@ def test_each_program_has_to_come_to_its_end(
                 pass
 
 
-# A program that is killed leaves nothing either; tests/actions/test_backup.py stops a backup.
+# A server that is killed leaves nothing either; tests/actions/test_backup.py stops a backup.
 @pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_cancelled_command_leaves_nothing(large: Portal) -> None:
@@ -482,7 +484,7 @@ def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
-# Above a program is killed, below the server.
+# Above a program does not come to its end, below the server is killed.
 @pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_killed_connections_make_a_failed_run(large: Portal) -> None:
