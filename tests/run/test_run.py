@@ -55,6 +55,8 @@ class Checkout:
         self.typed = {
             "PORTAL_BIND": f"127.0.0.1:{self.portal}",
             "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
+            # Each takes a second to start.
+            "WEB_CONCURRENCY": "1",
         }
 
     @property
@@ -64,7 +66,7 @@ class Checkout:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A person's, who has set nothing but two free ports."""
+        """A person's, who has set nothing but two free ports and one process of the portal."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
