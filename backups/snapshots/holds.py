@@ -64,20 +64,22 @@ def wanted_by_now(present: SnapshotQuerySet, now: datetime) -> Held:
 def _apart(present: SnapshotQuerySet) -> Iterator[SnapshotQuerySet]:
     """Those of each database that came under one row; what was not made here pushes nothing out that was."""
     of_database: dict[str, dict[str, list[int]]] = {}
-    for pk, path in present.order_by().values_list("pk", "path").iterator():
-        by_path = of_database.setdefault(Snapshot(path=path).file_stem, {})
-        by_path.setdefault(path, []).append(pk)
+    kinds: dict[str, set[bool]] = {}
+    for pk, path, made_here in present.order_by().values_list("pk", "path", "made_here").iterator():
+        stem = Snapshot(path=path).file_stem
+        of_database.setdefault(stem, {}).setdefault(path, []).append(pk)
+        kinds.setdefault(stem, set()).add(made_here)
     paths = [path for by_path in of_database.values() for path in by_path]
     # A server may take paths for one that differ in case alone.
     are_told_apart = len({path.casefold() for path in paths}) == len(paths)
-    for by_path in of_database.values():
+    for stem, by_path in of_database.items():
         # By path where that will do: a series has one or two, and any number of snapshots.
         theirs = (
             Q(path__in=list(by_path))
             if are_told_apart
             else Q(pk__in=[pk for pks in by_path.values() for pk in pks])
         )
-        for made_here in (True, False):
+        for made_here in kinds[stem]:
             yield present.filter(theirs, made_here=made_here)
 
 
