@@ -231,7 +231,7 @@ def test_second_database_has_a_heartbeat_of_its_own(
 # ---------------------------------------------------------------- The command
 
 
-@pytest.mark.parametrize("dump_format", ["sql", "sql.gz"])
+@pytest.mark.parametrize("dump_format", ["sql", pytest.param("sql.gz", marks=pytest.mark.soak)])
 @pytest.mark.one_flavour("mariadb")
 def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(shop, BACKUP_DUMP_FORMAT=dump_format)

@@ -377,7 +377,7 @@ def large(lockable: Shop, make_portal: MakePortal, tmp_path: Path) -> Iterator[P
 
 
 def with_much_to_dump(
-    lockable: Shop, make_portal: MakePortal, spool: Path, *, first: int = 40, ahead: int = 4
+    lockable: Shop, make_portal: MakePortal, spool: Path, *, first: int = 25, ahead: int = 4
 ) -> Portal:
     """The megabytes of the table that the `first` program dumps, and of the one that the second dumps ahead.
 
