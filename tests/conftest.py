@@ -116,6 +116,8 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        # Django makes much that is no garbage, and every fiftieth second went into looking for some.
+        gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

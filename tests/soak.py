@@ -126,7 +126,7 @@ PARTS = {
         ("tests/browser",),
     ),
     "portal": Part(
-        "settings, slow clients, channels, the portal's own copy, upgrades, `make run`",
+        "settings, slow clients, channels, the portal's own copy, upgrades, packages, `make run`",
         "reckoned 14 minutes",
         (
             "tests/admin",
@@ -138,6 +138,7 @@ PARTS = {
             "tests/portal_copy",
             "tests/run",
             "tests/sentinel",
+            "tests/tools",
             "tests/upgrade",
             "tests/reports",
             "tests/verdict",

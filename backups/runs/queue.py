@@ -56,6 +56,8 @@ def in_turn(prompt: bool, now: datetime | None = None) -> Iterator[Run]:
     now = now or timezone.now()
     related = ("database__server", "repository")
     rows = Run.objects.filter(_in_queue() | Q(beat_at__gt=now - BEAT_LOST), status=Status.QUEUED)
+    if not rows.exists():  # as mostly, and what belongs to a run's row makes it a wide one
+        return
     queued = [run for run in rows.select_related(*related) if turns.is_prompt(run) == prompt]
     if all(map(_waits_with_command, queued)):
         return

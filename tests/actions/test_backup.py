@@ -191,6 +191,8 @@ def test_heartbeat_is_withheld_while_the_last_check_found_damage(
     assert heartbeat.stamp_read(path).time is None
 
 
+# tests/actions/test_identical.py backs the same databases up, and verifies that.
+@pytest.mark.soak
 def test_awkward_database_is_backed_up_on_either_server(
     awkward: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -229,7 +231,7 @@ def test_second_database_has_a_heartbeat_of_its_own(
 # ---------------------------------------------------------------- The command
 
 
-@pytest.mark.parametrize("dump_format", ["sql", "sql.gz"])
+@pytest.mark.parametrize("dump_format", ["sql", pytest.param("sql.gz", marks=pytest.mark.soak)])
 @pytest.mark.one_flavour("mariadb")
 def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(shop, BACKUP_DUMP_FORMAT=dump_format)
@@ -407,7 +409,9 @@ def test_second_backup_at_once_is_status_three(portal: Portal) -> None:
     assert len(portal.snapshots()) == 1
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signal_number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM]
+)
 @pytest.mark.one_flavour("mariadb")
 def test_stopped_backup_is_status_130_within_five_seconds(
     portal: Portal, signal_number: signal.Signals

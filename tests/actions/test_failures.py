@@ -130,6 +130,8 @@ def exclusively_locked(portal: Portal) -> Iterator[None]:
         assert not list(locks.iterdir())
 
 
+# tests/faults/test_storage.py has a storage that refuses, gives no answer and is down.
+@pytest.mark.soak
 def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, empty_repository: Path) -> None:
     with S3Server(tmp_path / "s3") as server:
         repository = server.create_bucket("goes-down")
@@ -151,6 +153,8 @@ def test_s3_down(mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path, em
         assert_next_succeeds(portal)
 
 
+# tests/faults/test_refusals.py has what S3 answers where there is no bucket.
+@pytest.mark.soak
 def test_s3_without_the_bucket(mariadb_shop: Shop, make_portal: MakePortal, s3_server: S3Server) -> None:
     portal = make_portal(mariadb_shop, **s3_server.environment)
     portal.repository = portal.environment["RESTIC_REPOSITORY"] = f"s3:{s3_server.url}/nobody-made-it"
@@ -232,6 +236,7 @@ def test_a_new_user_that_the_portal_does_not_go_by_yet_is_named(mariadb_portal: 
     assert "`manage.py bootstrap`" in refused
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_wrong_mysql_password(portal: Portal) -> None:
     ran = portal.backup(MYSQL_PASSWORD="another one")
 

@@ -148,6 +148,8 @@ def test_worker_and_restic_killed_together_leave_a_lock_that_is_cleared(mariadb_
         wait_until(lambda: portal.run(second)["status"] == "succeeded", "the next backup", 60)
 
 
+# tests/faults/test_two_workers.py has a message that is sent again and again.
+@pytest.mark.soak
 def test_doubled_message_runs_once(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     run_id = queue_a_backup(portal)

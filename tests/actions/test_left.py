@@ -65,6 +65,8 @@ def test_cancelled(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     assert portal.leftovers() == []
 
 
+# What it does when it is cancelled.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_stopped_by_sigterm(portal: Portal, stuck: subprocess.Popen[str]) -> None:
     os.kill(stuck.pid, signal.SIGTERM)

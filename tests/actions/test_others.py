@@ -168,6 +168,7 @@ def collations(shop: Shop) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     "is_awkward", [pytest.param(False, marks=pytest.mark.soak), True], ids=["plain", "awkward"]
 )
+@pytest.mark.one_flavour("mariadb")
 def test_live_database_is_not_reached_by_what_names_it(
     db_server: DatabaseServer, make_database: MakeDatabase, is_awkward: bool
 ) -> None:

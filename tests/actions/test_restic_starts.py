@@ -24,6 +24,7 @@ from tests.actions.test_locks import killed_restic
 from tests.actions.tools import back_up, play
 from tests.actions.tools import restic as restic_itself
 from tests.backups.conftest import WITH_A_COPY, MakeDatabase, MakePortal
+from tests.backups.light_key import make_light
 from tests.backups.worlds import Portal, Shop
 from tests.repositories.conftest import database, least_shop, restorable_shop
 from tests.repositories.test_known import store
@@ -252,7 +253,7 @@ def add_key(repository: Repository, password: str, folder: Path) -> str:
     args = ["key", "add", "--new-password-file", str(folder / "password")]
     restic.call(access, restic.Command(args, "adding a key"))
     (added,) = {key.name for key in keys_of(repository).iterdir()} - before
-    return added
+    return make_light(Path(repository.url), password, key_id=added)
 
 
 def test_the_key_of_several_is_learnt_once_and_dropped_when_it_does_not_fit(

@@ -277,7 +277,9 @@ def test_who_may_restore_is_one_click_from_choosing_what(past: History, login: L
     assert login("superuser").get(url).status_code == 200
 
 
-@pytest.mark.parametrize("url", ["/admin/", "/admin/live/", "/admin/gate/"])
+@pytest.mark.parametrize(
+    "url", ["/admin/", pytest.param("/admin/live/", marks=pytest.mark.soak), "/admin/gate/"]
+)
 def test_it_takes_the_same_queries_for_any_history(login: Login, url: str) -> None:
     client = login("superuser")
     past = history.make(days=10)

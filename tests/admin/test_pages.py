@@ -51,8 +51,10 @@ def pages(past: History) -> dict[str, str]:
     "role",
     [
         "Viewer",
-        "Administrator",
-        *(pytest.param(each, marks=pytest.mark.soak) for each in ("Operator", "Restorer", "superuser")),
+        *(
+            pytest.param(each, marks=pytest.mark.soak)
+            for each in ("Operator", "Restorer", "Administrator", "superuser")
+        ),
     ],
 )
 def test_everybody_with_a_role_sees_every_page(past: History, login: Login, role: str) -> None:

@@ -25,9 +25,12 @@ MAC = 16
 LOWEST_COST = {"N": 2, "r": 1, "p": 1}
 
 
-def make_light(repository: Path, password: str) -> None:
-    """Put the one key of a repository in a folder under the password at the lowest cost."""
-    (file,) = (repository / "keys").iterdir()
+def make_light(repository: Path, password: str, *, key_id: str = "") -> str:
+    """Put a key of a repository in a folder under the password at the lowest cost; gives its new id.
+
+    By default the one key that there is.
+    """
+    (file,) = [key for key in (repository / "keys").iterdir() if key_id in ("", key.name)]
     key = json.loads(file.read_text())
     master = _open(key, password)
     light = {**key, **LOWEST_COST}
@@ -35,7 +38,9 @@ def make_light(repository: Path, password: str) -> None:
     text = json.dumps(light)
     assert _open(light, password) == master
     file.unlink()
-    (repository / "keys" / hashlib.sha256(text.encode()).hexdigest()).write_text(text)
+    new_id = hashlib.sha256(text.encode()).hexdigest()
+    (repository / "keys" / new_id).write_text(text)
+    return new_id
 
 
 def _open(key: dict[str, Any], password: str) -> bytes:

@@ -70,6 +70,8 @@ def test_back_up_now_watch_it_finish(site: Site, sign_in: SignIn) -> None:
     assert site.portal.run()["status"] == "succeeded"
 
 
+# tests/actions/test_backup.py cancels within five seconds, tests/admin/test_actions.py presses the button.
+@pytest.mark.soak
 def test_cancel_stops_it_within_five_seconds_and_leaves_no_snapshot(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").page
     before = len(site.portal.snapshots())

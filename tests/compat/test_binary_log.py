@@ -68,6 +68,8 @@ def least(tls_server: DatabaseServer) -> Shop:
     return with_least(make_shop(tls_server), "dump", "verify")
 
 
+# MySQL has one unless it is told otherwise.
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.soak), 3])
 def test_a_verification_is_in_no_binary_log(
     least: Shop, make_database: MakeDatabase, settings: Settings, connections: int

@@ -191,6 +191,7 @@ def test_ed25519(tls_server: DatabaseServer, mode: str) -> None:
     assert told == (ALWAYS_PLAIN if mode == "DISABLED" else ALL_TLS)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_backup_and_verification_over_tls(
     tls_server: DatabaseServer, make_database: MakeDatabase, authority: Authority
 ) -> None:

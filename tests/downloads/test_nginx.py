@@ -66,7 +66,8 @@ def in_front_of(portal_port: int, folder: Path, configuration: str) -> Iterator[
 @pytest.mark.parametrize(
     ("configuration", "below"),
     [
-        pytest.param(SHIPPED["nginx/nginx.conf"], "/vedetta", id="shipped"),
+        # The next one includes the same fragments, with a relay more.
+        pytest.param(SHIPPED["nginx/nginx.conf"], "/vedetta", id="shipped", marks=pytest.mark.soak),
         pytest.param(SHIPPED["compose/nginx.conf"], "/vedetta", id="compose"),
         pytest.param(
             CONFIGURATION.replace(

@@ -46,7 +46,7 @@ QUICK = ("column added", "dropped")
 @pytest.mark.parametrize(
     "change",
     [
-        "renamed",
+        pytest.param("renamed", marks=pytest.mark.one_flavour("mysql")),
         *(pytest.param(each, marks=pytest.mark.one_flavour("mariadb")) for each in QUICK),
         *(pytest.param(each, marks=pytest.mark.soak) for each in CHANGES if each not in (*QUICK, "renamed")),
     ],
@@ -265,7 +265,8 @@ def beside(shop: Shop) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        "a partition for a table to come",
+        # On MySQL the next test has it.
+        pytest.param("a partition for a table to come", marks=pytest.mark.one_flavour("mariadb")),
         pytest.param("two tables swapped", marks=pytest.mark.one_flavour("mariadb")),
     ],
 )

@@ -125,8 +125,8 @@ def test_changed_body_changes_its_routine_alone(shop: Shop, old: str, kind: str,
     ("drop", "section"),
     [
         ("DROP TRIGGER orders_noted", (Kind.TRIGGER, "orders_noted")),
-        ("DROP EVENT nightly", (Kind.EVENT, "nightly")),
-        ("DROP PROCEDURE close_orders", (Kind.PROCEDURE, "close_orders")),
+        pytest.param("DROP EVENT nightly", (Kind.EVENT, "nightly"), marks=pytest.mark.soak),
+        pytest.param("DROP PROCEDURE close_orders", (Kind.PROCEDURE, "close_orders"), marks=pytest.mark.soak),
         ("DROP FUNCTION twice", (Kind.FUNCTION, "twice")),
     ],
 )
@@ -209,7 +209,7 @@ def test_binary_log_position_is_noted_where_the_user_may_see_it(
     "event",
     [
         *(
-            pytest.param(event, marks=pytest.mark.one_flavour("mariadb"))
+            pytest.param(event, marks=pytest.mark.soak)
             for event in (
                 "`a;;b` ON SCHEDULE EVERY 1 DAY DISABLE DO DO 1",
                 "e ON SCHEDULE EVERY 1 DAY DISABLE COMMENT 'a;;b' DO DO 1",

@@ -101,7 +101,7 @@ def lockable(shop: Shop) -> Shop:
 # ---------------------------------------------------------------- The same bytes
 
 
-@pytest.mark.parametrize("connections", [2, 3, 8])
+@pytest.mark.parametrize("connections", [2, pytest.param(3, marks=pytest.mark.soak), 8])
 def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connections: int) -> None:
     source = source_of(of_one_engine)
     alone, digested_alone = dumped_alone(source)
@@ -113,6 +113,7 @@ def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connection
     assert digester.is_complete
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
     of_one_engine: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,7 +377,7 @@ def large(lockable: Shop, make_portal: MakePortal, tmp_path: Path) -> Iterator[P
 
 
 def with_much_to_dump(
-    lockable: Shop, make_portal: MakePortal, spool: Path, *, first: int = 40, ahead: int = 4
+    lockable: Shop, make_portal: MakePortal, spool: Path, *, first: int = 25, ahead: int = 4
 ) -> Portal:
     """The megabytes of the table that the `first` program dumps, and of the one that the second dumps ahead.
 
@@ -432,6 +433,8 @@ def test_backup_that_cannot_lock_goes_over_one_connection_and_says_so(
     assert f"Dumped over one connection: user {shop.user} lacks LOCK TABLES" in portal.log()
 
 
+# Below, a program that does not come to its end, and a server that is killed.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_killed_dump_program_makes_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:
@@ -468,6 +471,8 @@ def test_each_program_has_to_come_to_its_end(
                 pass
 
 
+# A server that is killed leaves nothing either; tests/actions/test_backup.py stops a backup.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     with halfway(large) as backup:
@@ -479,6 +484,8 @@ def test_cancelled_command_leaves_nothing(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
+# Above a program does not come to its end, below the server is killed.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     with halfway(large) as backup:

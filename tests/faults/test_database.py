@@ -270,6 +270,7 @@ WITH_NUL = {
 }
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_body_with_a_nul_byte_makes_no_snapshot_and_is_named(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from tests.actions.test_failures import small_disk
 from tests.backups.conftest import MakePortal
+from tests.backups.kept import Kept
 from tests.backups.light_key import make_light
-from tests.backups.worlds import Portal, Ran, Shop, copy_repository, wait_until
+from tests.backups.worlds import RESTIC_PASSWORD, Portal, Ran, Shop, copy_repository, wait_until
 from tests.faults.promises import (
     next_backup_succeeds,
     no_bad_snapshot,
@@ -23,15 +24,30 @@ from tests.faults.promises import (
     no_run_left,
     reap,
 )
-from tests.servers import S3Server
+from tests.restoring.stories import drop_all, make_restorable
+from tests.servers import DatabaseServer, S3Server
+
+
+@pytest.fixture(scope="module")
+def kept(
+    mariadb_server: DatabaseServer,
+    restic_path: Path,
+    empty_repository: Path,
+    migrated: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Kept]:
+    """Made once for all tests of this file."""
+    shop = make_restorable(mariadb_server)
+    folder = tmp_path_factory.mktemp("kept") / "portal"
+    yield Kept(folder, shop, restic_path, (empty_repository, migrated))
+    drop_all(shop)
 
 
 @pytest.fixture
-def portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
-    """A portal with a backup, where the server's flavour does not matter."""
-    portal = make_portal(mariadb_shop)
-    assert portal.backup().code == 0
-    return portal
+def portal(kept: Kept) -> Iterator[Portal]:
+    """A portal with a backup, where the server's flavour does not matter. Leave its shop as it is."""
+    with kept.as_it_was() as portal:
+        yield portal
 
 
 @pytest.fixture
@@ -154,7 +170,7 @@ def test_disk_of_the_portals_database_fills_during_the_dump(portal: Portal, disk
 def test_worker_outlives_a_full_disk_of_the_portals_database(portal: Portal, disk: Path) -> None:
     with in_the_database_of(portal, disk), portal.worker() as server:
         with full(disk):
-            time.sleep(8)  # a few of its looks at the queue
+            time.sleep(5)  # a few of its looks at the queue
         assert server.running
         run = int(
             portal.shell(
@@ -203,6 +219,7 @@ def test_repository_folder_deleted_under_us(portal: Portal) -> None:
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
     assert portal.manage("repository", "init").code == 1, "no other one is made in its place unasked"
     assert portal.manage("bootstrap", "--new", "repository").code == 0
+    make_light(Path(portal.repository), RESTIC_PASSWORD)
     next_backup_succeeds(portal)
     assert portal.rows("SELECT 1 FROM backups_snapshot WHERE forgotten_at IS NOT NULL") == []
 

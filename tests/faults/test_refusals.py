@@ -220,7 +220,7 @@ def test_a_bucket_that_is_gone_is_told_with_what_lay_there(
 @pytest.mark.parametrize(
     ("silent", "deadline"), [(0.5, 3.0), pytest.param(5.0, 25.0, marks=pytest.mark.soak)]
 )
-@pytest.mark.parametrize("ask", [restic.snapshots_of_known, stored])
+@pytest.mark.parametrize("ask", [restic.snapshots_of_known, pytest.param(stored, marks=pytest.mark.soak)])
 def test_a_storage_without_an_answer_is_told_in_time_where_no_probe_begins_at_once(
     s3: FaultyS3, restic_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ask: Callable[[restic.Access], object], silent: float, deadline: float,

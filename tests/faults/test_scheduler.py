@@ -88,7 +88,7 @@ def test_worker_down_across_several_scheduled_times_backs_up_once(portal: Portal
     assert len(portal.snapshots()) == 1
 
 
-# tests/faults/test_two_workers.py has two workers, tests/actions/test_kills.py doubled messages.
+# tests/faults/test_two_workers.py has two workers, and a message that is sent again and again.
 @pytest.mark.soak
 def test_two_workers_and_doubled_messages_play_each_run_once(portal: Portal) -> None:
     """Backups of several databases, each message sent three times over.

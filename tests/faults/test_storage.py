@@ -224,11 +224,11 @@ def assert_good(cloud: Cloud) -> None:
         assert what_is_wrong_with(restic(cloud.database.repository, "dump", snapshot_id, path)) == ""
 
 
-# What stores and what deletes; the others only read, as these do first.
+# What stores; the others only read, as this does first, but for forget: below, it is refused its list.
 @pytest.mark.parametrize(
     "operation",
     [
-        pytest.param(name, marks=pytest.mark.larger if name in ("backup", "forget") else pytest.mark.soak)
+        pytest.param(name, marks=pytest.mark.larger if name == "backup" else pytest.mark.soak)
         for name in OPERATIONS
     ],
 )
@@ -370,7 +370,7 @@ def test_storage_cut_in_the_middle_of_a_load_leaves_the_live_database(fault: str
     """The safety backup is made, some of the dump is loaded already, and then nothing more comes."""
     cloud.shop.execute(
         "CREATE TABLE noise (id INT AUTO_INCREMENT PRIMARY KEY, data LONGBLOB);"
-        "INSERT INTO noise (data) SELECT RANDOM_BYTES(1024) FROM seq_1_to_60000"
+        "INSERT INTO noise (data) SELECT RANDOM_BYTES(1024) FROM seq_1_to_40000"
     )
     snapshot = back_up(cloud.database)
     cloud.shop.execute("DELETE FROM noise WHERE id > 10; DELETE FROM customers WHERE id = 99")
@@ -390,4 +390,4 @@ def test_storage_cut_in_the_middle_of_a_load_leaves_the_live_database(fault: str
     assert databases_of(cloud.shop) == databases
     again = restore(cloud.database, RestoreMode.REPLACE, snapshot=snapshot)
     assert again.status == Status.SUCCEEDED, again.error
-    assert cloud.shop.query("SELECT COUNT(*) FROM noise") == [(60000,)]
+    assert cloud.shop.query("SELECT COUNT(*) FROM noise") == [(40000,)]

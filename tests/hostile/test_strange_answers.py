@@ -85,7 +85,7 @@ VALUES: Mapping[str, Answer] = {
     "no answer": nothing,
 }
 
-IN_SHORT = ("NULL", "a word for a number", "no row", "a column too many")
+IN_SHORT = ("a word for a number", "no row")
 
 
 def questions() -> dict[str, Callable[..., Any]]:

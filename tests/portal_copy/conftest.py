@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.backups.conftest import (
-    MakePortal,
     back_up,
     empty_repository,
     make_database,
@@ -16,6 +16,7 @@ from tests.backups.conftest import (
     migrated,
     repository,
 )
+from tests.backups.kept import Kept
 from tests.backups.worlds import Portal, Shop
 from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer, PostgreSQLServer
@@ -65,10 +66,23 @@ def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
         server.execute(f"DROP DATABASE `{name}`; DROP USER '{name}'@'%'")
 
 
+@pytest.fixture(scope="module")
+def kept(
+    mariadb_server: DatabaseServer,
+    restic_path: Path,
+    empty_repository: Path,
+    migrated: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Kept]:
+    """Made once for all tests of a file."""
+    shop = make_restorable(mariadb_server)
+    folder = tmp_path_factory.mktemp("kept") / "portal"
+    yield Kept(folder, shop, restic_path, (empty_repository, migrated), BACKUP_PORTAL="true")
+    drop_all(shop)
+
+
 @pytest.fixture
-def portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
-    """A portal that has backed up once, and itself with it."""
-    portal = make_portal(mariadb_shop, BACKUP_PORTAL="true")
-    ran = portal.backup()
-    assert ran.code == 0, ran.err
-    return portal
+def portal(kept: Kept) -> Iterator[Portal]:
+    """A portal that has backed up once, and itself with it. Leave its shop as it is."""
+    with kept.as_it_was() as portal:
+        yield portal

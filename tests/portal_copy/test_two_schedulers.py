@@ -58,7 +58,11 @@ print(json.dumps([
 """
 
 
-@pytest.mark.parametrize("new_database", ["sqlite", "mariadb", "postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "new_database",
+    ["sqlite", pytest.param("mariadb", marks=pytest.mark.soak), "postgresql"],
+    indirect=True,
+)
 def test_two_schedulers_that_insert_at_once_make_one_run_of_each_slot(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:

@@ -15,13 +15,23 @@ from tests.backups.conftest import (
     make_portal,
     migrated,
     repository,
+    s3_repository,
 )
 from tests.backups.worlds import Shop
 from tests.restoring.plays import Stage, staged
 from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import FLAVOURS, DatabaseServer
 
-__all__ = ["back_up", "bucket", "empty_repository", "make_database", "make_portal", "migrated", "repository"]
+__all__ = [
+    "back_up",
+    "bucket",
+    "empty_repository",
+    "make_database",
+    "make_portal",
+    "migrated",
+    "repository",
+    "s3_repository",
+]
 
 
 @pytest.fixture

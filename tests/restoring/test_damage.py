@@ -152,8 +152,10 @@ def test_damaged_dump_is_refused_before_the_swap(
     "mode",
     [
         RestoreMode.REPLACE,
-        RestoreMode.FILE,
-        *(pytest.param(mode, marks=pytest.mark.soak) for mode in (RestoreMode.NEW, RestoreMode.IN_PLACE)),
+        *(
+            pytest.param(mode, marks=pytest.mark.soak)
+            for mode in (RestoreMode.FILE, RestoreMode.NEW, RestoreMode.IN_PLACE)
+        ),
     ],
 )
 def test_restic_that_breaks_off_is_not_held_against_the_snapshot(
@@ -315,7 +317,9 @@ def test_folder_that_cannot_be_written_is_told(
 # ---------------------------------------------------------------- The backup before
 
 
-@pytest.mark.parametrize("mode", [RestoreMode.REPLACE, RestoreMode.IN_PLACE])
+@pytest.mark.parametrize(
+    "mode", [RestoreMode.REPLACE, pytest.param(RestoreMode.IN_PLACE, marks=pytest.mark.soak)]
+)
 def test_failed_backup_before_stops_the_restore(
     mode: RestoreMode,
     mariadb_shop: Shop,

@@ -54,7 +54,6 @@ def test_killed_before_and_after_the_steps_of_a_swap(stride: int, stage: Stage) 
 
 
 @pytest.mark.larger
-@pytest.mark.one_flavour("mysql")
 @pytest.mark.timeout(300 + 60 * UNDO_KILLS)
 def test_killed_in_an_undo_and_in_the_one_after_it(stage: Stage) -> None:
     """Restored twice; whoever dies, undone twice it is what it was at first, and at no time empty."""
@@ -138,7 +137,14 @@ VICTIMS: dict[str, Callable[[str], bool]] = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
+# The others hold nothing that has to be taken back.
+@pytest.mark.parametrize(
+    "phase",
+    [
+        each if each in ("safety backup", "load", "swap") else pytest.param(each, marks=pytest.mark.soak)
+        for each in PHASES
+    ],
+)
 def test_worker_killed_in_each_phase(phase: str, stage: Stage) -> None:
     def strike() -> bool:
         last = stage.newest()["id"]

@@ -109,6 +109,7 @@ def kinds_of(server: DatabaseServer, folder: str) -> dict[str, str]:
     return {name: text.format(folder=folder) for name, text in (BOTH | own).items()}
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_all_that_a_swap_carries_comes_goes_and_comes_back(
     server: DatabaseServer, folder: str, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

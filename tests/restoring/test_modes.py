@@ -450,6 +450,7 @@ def test_database_that_may_not_be_made_is_told_with_the_grant(
     drop_all(shop)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_missing_right_to_set_a_definer_is_told_with_the_grant(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

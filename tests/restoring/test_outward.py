@@ -205,7 +205,7 @@ def test_a_table_that_lies_on_another_server_is_not_made_and_stays_where_it_is(
     drop_all(shop)
 
 
-@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.soak), 3])
 def test_tables_that_the_server_makes_with_another_engine_are_no_success(
     connections: int,
     with_engines: DatabaseServer,

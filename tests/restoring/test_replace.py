@@ -244,6 +244,7 @@ def odd_shop(db_server: DatabaseServer) -> Shop:
     return make_restorable(db_server, ODD + more)
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_odd_tables_are_swapped_and_had_back(
     odd_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -334,7 +335,7 @@ def test_chosen_table_that_is_gone_comes_back_and_goes_again(
     assert shop.query("SELECT COUNT(*) FROM journal") == [(0,)]
 
 
-@pytest.mark.parametrize("chosen", ["orders", "customers"])
+@pytest.mark.parametrize("chosen", ["orders", pytest.param("customers", marks=pytest.mark.soak)])
 def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     chosen: str, mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -410,7 +411,7 @@ def in_use(shop: Shop, table: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("hold", [in_use, Shop.held])
+@pytest.mark.parametrize("hold", [in_use, pytest.param(Shop.held, marks=pytest.mark.soak)])
 @pytest.mark.one_flavour("mariadb")
 def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     hold: Callable[[Shop, str], AbstractContextManager[None]],
@@ -438,6 +439,7 @@ def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     replace(database)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_right_to_set_up_again_what_is_live_is_asked_for_before_it_is_taken_down(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -131,7 +131,8 @@ def test_view_that_cannot_be_made_again_is_left_out_told_and_made_later(
     drop_all(shop)
 
 
-@pytest.mark.one_flavour("mysql")
+# tests/restoring/test_broken_views.py has it on MariaDB.
+@pytest.mark.soak
 def test_view_of_the_live_database_that_lost_its_table_is_not_in_the_way(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -225,6 +226,8 @@ def test_definitions_are_made_one_by_one_whatever_their_order(db_server: Databas
 # ---------------------------------------------------------------- One upon the other
 
 
+# tests/restoring/test_kills.py undoes two restores, and whoever does so dies.
+@pytest.mark.soak
 def test_undone_twice_it_is_what_it_was_before_the_first_restore(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -307,6 +310,8 @@ def test_restore_in_place_on_top_is_not_undone_by_undoing_an_older_one(
     assert content(shop.server, shop.name) == original
 
 
+# tests/snapshots/test_forget.py keeps it, as long as it is held.
+@pytest.mark.soak
 def test_first_safety_snapshot_is_held_while_a_newer_restore_can_be_undone(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -386,7 +391,7 @@ def test_kept_tables_that_are_not_all_there_never_go_in(
         assert told.startswith(f"{kept} holds {held} tables, and restore {run.pk} kept 3")
 
 
-@pytest.mark.parametrize("at", ["whole", "a table less"])
+@pytest.mark.parametrize("at", ["whole", pytest.param("a table less", marks=pytest.mark.soak)])
 def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place(
     at: str,
     mariadb_shop: Shop,

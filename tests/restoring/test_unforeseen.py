@@ -50,7 +50,8 @@ def test_portal_error_in_the_middle_of_an_in_place_load(
     )
 
 
-@pytest.mark.parametrize("way", ["there", "back"])
+# An undo is a swap like any other.
+@pytest.mark.parametrize("way", [pytest.param("there", marks=pytest.mark.soak), "back"])
 def test_portal_error_right_after_the_tables_were_swapped(
     way: str,
     mariadb_shop: Shop,

@@ -54,7 +54,7 @@ def reading(db_server: DatabaseServer) -> Iterator[Shop]:
     "mode",
     [
         pytest.param(RestoreMode.REPLACE, marks=pytest.mark.one_flavour("mariadb")),
-        pytest.param(RestoreMode.NEW, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(RestoreMode.NEW, marks=pytest.mark.soak),
         pytest.param(RestoreMode.IN_PLACE, marks=pytest.mark.one_flavour("mysql")),
     ],
 )

@@ -55,6 +55,8 @@ class Checkout:
         self.typed = {
             "PORTAL_BIND": f"127.0.0.1:{self.portal}",
             "SENTINEL_BIND": f"127.0.0.1:{self.gate}",
+            # Each takes a second to start.
+            "WEB_CONCURRENCY": "1",
         }
 
     @property
@@ -64,7 +66,7 @@ class Checkout:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A person's, who has set nothing but two free ports."""
+        """A person's, who has set nothing but two free ports and one process of the portal."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -168,6 +170,8 @@ def test_it_serves_a_verified_backup_refuses_a_second_run_and_ctrl_c_leaves_noth
         (snapshot,) = checkout.manage("snapshots")["snapshots"]
         assert snapshot["verified"]
         assert snapshot["path"] == "/mysql/orders_tracker.sql"
+        assert checkout.secrets_of("portal.wsgi") == set()
+        assert checkout.secrets_of("manage.py worker") == {"MYSQL_PASSWORD", "RESTIC_PASSWORD"}
         second = _ran(checkout, {**checkout.environment, "PORTAL_BIND": f"127.0.0.1:{free_port()}"})
         os.kill(server.pid, signal.SIGINT)
         wait_until(lambda: not server.running, "the end", 30)
@@ -179,6 +183,8 @@ def test_it_serves_a_verified_backup_refuses_a_second_run_and_ctrl_c_leaves_noth
     assert not checkout.says("Traceback")
 
 
+# Below, another start on what the first one made, which is killed.
+@pytest.mark.soak
 @pytest.mark.slow
 def test_second_start_keeps_what_the_first_made_and_leaves_nothing_when_killed(checkout: Checkout) -> None:
     run_env = checkout.run_env
@@ -189,8 +195,6 @@ def test_second_start_keeps_what_the_first_made_and_leaves_nothing_when_killed(c
     before = run_env.read_text(), heartbeat.stamp_read(last_ok).time
     with checkout.running() as server:
         after = run_env.read_text(), heartbeat.stamp_read(last_ok).time
-        assert checkout.secrets_of("portal.wsgi") == set()
-        assert checkout.secrets_of("manage.py worker") == {"MYSQL_PASSWORD", "RESTIC_PASSWORD"}
         os.kill(server.pid, signal.SIGKILL)
         wait_until(lambda: checkout.processes() == [], "the end of all that it started", 60)
 
@@ -205,9 +209,14 @@ def test_second_start_keeps_what_the_first_made_and_leaves_nothing_when_killed(c
 def test_a_server_for_test_restores_takes_them_all(checkout: Checkout) -> None:
     """Also those of commands in another terminal; and the first server sees none of them.
 
-    In a run of the whole file it starts after one that was killed.
+    In a run of the whole file it starts on what the first one made, and makes no other first backup. It is
+    killed in the end, and nothing is left of it.
     """
+    is_second = checkout.run_env.exists()
     with checkout.running("--verify-server") as server:
+        assert is_second != checkout.says("Making a first backup")
+        assert checkout.run_env.stat().st_mode & 0o777 == 0o600
+        assert set(re.findall(r"^(\w+)=.", checkout.run_env.read_text(), re.MULTILINE)) >= GENERATED
         assert checkout.status(checkout.gate, "/sentinel/ok") == (200, "fresh")
         settings = env_file(checkout.run_env).values
         place = f"127.0.0.1:{settings['VERIFY_MYSQL_PORT']}"
@@ -216,9 +225,8 @@ def test_a_server_for_test_restores_takes_them_all(checkout: Checkout) -> None:
         assert (told["verdict"], appeared) == ("identical", set())
         assert told["verified_on"]["address"] == place
         assert checkout.says(f"Verified  on {place}")
-        os.kill(server.pid, signal.SIGINT)
-        wait_until(lambda: not server.running, "the end", 30)
-    assert checkout.processes() == []
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: checkout.processes() == [], "the end of all that it started", 60)
 
 
 @contextmanager

@@ -101,7 +101,9 @@ def test_what_a_page_asks_waits_for_no_restore_under_way(
     assert restore["status"] == "running"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
+# tests/upgrade/test_under_a_backup.py has a worker that is told to stop under a backup.
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_worker_that_is_stopped_cancels_the_backup_it_plays(
     mariadb_shop: Shop, mariadb_portal: Portal, number: signal.Signals
 ) -> None:

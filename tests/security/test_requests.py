@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 import pytest
@@ -62,28 +63,50 @@ ONLY_ASKS = re.compile(r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" |IN
 TELLS_NEXT = {"admin/backups/server/<path:object_id>/delete/": re.compile('UPDATE "django_session" ')}
 
 
-def test_no_address_changes_anything_by_being_opened(rows: dict[str, Model], login: Login) -> None:
-    session = session_of(login, SUPERUSER)
+@dataclass(frozen=True)
+class Opened:
+    """What came of opening an address."""
+
+    route: str
+    response: HttpResponseBase
+    written: Sequence[str]
+
+
+@pytest.fixture(scope="module")
+def known() -> list[Opened]:
+    """Empty until somebody opens them."""
+    return []
+
+
+@pytest.fixture
+def opened(known: list[Opened], rows: Rows, login: Login) -> list[Opened]:
+    """Each address that the portal answers at, opened once for all tests that look at what comes."""
+    if not known:
+        session = session_of(login, SUPERUSER)
+        for route in rules():
+            with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+                response = ask(session, "GET", url_of(route, rows), confirmed=False)
+                transaction.set_rollback(True)
+            known.append(Opened(route, response, writes(captured)))
+    return known
+
+
+def test_no_address_changes_anything_by_being_opened(opened: list[Opened]) -> None:
     told = []
-    for route in rules():
-        with transaction.atomic(), CaptureQueriesContext(connection) as captured:
-            ask(session, "GET", url_of(route, rows), confirmed=False)
-            transaction.set_rollback(True)
-        but = (ONLY_ASKS, TELLS_NEXT.get(route, ONLY_ASKS))
-        if written := [sql for sql in writes(captured) if not any(each.match(sql) for each in but)]:
-            told.append(f"{route}: {written}")
+    for each in opened:
+        but = (ONLY_ASKS, TELLS_NEXT.get(each.route, ONLY_ASKS))
+        if written := [sql for sql in each.written if not any(one.match(sql) for one in but)]:
+            told.append(f"{each.route}: {written}")
     assert told == []
 
 
 # ---------------------------------------------------------------- Frames, caches, guesses of content
 
 
-def test_every_page_forbids_frames_foreign_content_and_caches(rows: Rows, login: Login) -> None:
-    session = session_of(login, SUPERUSER)
+def test_every_page_forbids_frames_foreign_content_and_caches(opened: list[Opened]) -> None:
     told = []
-    for route in rules():
-        response = ask(session, "GET", url_of(route, rows), confirmed=False)
-        headers = response.headers
+    for each in opened:
+        route, response, headers = each.route, each.response, each.response.headers
         good = (
             headers["X-Frame-Options"] == "DENY"
             and headers["X-Content-Type-Options"] == "nosniff"

@@ -115,7 +115,7 @@ def test_settings_that_cannot_be_used_end_it_with_the_same_words(environment: di
         pytest.param("1 / 0", 1, marks=pytest.mark.soak),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
         pytest.param("raise KeyboardInterrupt", -signal.SIGINT, marks=pytest.mark.soak),
-        ("import atexit; atexit.register(print, 'at last')", 0),
+        pytest.param("import atexit; atexit.register(print, 'at last')", 0, marks=pytest.mark.soak),
     ],
 )
 def test_it_ends_as_a_new_process_does(environment: dict[str, str], code: str, status: int) -> None:

@@ -108,6 +108,8 @@ def test_removed_database_leaves_neither_process_nor_folder() -> None:
     assert not _exists(pid)
 
 
+# Every test on S3 has it.
+@pytest.mark.soak
 def test_s3_serves_a_restic_repository(s3_server: S3Server, restic_path: Path) -> None:
     repository = s3_server.create_bucket("servers")
     environment = {**os.environ, **s3_server.environment, "RESTIC_PASSWORD": "x"}

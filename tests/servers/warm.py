@@ -60,6 +60,7 @@ def _serve(asking: socket.socket, can_go_on: Callable[[], bool]) -> None:
     assert tempfile.tempdir is None, "TMPDIR would be heeded no more"
     gc.collect()
     gc.freeze()  # what is never looked at again stays shared
+    gc.set_threshold(20_000, 20, 20)  # as in tests/conftest.py
     while True:
         said, descriptors, _, _ = socket.recv_fds(asking, MOST_BYTES, 3)
         if not said:

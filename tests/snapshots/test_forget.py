@@ -341,7 +341,10 @@ def test_a_safety_copy_is_no_days_backup(database: Database) -> None:
     assert backup.kept_because == [holds.NEWEST, "daily snapshot"]
 
 
-@pytest.mark.parametrize("of_database", [True, False], ids=["after a backup", "by hand"])
+@pytest.mark.parametrize(
+    "of_database",
+    [pytest.param(True, id="after a backup"), pytest.param(False, id="by hand", marks=pytest.mark.soak)],
+)
 def test_what_a_restore_or_a_verification_needs_outlives_every_forget(
     database: Database, of_database: bool
 ) -> None:

@@ -222,7 +222,11 @@ def locked(repository: Repository) -> Iterator[subprocess.Popen[bytes]]:
     held.wait()
 
 
-@pytest.mark.parametrize("ours", [True, False], ids=["our own", "a stranger's"])
+# Below, a stranger that is not waited for to the end.
+@pytest.mark.parametrize(
+    "ours",
+    [pytest.param(True, id="our own"), pytest.param(False, id="a stranger's", marks=pytest.mark.soak)],
+)
 def test_what_uses_the_repository_is_waited_for(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, ours: bool
 ) -> None:

@@ -175,9 +175,9 @@ def columns_of_before(portal: Portal) -> list[dict[str, object]]:
     return told
 
 
-@pytest.mark.parametrize(
-    "new_database", ["mariadb", pytest.param("mysql", marks=pytest.mark.soak)], indirect=True
-)
+# Above, the way there and back on SQLite.
+@pytest.mark.soak
+@pytest.mark.parametrize("new_database", ["mariadb", "mysql"], indirect=True)
 def test_the_way_back_and_forth_on_a_server(
     mariadb_shop: Shop, make_portal: MakePortal, new_database: NewDatabase
 ) -> None:

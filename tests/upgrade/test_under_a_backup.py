@@ -100,10 +100,11 @@ def killed(installation: Installation, worker: Server) -> None:
 @pytest.mark.parametrize(
     ("upgrade", "status", "sentence"),
     [
-        # The other two do what this one does, and more.
+        # The next one does what this one does, and more.
         pytest.param(as_the_units_do, "cancelled", "Cancelled.", marks=pytest.mark.soak),
         (set_up_first, "cancelled", "Cancelled."),
-        (killed, "lost", "The worker"),
+        # tests/actions/test_kills.py has a worker that is killed and replaced.
+        pytest.param(killed, "lost", "The worker", marks=pytest.mark.soak),
     ],
 )
 def test_a_backup_that_an_upgrade_cuts_short_is_told_and_the_next_one_works(

@@ -181,9 +181,9 @@ class Machines:
 @pytest.mark.parametrize(
     "ahead",
     [
-        [timedelta(), 10 * SECOND],
+        pytest.param([timedelta(), 10 * SECOND], marks=pytest.mark.soak),
         [-10 * SECOND, 10 * SECOND],
-        [timedelta(), 5 * MINUTE],
+        pytest.param([timedelta(), 5 * MINUTE], marks=pytest.mark.soak),
         [-5 * MINUTE, 5 * MINUTE],
         [5 * MINUTE, -5 * MINUTE],
     ],

@@ -104,6 +104,8 @@ def test_cancel_in_the_portal_stops_a_running_backup_within_five_seconds(
         assert asked(address) == (503, "missing")
 
 
+# tests/faults/test_scheduler.py has scheduled times that were missed.
+@pytest.mark.soak
 def test_scheduled_backup_is_queued_and_run(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     portal.shell(
