@@ -2,7 +2,7 @@
 
 An address holds a digest of all static files (`/static/v-1f0c…/vedetta/vedetta.css`), so a browser may keep
 what it got for good. One digest for all, because styles name fonts beside them; and it needs no
-`collectstatic`, which a checkout and a wheel do without. The same files without a digest stay where they were.
+`collectstatic`, which a checkout and a wheel do without. Without a digest the files stay where they were.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def time_zone() -> str:
     """The zone that all times on pages are of, and how far it is from UTC now."""
     minutes = utc_offset()
     hours = f"{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
-    return f"{timezone.get_current_timezone_name()} (UTC{'-' if minutes < 0 else '+'}{hours})"
+    name = timezone.get_current_timezone_name()
+    return name if name == "UTC" else f"{name} (UTC{'-' if minutes < 0 else '+'}{hours})"
 
 
 @register.simple_tag

@@ -23,7 +23,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 RUN = f"axe.run(document, {{resultTypes: ['violations'], runOnly: {RULES}}})"
 GRAVE = {"serious", "critical"}
 LOOKS = {"light": (1440, False), "dark": (1440, True), "phone": (390, False)}
-# What is looked at in each look, of all the portal's addresses: pages and dialogs, filled in with the newest rows.
+# All addresses of the portal, filled in with the newest rows: pages, and dialogs as pages.
 ADDRESSES = """
 import re
 from django.apps import apps

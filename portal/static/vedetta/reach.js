@@ -268,6 +268,8 @@
     keepTyped();
     toFirstError(document.getElementById("content") || document);
   });
+  // Django makes its pickers once everything is loaded.
+  window.addEventListener("load", () => setTimeout(() => nameOthers(document)));
   document.addEventListener("vedetta:replaced", (event) => reach(event.target));
   document.addEventListener("htmx:afterSwap", (event) => reach(event.detail.target || document));
 })();
