@@ -33,7 +33,9 @@ def whole_or_refused(
                 phrase("No more than {bytes} bytes are taken at once. Nothing was done.", bytes=MOST_BYTES),
             )
         if int(length) and not _is_whole(request, int(length)):
-            return _refused(request, 400, phrase("Not all of it arrived, so nothing was done. Send it again."))
+            return _refused(
+                request, 400, phrase("Not all of it arrived, so nothing was done. Send it again.")
+            )
         return get_response(request)
 
     return respond

@@ -29,6 +29,7 @@ LETTERS = (
 _GIVEN = re.compile(r"""\b(?:\w+_)?icon=["'](\w+)["']""")
 _ELEMENT = re.compile(r"material-symbols-outlined[^>]*>([^<]*)<")
 _TAGS = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+_IN_STYLES = re.compile(r"""content: ?["']([a-z_0-9]{3,})["']""")
 _IN_CODE = re.compile(r"""\bicon["']?\s*[:=]\s*["'](\w+)["']|content-\[["'](\w+)["']\]""")
 
 
@@ -43,12 +44,13 @@ def main() -> None:
     letters = {ord(letter) for name in names for letter in name}
     _cut(icons, ICONS, letters, {known[name] for name in names})
     for weight in WEIGHTS:
-        font = TTFont(_of_unfold(f"inter/Inter-{weight}.woff2"))
-        _cut(font, FOLDER / f"Inter-{weight}.woff2", set(LETTERS), set())
+        font, to = TTFont(_of_unfold(f"inter/Inter-{weight}.woff2")), FOLDER / f"Inter-{weight}.woff2"
+        if not _is_cut_of(to, font):
+            _cut(font, to, set(LETTERS), set())
 
 
 def icons_in_use() -> set[str]:
-    """The icons that templates and code name, ours and unfold's."""
+    """The icons that templates, styles and code name, ours and unfold's."""
     from portal.unfold import UNFOLD
 
     found = set(_named_in(UNFOLD))
@@ -58,6 +60,8 @@ def icons_in_use() -> set[str]:
             found.update(_GIVEN.findall(text))
             for inside in _ELEMENT.findall(text):
                 found.update(re.findall(r"[a-z]\w+", _TAGS.sub(" ", inside)))
+        for file in folder.rglob("*.css"):
+            found.update(_IN_STYLES.findall(file.read_text(encoding="utf-8")))
         for file in folder.rglob("*.py"):
             for match in _IN_CODE.finditer(file.read_text(encoding="utf-8")):
                 found.add(match[1] or match[2])
@@ -89,6 +93,15 @@ def _named_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _named_in(each)
+
+
+def _is_cut_of(file: Path, font: TTFont) -> bool:
+    """Whether it holds what it would hold again: a cut of the same is a little different each time."""
+    if not file.is_file():
+        return False
+    cut = TTFont(file)
+    is_as_old = cut["head"].fontRevision == font["head"].fontRevision
+    return is_as_old and set(cut.getBestCmap()) == set(font.getBestCmap()) & set(LETTERS)
 
 
 def _cut(font: TTFont, to: Path, letters: set[int], glyphs: set[str]) -> None:

@@ -40,16 +40,14 @@ def with_commands(text: object) -> SafeString:
 @register.simple_tag
 def time_zone() -> str:
     """The zone that all times on pages are of, and how far it is from UTC now."""
-    minutes = utc_offset()
+    offset = timezone.localtime().utcoffset() or timedelta()
+    minutes = int(offset.total_seconds() // 60)
     hours = f"{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
     name = timezone.get_current_timezone_name()
     return name if name == "UTC" else f"{name} (UTC{'-' if minutes < 0 else '+'}{hours})"
 
 
-@register.simple_tag
-def utc_offset() -> int:
-    """How many minutes the portal's clock is before UTC now: west of it less than none."""
-    return int((timezone.localtime().utcoffset() or timedelta()).total_seconds() // 60)
+register.simple_tag(timezone.get_current_timezone_name, name="time_zone_name")
 
 
 @register.simple_tag

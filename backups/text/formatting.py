@@ -131,7 +131,7 @@ def clock(time: datetime, now: datetime | None = None) -> str:
             return phrase("today {time}", time=at)
         case 1:
             return phrase("tomorrow {time}", time=at)
-    return phrase("{day} {year}, {time}", day=day(local), year=local.year, time=at)
+    return joined([day(local), f"{local:%Y, %H:%M}"])
 
 
 def relative_time(time: datetime | None) -> SafeString | str:

@@ -458,13 +458,13 @@ def test_a_page_is_worked_by_who_sees_no_mouse_and_no_picture(site: Site, sign_i
     page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
     expect(button).to_be_focused()
 
-    page.locator("[data-live-state]").evaluate("""(state) => {
-      state.innerHTML = '<code class="v-mono v-command">manage.py backup</code>';
-      state.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
+    page.locator("#content").evaluate("""(content) => {
+      content.insertAdjacentHTML("beforeend", '<code class="v-mono v-command">manage.py worker</code>');
+      content.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
     }""")
     page.context.grant_permissions(["clipboard-write"])
-    page.get_by_role("button", name="Copy: manage.py backup").click()
-    expect(page.locator(".v-copy")).to_have_text("Copied")
+    page.get_by_role("button", name="Copy: manage.py worker").last.click()
+    expect(page.locator(".v-copy").last).to_have_text("Copied")
 
 
 def test_without_scripts_there_is_a_page_and_it_says_so(site: Site, sign_in: SignIn) -> None:

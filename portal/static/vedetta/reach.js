@@ -41,28 +41,32 @@
 
   // ---------------------------------------------------------------- Times: the portal's zone, and the reader's
 
-  const zoneOf = (text) => /(?:Z|[+-]\d\d:\d\d)$/.exec(text)?.[0];
+  const ZONED = /(?:Z|[+-]\d\d:\d\d)$/;
+  const TOLD = {
+    weekday: "short", day: "numeric", month: "short", year: "numeric",
+    hour: "2-digit", minute: "2-digit", second: "2-digit",
+  };
 
-  function offsetOf(text) {
-    const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)$/.exec(text) || [null, "+", 0, 0];
-    return (sign === "-" ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
-  }
-
-  // Only where the reader's clock shows another time than the page.
+  // Only where the reader's clock showed another time than the page does.
   function addOwnTimes(root) {
     const language = document.documentElement.lang;
     for (const time of root.querySelectorAll("time[datetime]:not([data-own])")) {
       const told = time.getAttribute("datetime");
       const at = new Date(told);
       time.dataset.own = "";
-      if (!zoneOf(told) || Number.isNaN(at.getTime()) || -at.getTimezoneOffset() === Number(said("utcOffset"))) {
+      if (!ZONED.test(told) || Number.isNaN(at.getTime()) || isSameHere(at, language)) {
         continue;
       }
-      const own = at.toLocaleString(language, {
-        weekday: "short", day: "numeric", month: "short", year: "numeric",
-        hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
-      });
+      const own = at.toLocaleString(language, { ...TOLD, timeZoneName: "short" });
       time.title = `${time.title}\n${said("whereYouAre")}: ${own}`;
+    }
+  }
+
+  function isSameHere(at, language) {
+    try {
+      return at.toLocaleString(language, TOLD) === at.toLocaleString(language, { ...TOLD, timeZone: said("zone") });
+    } catch {
+      return false; // the browser knows no such zone
     }
   }
 
