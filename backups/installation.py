@@ -27,6 +27,8 @@ class Commands(NamedTuple):
     # Also one that hangs.
     restart_gate: str
     gate_log: str
+    # What is typed where guides say `manage.py`.
+    manage: str = "manage.py"
 
 
 @lru_cache(maxsize=1)
@@ -38,6 +40,7 @@ def commands() -> Commands:
             phrase("`docker compose logs db_backup`, or the log of that container,"),
             phrase("`docker compose restart sentinel`, or its container where Compose does not run it"),
             phrase("`docker compose logs sentinel`, or the log of that container,"),
+            "docker compose exec db_backup manage",
         )
     if any((folder / _UNIT).exists() for folder in _UNITS):
         return Commands(
@@ -45,13 +48,22 @@ def commands() -> Commands:
             "`journalctl -u vedetta-worker`",
             "`systemctl restart vedetta-gate`",
             "`journalctl -u vedetta-gate`",
+            "sudo vedetta",
         )
     return Commands(
         "`manage.py worker`",
         phrase("its own log"),
         phrase("end it and run `gunicorn -c sentinel/gunicorn.conf.py sentinel.wsgi`, or `make run` again"),
         phrase("its own log"),
+        _manage(),
     )
+
+
+def _manage() -> str:
+    """In a checkout by its own Python, as `make run` and the guide have it; a wheel brings a command."""
+    if not (_CHECKOUT / "manage.py").is_file():
+        return "vedetta"
+    return ".venv/bin/python manage.py" if (_CHECKOUT / ".venv/bin/python").exists() else "manage.py"
 
 
 def commit() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 
 from backups.text.sentences import phrase
 
@@ -27,11 +28,14 @@ def whole_or_refused(
         length = str(request.META.get("CONTENT_LENGTH") or 0)
         if not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > MOST_BYTES:
             return _refused(
+                request,
                 413,
                 phrase("No more than {bytes} bytes are taken at once. Nothing was done.", bytes=MOST_BYTES),
             )
         if int(length) and not _is_whole(request, int(length)):
-            return _refused(400, phrase("Not all of it arrived, so nothing was done. Send it again."))
+            return _refused(
+                request, 400, phrase("Not all of it arrived, so nothing was done. Send it again.")
+            )
         return get_response(request)
 
     return respond
@@ -44,5 +48,8 @@ def _is_whole(request: HttpRequest, length: int) -> bool:
         return False
 
 
-def _refused(status: int, sentence: str) -> HttpResponse:
+def _refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    """A page where people send forms; a line of text for all else."""
+    if request.path_info.startswith("/admin/"):
+        return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=status)
     return HttpResponse(str(sentence), status=status, content_type="text/plain; charset=utf-8")

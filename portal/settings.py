@@ -138,7 +138,9 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
-AXES_LOCKOUT_TEMPLATE = "429.html"
+AXES_LOCKOUT_CALLABLE = "portal.refusals.locked_out"
+# The time that the page tells holds, whatever is typed meanwhile.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 # The log tells the address, which it hides by default; never the name, for which some type their password.
 AXES_SENSITIVE_PARAMETERS = ["username"]
 LOGIN_URL = "admin:login"

@@ -68,8 +68,8 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": _INDIGO},
-    "STYLES": [_file("vedetta.css")],
-    "SCRIPTS": [_file("components.js"), _file("vedetta.js")],
+    "STYLES": [_file("vedetta.css"), _file("reach.css")],
+    "SCRIPTS": [_file("components.js"), _file("vedetta.js"), _file("reach.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
     "DASHBOARD_CALLBACK": "backups.admin.dashboard.callback",
     "SIDEBAR": {

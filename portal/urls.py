@@ -6,8 +6,11 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention
-from portal import monitoring
+from portal import monitoring, refusals
 
+handler400 = refusals.bad_request
+handler403 = refusals.forbidden
+handler404 = refusals.not_found
 handler500 = monitoring.server_error
 
 urlpatterns = [

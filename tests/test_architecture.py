@@ -41,7 +41,7 @@ HOUSE = {
     "notifications": "choices models process text",
     "scheduling": "choices models text",
     "snapshots": "choices dumpfile errors models text",
-    "templatetags": "choices models text",
+    "templatetags": "choices installation models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",

@@ -206,6 +206,10 @@ class VedettaAdmin(ModelAdmin):
         with translation.override("en"):
             return super().log_deletions(request, queryset)
 
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
+        """Django leads to the first page, whose sentence asks whether it was perhaps deleted."""
+        raise Http404
+
     def start(self, request: HttpRequest, obj: Model, wanted: Request) -> HttpResponse:
         """Queue a run, note it in the admin log, lead to its page; a refusal is told on this one."""
         assert request.user.is_authenticated  # noqa: S101  admin_view lets nobody else in

@@ -167,7 +167,8 @@ def _refuse_other_inventory(
         code="dump.incomplete",
         do=phrase(
             "If tables were just created or dropped, back up again. If not, check that the user may "
-            "see all of it (run preflight). The dump program must not be older than the server."
+            "see all of it: press Test connection, or run `manage.py preflight`. The dump program must not "
+            "be older than the server."
         ),
     )
 

@@ -211,7 +211,10 @@ def _refuse_complaints(stderr: tuple[str, ...], database: str) -> None:
                     line=line.strip(),
                 ),
                 code="dump.left_out",
-                do=phrase("Grant what is missing (run preflight), then back up again."),
+                do=phrase(
+                    "Grant what is missing, which Test connection and `manage.py preflight` show. Then back "
+                    "up again."
+                ),
             )
 
 

@@ -99,7 +99,7 @@ def refuse_broken_views(connection: Any, views: Sequence[BrokenView], database: 
         ),
         code="dump.view_unreadable",
         do=phrase(
-            "If the view calls a function, the user may lack EXECUTE: first grant what preflight "
+            "If the view calls a function, the user may lack EXECUTE: first grant what Test connection "
             "names. If not, make again what is missing. Or copy what SHOW CREATE VIEW shows, and drop "
             "the view. A restore still works: the backup before it leaves such views out."
         ),

@@ -63,7 +63,10 @@ def _error_otherwise(code: int, lines: Sequence[str], doing: str) -> ResticError
             code=code,
             last=last.rstrip("."),
         ),
-        do=phrase("Run preflight, which looks at storage and password one by one; then try again."),
+        do=phrase(
+            "Press Test connection, or run `manage.py preflight`: it looks at storage and password one by "
+            "one. Then try again."
+        ),
     )
 
 

@@ -119,7 +119,7 @@ def parse_snapshots(stdout: bytes) -> tuple[SnapshotInfo, ...]:
         raise ResticError(
             phrase("restic's list of snapshots could not be understood."),
             code="restic.not_understood",
-            do=phrase("Run preflight."),
+            do=phrase("Press Test connection, or run `manage.py preflight`."),
         ) from None
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django import template
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from backups import __version__
+from backups import __version__, installation
 from backups.choices import STATUS_COLOURS, Status
 from backups.models import Run
 from backups.text import formatting
@@ -22,10 +26,28 @@ for function in (
     formatting.relative_time,
     formatting.short_time,
     formatting.time_with_age,
-    formatting.with_commands,
 ):
     register.filter(function.__name__, function)
 register.simple_tag(formatting.label, name="label")
+
+
+@register.filter
+def with_commands(text: object) -> SafeString:
+    """A sentence whose `commands` can be typed as they stand, on the machine that this installation is on."""
+    return formatting.with_commands(text, installation.commands().manage)
+
+
+@register.simple_tag
+def time_zone() -> str:
+    """The zone that all times on pages are of, and how far it is from UTC now."""
+    offset = timezone.localtime().utcoffset() or timedelta()
+    minutes = int(offset.total_seconds() // 60)
+    hours = f"{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+    name = timezone.get_current_timezone_name()
+    return name if name == "UTC" else f"{name} (UTC{'-' if minutes < 0 else '+'}{hours})"
+
+
+register.simple_tag(timezone.get_current_timezone_name, name="time_zone_name")
 
 
 @register.simple_tag

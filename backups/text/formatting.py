@@ -120,7 +120,7 @@ def exact(time: datetime) -> str:
 
 
 def clock(time: datetime, now: datetime | None = None) -> str:
-    """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov, 03:00"."""
+    """As in "today 15:00", "tomorrow 03:00", "Wed 26 Nov 2025, 03:00"."""
     local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
     days = (local.date() - today).days
     at = f"{local:%H:%M}"
@@ -131,7 +131,7 @@ def clock(time: datetime, now: datetime | None = None) -> str:
             return phrase("today {time}", time=at)
         case 1:
             return phrase("tomorrow {time}", time=at)
-    return joined([day(local), at])
+    return joined([day(local), f"{local:%Y, %H:%M}"])
 
 
 def relative_time(time: datetime | None) -> SafeString | str:
@@ -163,7 +163,7 @@ def label(text: object, colour: str = "") -> SafeString:
 
 def two_lines(first: object, second: object) -> SafeString:
     """A cell of a list as unfold lays out its headers, which takes a template for each."""
-    below = format_html('<span class="block text-base-500">{}</span>', second) if second else ""
+    below = format_html('<span class="block v-subtle">{}</span>', second) if second else ""
     return format_html(
         '<span class="flex flex-col text-right lg:text-left">'
         '<strong class="block font-normal">{}</strong>{}</span>',
@@ -172,19 +172,25 @@ def two_lines(first: object, second: object) -> SafeString:
     )
 
 
-def with_commands(text: object) -> SafeString:
-    """A sentence whose `commands` stand out, to be copied."""
+def with_commands(text: object, manage: str = "manage.py") -> SafeString:
+    """A sentence whose `commands` stand out, to be copied; `manage` is what is typed for manage.py."""
     parts = str(text).split("`")
     if len(parts) % 2 == 0:
         return format_html("{}", text)
     made = (
-        format_html('<code class="v-mono">{}</code>' if number % 2 else "{}", part)
-        for number, part in enumerate(parts)
+        _command(part, manage) if number % 2 else format_html("{}", part) for number, part in enumerate(parts)
     )
     return format_html_join("", "{}", ((part,) for part in made))
 
 
+def _command(text: str, manage: str) -> SafeString:
+    """A name alone is nothing to copy: vedetta.js puts its button beside commands."""
+    typed = manage + text.removeprefix("manage.py") if text.startswith("manage.py ") else text
+    return format_html('<code class="v-mono{}">{}</code>', " v-command" if " " in typed else "", typed)
+
+
 def _time(time: datetime, text: str) -> SafeString:
+    """vedetta.js adds to the title what the reader's own clock showed."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', time.isoformat(timespec="seconds"), exact(time), text
     )

@@ -233,7 +233,7 @@ def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     )
     text = page(login("Operator"))
     assert "The worker “vedetta” was last seen 2 minutes ago." in text
-    assert '<code class="v-mono">' in text
+    assert '<code class="v-mono v-command">' in text
 
 
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:

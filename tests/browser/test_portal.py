@@ -432,3 +432,79 @@ def test_nothing_that_was_written_into_a_page_runs(site: Site, sign_in: SignIn) 
     forbidden = sorted(told.split(":")[0] for told in person.forbidden())
     assert forbidden == [f"forbidden by script-src{part}" for part in ("", "-attr", "-elem", "-elem")]
     person.wrong.clear()
+
+
+def test_a_page_is_worked_by_who_sees_no_mouse_and_no_picture(site: Site, sign_in: SignIn) -> None:
+    """Past the menu with one key, charts in numbers, commands copied, and the focus where it was."""
+    if not site.portal.snapshots():
+        assert site.portal.backup().code == 0
+    page = sign_in("operator").goto("/admin/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".v-skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main-content")).to_be_focused()
+    chart = page.locator("canvas.chart").first
+    assert chart.get_attribute("role") == "img"
+    numbers = page.locator(".v-numbers").first
+    numbers.locator("summary").press("Enter")
+    expect(numbers.locator("tbody tr").first).to_be_visible()
+
+    # The page is renewed while a dialog is open: its opener is another node of the same name then.
+    button = page.get_by_role("button", name="Back up now").first
+    button.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.evaluate("""() => {
+      const state = document.querySelector("[data-live-state]");
+      state.replaceChildren(...[...state.childNodes].map((node) => node.cloneNode(true)));
+    }""")
+    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
+    expect(button).to_be_focused()
+
+    page.locator("#content").evaluate("""(content) => {
+      content.insertAdjacentHTML("beforeend", '<code class="v-mono v-command">manage.py worker</code>');
+      content.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
+    }""")
+    page.context.grant_permissions(["clipboard-write"])
+    page.get_by_role("button", name="Copy: manage.py worker").last.click()
+    expect(page.locator(".v-copy").last).to_have_text("Copied")
+
+
+def test_without_scripts_there_is_a_page_and_it_says_so(site: Site, sign_in: SignIn) -> None:
+    sign_in("viewer")
+    context = site.browser.new_context(java_script_enabled=False, storage_state=site.signed_in["viewer"])
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/")
+    # playwright takes the text within <noscript> for none.
+    expect(page.locator(".v-noscript")).to_be_visible()
+    expect(page.get_by_text("Are we safe?")).to_be_visible()
+    context.close()
+
+
+def test_in_another_time_zone_a_time_says_what_ones_own_clock_showed(site: Site, sign_in: SignIn) -> None:
+    sign_in("viewer")
+    context = site.browser.new_context(
+        timezone_id="Asia/Kathmandu", storage_state=site.signed_in["viewer"], locale="en-GB"
+    )
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/backups/snapshot/")
+    title = page.locator("#result_list time").first.get_attribute("title") or ""
+    assert re.search(r"UTC\nWhere you are: .*5:45", title)
+    context.close()
+
+
+def test_what_was_typed_into_a_rows_form_outlives_a_session_but_for_passwords(
+    site: Site, sign_in: SignIn
+) -> None:
+    page = sign_in("administrator").goto("/admin/backups/repository/1/change/")
+    name = page.locator("[name=name]")
+    before = name.input_value()
+    name.fill("kept over the signing in")
+    page.context.clear_cookies(name=ALL_BUT_CSRF)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("nothing was done")).to_be_visible()
+    page.get_by_label("Username").fill("administrator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(name).to_have_value("kept over the signing in")
+    page.reload()
+    expect(name).to_have_value(before)

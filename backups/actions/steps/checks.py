@@ -55,7 +55,7 @@ class Found:
                     "The checks before the backup found no fault, but not everything that the backup needs."
                 ),
                 code="preflight.not_all_found",
-                do=phrase("Run `manage.py preflight`, which shows each check."),
+                do=phrase("Press Test connection, or run `manage.py preflight`: it shows each check."),
             )
         return ReadyBackup(
             access=self.access,

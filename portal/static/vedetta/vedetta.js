@@ -6,10 +6,10 @@
   // What buttons that are only an icon are called.
   // What is shown is said by the page, in its reader's language.
   const said = (name) => document.getElementById("v-words")?.dataset[name] || "";
-  const NAMES = { close: "close", add: "add", more_horiz: "actions", arrow_back: "back" };
-  // Beside this script's own address, wherever the portal is mounted.
-  const LOGIN = new URL("../../admin/login/", document.currentScript.src).pathname;
-  let opener = null;
+  const NAMES = {
+    close: "close", add: "add", more_horiz: "actions", more_vert: "actions", arrow_back: "back", search: "search",
+    visibility: "home", light_mode: "theme", dark_mode: "theme", computer: "theme",
+  };
 
   // Icons are ligatures: without this their names ("more_horiz") are read out.
   function nameIcons(root) {
@@ -17,7 +17,7 @@
       const button = icon.closest("a, button, [role=button], [x-on\\:click]");
       const others = button?.textContent.replace(icon.textContent, "").trim();
       if (button && !others && !button.hasAttribute("aria-label")) {
-        button.setAttribute("aria-label", said(NAMES[icon.textContent.trim()]) || button.title || icon.textContent.trim());
+        button.setAttribute("aria-label", button.title || said(NAMES[icon.textContent.trim()]) || icon.textContent.trim());
       }
       icon.setAttribute("aria-hidden", "true");
     }
@@ -129,20 +129,7 @@
     }
   }
 
-  // unfold writes the numbers of a chart's axis as English does.
-  function writeAxesForReader() {
-    if (typeof DEFAULT_CHART_OPTIONS === "undefined") return;
-    const language = document.documentElement.lang;
-    const ticks = DEFAULT_CHART_OPTIONS.scales.y.ticks;
-    const told = ticks.callback;
-    ticks.callback = function (value) {
-      return told.call(this, value.toLocaleString(language, { useGrouping: false }));
-    };
-    window.Chart.defaults.locale = language;
-  }
-
   document.addEventListener("DOMContentLoaded", () => {
-    writeAxesForReader();
     mend(document);
     keepTyped();
     watchChoices();
@@ -153,13 +140,6 @@
     followPlan();
   });
 
-  // Focus goes into a dialog, and back to the button that opened it.
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.target?.id === "modal-content") {
-      opener = event.detail.elt;
-    }
-  });
-
   // What a dialog got in the place of what it asked for, in a sentence: it never fails without a word.
   function trouble(request) {
     const status = request?.status || 0;
@@ -168,7 +148,7 @@
       return [said("noAnswer"), here, said("loadAgain")];
     }
     if (new URL(request.responseURL || here, window.location.href).pathname.endsWith("/login/")) {
-      return [said("signedOut"), `${LOGIN}?next=${encodeURIComponent(here)}`, said("signIn")];
+      return [said("signedOut"), `${said("login")}?next=${encodeURIComponent(here)}`, said("signIn")];
     }
     if (status === 403 && request.getResponseHeader("X-Vedetta-Refused") === "token") {
       return [said("ofBefore"), here, said("loadThenTry")];
@@ -259,9 +239,7 @@
     if (!dialog || dialog.offsetParent === null) {
       return;
     }
-    if (event.key === "Escape") {
-      setTimeout(() => opener?.focus(), 50);
-    } else if (event.key === "Tab") {
+    if (event.key === "Tab") {
       keepInside(dialog, event);
     }
   });

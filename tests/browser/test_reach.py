@@ -1,0 +1,109 @@
+"""Every page for whoever reads it by ear, by keyboard, at night, or on a phone, as axe-core judges it.
+
+axe-core (https://github.com/dequelabs/axe-core, MPL-2.0) comes with a package of the tests' tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Site
+from tests.browser.test_portal import SignIn
+from tests.browser.test_walk import site
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak]
+__all__ = ["site"]
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = f"axe.run(document, {{resultTypes: ['violations'], runOnly: {RULES}}})"
+GRAVE = {"serious", "critical"}
+LOOKS = {"light": (1440, False), "dark": (1440, True), "phone": (390, False)}
+# All addresses of the portal, filled in with the newest rows: pages, and dialogs as pages.
+ADDRESSES = """
+import re
+from django.apps import apps
+from tests.security.test_roles import rules
+for address in rules():
+    kind = re.match(r"admin/(\\w+)/(\\w+)/", address)
+    if "(?P" in address or not address.startswith("admin/"):
+        continue
+    if "<" in address:
+        try:
+            row = apps.get_model(kind[1], kind[2]).objects.order_by("-pk").first()
+        except (LookupError, TypeError):
+            continue
+        address = re.sub(r"<[^>]+>", str(row.pk if row else 0), address)
+    print("/" + address)
+"""
+FEWEST = 60
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_page_keeps_anybody_out(site: Site, sign_in: SignIn, look: str) -> None:
+    width, dark = LOOKS[look]
+    person = sign_in("admin", width=width, dark=dark)
+    found, pages = [], 0
+    for address in site.portal.shell(ADDRESSES).split():
+        answer = person.page.request.get(person.url + address)
+        if answer.status not in {200, 404} or "html" not in answer.headers.get("content-type", ""):
+            continue
+        person.goto(address)
+        pages += 1
+        found += [f"{address}: {each}" for each in graves(person.page)]
+    person.wrong.clear()  # the browser's own words for what is not there
+    assert found == []
+    assert pages >= FEWEST
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_dialog_menu_or_drawer_keeps_anybody_out(site: Site, sign_in: SignIn, look: str) -> None:
+    width, dark = LOOKS[look]
+    person = sign_in("admin", width=width, dark=dark)
+    page = person.goto("/admin/")
+    page.get_by_role("button", name="Menu").locator("visible=true").click()
+    assert graves(page) == []
+    person.goto("/admin/backups/run/")
+    page.locator("[x-on\\:click^='filterOpen = ']").locator("visible=true").first.click()
+    expect(page.locator("#filter-form")).to_be_visible()
+    assert graves(page) == []
+    for address in dialogs(site):
+        person.goto(address)
+        expect(page.locator("#dialog")).to_be_visible()
+        assert graves(page) == [], address
+    person.goto("/admin/")
+    page.get_by_role("button", name="Back up now").first.click()
+    expect(page.locator("#dialog")).to_be_visible()
+    assert graves(page) == []
+
+
+def dialogs(site: Site) -> Iterable[str]:
+    """The dialogs of a database's and a repository's buttons."""
+    (database,) = site.portal.rows("SELECT max(id) AS id FROM backups_database")
+    (repository,) = site.portal.rows("SELECT max(id) AS id FROM backups_repository")
+    for action in ("back_up", "verify", "test_connection"):
+        yield f"/admin/backups/database/{database['id']}/{action}/"
+    for action in ("check_now", "prune", "unlock", "repair_index"):
+        yield f"/admin/backups/repository/{repository['id']}/{action}/"
+
+
+def graves(page: Page) -> list[str]:
+    """What axe calls serious or critical, with where it is."""
+    page.evaluate(AXE_SCRIPT)
+    told: dict[str, Any] = page.evaluate(RUN)
+    return [
+        f"{each['id']} at {node['target']}: {node['html'][:120]}"
+        for each in told["violations"]
+        if each["impact"] in GRAVE
+        for node in each["nodes"]
+    ]
+
+
+def test_a_rule_of_axe_that_is_broken_is_found(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("admin").page
+    page.evaluate("document.getElementById('content').insertAdjacentHTML('beforeend', '<button></button>')")
+    assert [each.split()[0] for each in graves(page)] == ["button-name"]
