@@ -22,7 +22,9 @@ from backups.models import Database, Restore, Run, Snapshot, Verification
 from backups.text import formatting
 
 # What is done to one of these is done about its database.
-_ABOUT: tuple[type[Model], ...] = (Run, Snapshot, Restore, Verification)
+_ABOUT: dict[type[Model], str] = {
+    Run: "database", Snapshot: "database", Restore: "database", Verification: "run__database",
+}  # fmt: skip
 
 
 class DatabaseFilter(DropdownFilter):
@@ -46,8 +48,8 @@ class DatabaseFilter(DropdownFilter):
             When(content_type__in=kinds.values(), then=Cast("object_id", BigIntegerField())), default=None
         )
         wanted = Q(content_type=kinds[Database], number=int(chosen))
-        for model in _ABOUT:
-            rows = model._default_manager.filter(database=int(chosen)).order_by().values("pk")
+        for model, where in _ABOUT.items():
+            rows = model._default_manager.filter(**{where: int(chosen)}).order_by().values("pk")
             wanted |= Q(content_type=kinds[model], number__in=rows)
         return queryset.annotate(number=number).filter(wanted)
 

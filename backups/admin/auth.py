@@ -7,11 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
+from backups.admin.base import redirect
 from backups.admin.people import PersonPages
 from backups.people import roles, sign_ins
 from backups.text import formatting
@@ -30,7 +33,7 @@ class RoleFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The four."""
-        return [(role.name, role.called) for role in roles.CHOICES]
+        return [(role.name, role.name) for role in roles.CHOICES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         """Those whose role it is; who may do everything is an Administrator."""
@@ -50,6 +53,8 @@ class PeopleAdmin(PersonPages):
     search_fields = ("username",)
     ordering = ("-is_active", "username")
     actions = None
+    actions_list = ("invite",)
+    show_add_link = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """People with their roles, and when they were here."""
@@ -59,6 +64,11 @@ class PeopleAdmin(PersonPages):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """None: the list answers no question about what it does not show, such as hashes."""
         return False
+
+    @action(description=_("Invite"), icon="person_add", variant=ActionVariant.PRIMARY, permissions=["add"])
+    def invite(self, request: HttpRequest) -> HttpResponse:
+        """Lead to the form."""
+        return redirect(request, reverse("admin:auth_user_add"))
 
     @display(description=_("Name"), ordering="username")
     def name(self, person: User) -> str:

@@ -59,7 +59,7 @@ class PersonPages(VedettaAdmin):
         own = [
             path(
                 f"<int:pk>/{name}/",
-                self.admin_site.admin_view(partial(self._of_person, view)),  # type: ignore[arg-type]
+                self.admin_site.admin_view(partial(self._of_person, view)),
                 name="auth_user_password_change" if name == "password" else f"auth_user_{name}",
             )
             for name, view in views.items()
@@ -81,7 +81,7 @@ class PersonPages(VedettaAdmin):
         return response
 
     def _page(self, request: HttpRequest, name: str, title: str, **context: Any) -> HttpResponse:
-        shown = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, **context}
+        shown = {**self.admin_site.each_context(request), "title": title, **context}
         response = TemplateResponse(request, f"backups/people_{name}.html", shown)
         response["Cache-Control"] = "no-store"
         return response
@@ -165,7 +165,8 @@ class PersonPages(VedettaAdmin):
                 self.log_change(request, person, words)
                 messages.success(request, self._role_given(person, after))
             return HttpResponseRedirect(page_url(person))
-        return self._page(request, "person", person.get_username(), **self._facts(request, person, form))
+        title = phrase("Account of {person}", person=person)
+        return self._page(request, "person", title, **self._facts(request, person, form))
 
     def _role_given(self, person: User, held: roles.Held) -> str:
         if not person.has_usable_password():
@@ -187,6 +188,7 @@ class PersonPages(VedettaAdmin):
             "held": roles.held_by(person),
             "form": form,
             "why_not": why.sentence() if why else "",
+            "may_let_in": not person.is_active and changes.why_no_say(actor, person) is None,
             "is_oneself": actor.pk == person.pk,
             "has_history": changes.has_history(person),
             "state": self.state_in_words(person) or phrase("Active"),

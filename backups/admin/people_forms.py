@@ -24,7 +24,7 @@ class RoleForm(forms.Form):
         self.offered = [each for each in roles.CHOICES if roles.rank_of_role(each.name) <= highest]
         field = self.fields["role"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101
-        field.choices = [(each.name, each.called) for each in self.offered]
+        field.choices = [(each.name, each.name) for each in self.offered]
 
     @property
     def chosen(self) -> str:
@@ -44,7 +44,7 @@ class InviteForm(RoleForm):
     )
 
 
-class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+class PasswordForm(SetPasswordForm):
     """A password twice, which Django's validators look at."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,6 +53,7 @@ class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]
             self.fields[name].widget.attrs["class"] = " ".join(INPUT_CLASSES)
         self.fields["new_password1"].label = _("Password")
         self.fields["new_password2"].label = _("The same once more")
+        self.fields["new_password2"].help_text = ""
 
 
 class LinkForm(forms.Form):

@@ -21,7 +21,7 @@ from backups.text.sentences import phrase
 
 
 @contextmanager
-def _alone(actor: User, pk: int | None = None) -> Iterator[User]:
+def _alone(actor: User, pk: int) -> Iterator[User]:
     """The account as it is now, which nobody else changes within. Raises Problem where `actor` may not."""
     with transaction.atomic():
         list(User.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
@@ -150,10 +150,12 @@ def deactivate(actor: User, pk: int) -> None:
 
 
 def let_in_again(actor: User, pk: int) -> None:
-    """Undo a deactivation. Raises Problem."""
-    with _alone(actor, pk) as person:
-        person.is_active = True
-        person.save(update_fields=["is_active"])
+    """Undo a deactivation, of the way in as well. Raises Problem."""
+    person = User.objects.get(pk=pk)
+    if why := why_no_say(actor, person):
+        raise why
+    person.is_active = True
+    person.save(update_fields=["is_active"])
 
 
 def new_link(actor: User, pk: int) -> tuple[User, str]:

@@ -25,7 +25,7 @@ _DAY = 24 * 3600
 class _Tokens(PasswordResetTokenGenerator):
     key_salt = "backups.people.links"
 
-    def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
         made_at = Account.objects.filter(person=user).values_list("link_made_at", flat=True).first()
         roles = sorted(user.groups.values_list("pk", flat=True))
         flags = (user.is_active, user.is_staff, user.is_superuser)

@@ -16,33 +16,24 @@ ADMINISTRATOR = "Administrator"
 
 @dataclass(frozen=True)
 class Role:
-    """A role as people read of it."""
+    """A role as people read of it. Its name is no word of any language."""
 
     name: str
-    called: str
     may: str
 
 
 CHOICES = (
-    Role(
-        "Viewer", phrase("Viewer"), phrase("Sees backups, logs and settings, and cannot start anything.")
-    ),
+    Role("Viewer", phrase("Sees backups, logs and settings, and cannot start anything.")),
     Role(
         "Operator",
-        phrase("Operator"),
         phrase("May do what a Viewer may, and back up, verify, check, pin and forget. Cannot restore."),
     ),
+    Role("Restorer", phrase("May do what an Operator may, and restore, download data and read the audit.")),
     Role(
-        "Restorer",
-        phrase("Restorer"),
-        phrase("May do what an Operator may, and restore, download data and read the audit."),
-    ),
-    Role(
-        "Administrator",
-        phrase("Administrator"),
+        ADMINISTRATOR,
         phrase("May do what a Restorer may, and set up databases, hold the gate open and invite people."),
     ),
-)  # fmt: skip
+)
 _BY_NAME = {role.name: role for role in CHOICES}
 _RANKS = {name: rank for rank, name in enumerate(ROLES, start=1)}
 
@@ -58,8 +49,8 @@ class Held:
 
     @property
     def called(self) -> str:
-        """The role's name in words."""
-        return _BY_NAME[self.name].called if self.name else phrase("No role")
+        """The role's name, or that there is none."""
+        return self.name or phrase("No role")
 
     @property
     def may(self) -> str:

@@ -65,7 +65,8 @@ def test_no_page_speaks_of_staff_superusers_hashes_and_raw_rights(login: Login, 
 def test_a_superuser_is_shown_as_administrator_with_a_word_and_keeps_every_right(login: Login) -> None:
     client = login("superuser")
     superuser = User.objects.get(username="superuser")
-    assert "superuser Administrator with every right there is" in text_of(client, "/admin/auth/user/")
+    assert "with every right there is" in text_of(client, "/admin/auth/user/")
+    assert "Administrator, with every right there is." in text_of(client, page_of(superuser))
     assert "Nothing was changed." in told(client, page_of(superuser), {"role": "Administrator"})
     assert User.objects.get(pk=superuser.pk).is_superuser
 
@@ -191,6 +192,9 @@ def test_the_way_in_stays_as_it_is_and_it_is_said_why(
         answer = told(client, f"/admin/auth/user/{way_in.pk}/{page}/", {"role": "Viewer"})
         assert "way-in is PORTAL_ADMIN_USER, the way in when all else is lost" in answer
     assert User.objects.filter(pk=way_in.pk).values().get() == before
+    User.objects.filter(pk=way_in.pk).update(is_active=False)
+    assert "Let in again" in text_of(client, page_of(way_in))
+    assert "way-in can sign in again." in told(client, f"/admin/auth/user/{way_in.pk}/activate/")
     settings.PORTAL_ADMIN_USER = "not-made-yet"
     answer = told(client, "/admin/auth/user/add/", {"name": "not-made-yet", "role": "Viewer"})
     assert "not-made-yet is the name of PORTAL_ADMIN_USER" in answer

@@ -120,6 +120,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/database/hints/threshold/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/secret/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/<int:pk>/hints/retention/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/auth/user/invite/": (ADMINISTRATOR, ADMINISTRATOR),
     # What is done to a person.
     "admin/auth/user/<int:pk>/link/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/auth/user/<int:pk>/password/": (ADMINISTRATOR, ADMINISTRATOR),
