@@ -12,6 +12,7 @@ from django.db.models import BigIntegerField, Case, Model, Q, QuerySet, Value, W
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -58,7 +59,7 @@ class DatabaseFilter(DropdownFilter):
 class AuditAdmin(ReadOnlyAdmin):
     """What people did in the portal."""
 
-    list_display = ("when", "user", "what", "of")
+    list_display = ("when", "who", "what", "of")
     list_display_links = None
     list_filter = (("user", RelatedDropdownFilter), DatabaseFilter, ("action_time", DaysFilter))
     list_select_related = ("user", "content_type")
@@ -84,10 +85,16 @@ class AuditAdmin(ReadOnlyAdmin):
         """How long ago."""
         return formatting.time_with_age(entry.action_time)
 
+    @display(description=_("Who"), ordering="user__username")
+    def who(self, entry: LogEntry) -> str:
+        """As what they sign in."""
+        return entry.user.get_username()
+
     @display(description=_("What"))
     def what(self, entry: LogEntry) -> str:
-        """What was done, in words."""
-        return entry.get_change_message() or entry.get_action_flag_display()
+        """What was done, in words, on as many lines as it takes."""
+        words = entry.get_change_message() or entry.get_action_flag_display()
+        return format_html('<span class="v-told">{}</span>', words)
 
     @display(description=_("To"))
     def of(self, entry: Any) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
+from unfold.paginator import InfinitePaginator
 
 from backups.admin.base import redirect
 from backups.admin.people import PersonPages
@@ -52,6 +53,8 @@ class PeopleAdmin(PersonPages):
     list_filter = (RoleFilter,)
     search_fields = ("username",)
     ordering = ("-is_active", "username")
+    paginator = InfinitePaginator
+    show_full_result_count = False
     actions = None
     actions_list = ("invite",)
     show_add_link = False

@@ -207,7 +207,7 @@ class PersonPages(VedettaAdmin):
                 return phrase("Has no password, and no link")
             until = links.until(account.link_made_at)
             if until < timezone.now():
-                return phrase("Has not used the link, which is over since {time}", time=formatting.age(until))
+                return phrase("Has not used the link, which ended {age}", age=formatting.age(until))
             return phrase("Has a link, which opens until {time}", time=formatting.clock(until))
         if account is not None and account.must_change_password:
             return phrase("Has to change the password")

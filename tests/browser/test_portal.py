@@ -211,7 +211,7 @@ def test_an_operator_is_invited_comes_in_elsewhere_and_is_signed_out(site: Site,
 
     page.get_by_role("link", name="To anna").click()
     expect(page.get_by_text("Chrome on Linux")).to_be_visible()
-    page.get_by_role("button", name="End", exact=True).click()
+    page.get_by_role("button", name="End: Chrome on Linux, 127.0.0.1").click()
     expect(page.get_by_text("1 session ended.")).to_be_visible()
     theirs.goto(f"{site.url}/admin/")
     expect(theirs.get_by_label("Username")).to_be_visible()
