@@ -27,11 +27,16 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from backups.people import changes, sign_ins
+from backups.people.sign_ins import Visitor
+
 logger = logging.getLogger(__name__)
 
 # The column takes 40 characters, of which servers may not tell A from a: 200 bits in small letters.
 _KEPT_CHARACTERS, _KEPT_BYTES = 40, 25
 _STANDING = "vedetta_standing"
+# In the session of who signed in with a password that somebody else set.
+MUST_CHANGE = "vedetta_must_change_password"
 _FLAGS = ("is_active", "is_staff", "is_superuser")
 
 AnyUser = AbstractBaseUser | AnonymousUser
@@ -62,6 +67,17 @@ class SessionStore(InDatabase):
         row = cast(Session, super().create_model_instance(data))
         row.session_key = kept_as(row.session_key)
         return row
+
+    @property
+    def kept_as(self) -> str:
+        """What its row is kept by; no page says more of a session."""
+        return kept_as(self.session_key or "")
+
+    def cycle_key(self) -> None:
+        """Go on under another key, known as the same session."""
+        before = self.kept_as
+        super().cycle_key()
+        sign_ins.moved(before, self.kept_as)
 
     def delete(self, session_key: str | None = None) -> None:
         """End this session, or the one of that key."""
@@ -125,6 +141,7 @@ def _who_asks(request: HttpRequest) -> AnyUser:
     standing = standing_of(user)
     # A session of before this was noted goes on.
     if request.session.setdefault(_STANDING, standing) == standing:
+        sign_ins.seen(kept_as(request.session.session_key or ""), user.pk, _visitor(request))
         return user
     request.session.flush()
     return AnonymousUser()
@@ -154,6 +171,15 @@ def end_sessions_of(people: Iterable[int]) -> None:
 
 def _note_standing(request: HttpRequest, user: AnyUser, **_: Any) -> None:
     request.session[_STANDING] = standing_of(cast(User, user))
+    if changes.must_change(cast(User, user).pk):
+        request.session[MUST_CHANGE] = True
+    if request.session.session_key is None:  # somebody else was signed in here
+        request.session.create()
+    sign_ins.began(kept_as(request.session.session_key or ""), cast(User, user).pk, _visitor(request))
+
+
+def _visitor(request: HttpRequest) -> Visitor:
+    return Visitor(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", ""))
 
 
 def _account_saved(instance: User, update_fields: Iterable[str] | None, **_: Any) -> None:

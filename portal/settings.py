@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.sessions.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "portal.must_change.no_page_but_the_change",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -130,6 +131,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# So long a link opens that sets a password: for who is invited, or has forgotten theirs.
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 # What a visitor comes by; without it, this machine's own proxies and what gunicorn was told.
 TRUSTED_PROXIES = env.proxies("TRUSTED_PROXIES", before="FORWARDED_ALLOW_IPS")
 AXES_CLIENT_IP_CALLABLE = "portal.proxies.counted_as"

@@ -33,8 +33,8 @@ def _file(name: str) -> Callable[[HttpRequest], str]:
     return lambda _request: static(f"vedetta/{name}")
 
 
-def _may(permission: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: request.user.has_perm(permission)
+def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: any(request.user.has_perm(each) for each in permissions)
 
 
 def _item(title: StrPromise, icon: str, page: str, permission: str, **more: Any) -> dict[str, Any]:
@@ -68,6 +68,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": _INDIGO},
+    "LOGIN": {"form": "portal.signing_in.SignInForm"},
     "STYLES": [_file("vedetta.css"), _file("reach.css")],
     "SCRIPTS": [_file("components.js"), _file("vedetta.js"), _file("reach.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
@@ -139,9 +140,13 @@ UNFOLD = {
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _item(_("Users"), "person", "auth_user_changelist", "auth.view_user"),
-                    _item(_("Roles"), "group", "auth_group_changelist", "auth.view_group"),
-                    _item(_("Audit"), "policy", "admin_logentry_changelist", "backups.override_gate"),
+                    _item(_("People"), "person", "auth_user_changelist", "backups.manage_people"),
+                    {
+                        "title": _("Audit"),
+                        "icon": "policy",
+                        "link": reverse_lazy("admin:admin_logentry_changelist"),
+                        "permission": _may("backups.run_restore", "backups.override_gate"),
+                    },
                 ],
             },
         ],

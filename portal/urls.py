@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention
+from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention, welcome
 from portal import monitoring, refusals
 
 handler400 = refusals.bad_request
@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("sentinel.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/language/", set_language, name="set_language"),
+    path("admin/welcome/", welcome.welcome_view, name="welcome"),
     path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/live/", admin.site.admin_view(gate.live_view), name="gate-live"),

@@ -19,8 +19,6 @@ OF_UNFOLD = (
     _("Search apps and models..."), _("General"), _("Light"), _("Dark"), _("System"), _("Return to site"),
     _("Toggle password visibility"), _("Click to cancel"), _("This item will be deleted."), _("Date"),
     _("This page yielded into no results. Create a new item or reset your filters."),
-    _("After you've created a user, you’ll be able to edit more user options."),  # noqa: RUF001
-    _('Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'),  # noqa: E501, RUF001
     ngettext_lazy(
         "\n                Found %(counter)s result in %(time)s seconds\n            ",
         "\n                Found %(counter)s results in %(time)s seconds\n            ",
@@ -30,14 +28,8 @@ OF_UNFOLD = (
 
 # Its Italian catalogue is older than these.
 OF_DJANGO = (
-    _("Set password"), _("Set password: %s"), _("Reset password"), _("Enabled"), _("Disabled"), _("Error:"),
-    _("Password-based authentication"), _("Password-based authentication was disabled."),
-    _("Whether the user will be able to authenticate using a password or not. If disabled, they may still be able to authenticate using other backends, such as Single Sign-On or LDAP."),  # noqa: E501
-    _("Raw passwords are not stored, so there is no way to see the user’s password."),  # noqa: RUF001
-    _("Enable password-based authentication for this user by setting a password."),
-    _("This action will <strong>enable</strong> password-based authentication for this user."),
-    _("Disable password-based authentication"), _("Enable password-based authentication"),
-    _("Conflicting form data submitted. Please try again."), _("Enter a valid domain name."),
+    _("Error:"),
+    _("Enter a valid domain name."),
     _("Enter a valid %(protocol)s address."),
     ngettext_lazy(
         "This password is too short. It must contain at least %d character.",

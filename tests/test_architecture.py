@@ -56,6 +56,7 @@ HOUSE = {
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
     ),
+    "people": "configuration errors models text",
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
         "catalog choices configuration endpoints errors gate installation keys models notifications runs "
@@ -71,7 +72,7 @@ HOUSE = {
         "scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration downloads errors gate keeping models notifications reports "
+        "actions choices configuration downloads errors gate keeping models notifications people reports "
         "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators "
         "verdict"
     ),
@@ -79,7 +80,7 @@ HOUSE = {
         "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "
         "runs scheduling text"
     ),
-    "portal": "admin alerting portal_copy reports sentinel text",
+    "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
         "actions catalog choices configuration endpoints errors gate installation keeping keys models "
         "portal_copy process reports repositories requests restic restoring runs scheduling snapshots text "

@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from backups.admin import hints
+from backups.admin import changed, hints
 from backups.choices import VERDICT_COLOURS, SuspicionState, Trigger, Verdict, right_to_start
 from backups.configuration import bootstrap
 from backups.errors import Problem
@@ -31,7 +31,7 @@ from backups.models import Run, Snapshot
 from backups.requests import Asker, Request
 from backups.templatetags.formatting import as_in_sidebar
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import english, phrase
 from backups.verdict import Finding, Page, State
 
 Row = TypeVar("Row", bound=Model)
@@ -190,6 +190,14 @@ class VedettaAdmin(ModelAdmin):
         return row
 
     # The audit is one text for all who read it, so it is written in English whoever acts.
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """What a form changed, with values before and after."""
+        with translation.override("en"):
+            words = "" if add else english(changed.in_words(form))
+        return words or super().construct_change_message(request, form, formsets, add)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Note what was added."""

@@ -17,6 +17,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "Administrator": (
         "override_gate", "add_database", "change_database", "delete_database", "add_server",
         "change_server", "delete_server", "add_repository", "change_repository", "delete_repository",
+        "manage_people",
     ),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 To the rest of Vedetta all of them are `models`; which module holds which is this package's own affair.
 """
 
+from backups.models.account import Account
 from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
@@ -16,6 +17,7 @@ from backups.models.repository import Repository
 from backups.models.restore import Restore
 from backups.models.run import Run, RunLine
 from backups.models.server import Server
+from backups.models.sign_in import SignIn
 from backups.models.snapshot import Snapshot, SnapshotQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification
@@ -23,6 +25,7 @@ from backups.models.worker_pulse import WorkerPulse
 
 name_in_words(
     [
+        Account,
         Alert,
         Database,
         DownloadTicket,
@@ -35,6 +38,7 @@ name_in_words(
         Run,
         RunLine,
         Server,
+        SignIn,
         Snapshot,
         Suspicion,
         Verification,

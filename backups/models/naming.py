@@ -54,7 +54,9 @@ NAMES = (
     template("portal start"), template("portal starts"), template("secrets"), template("taken at"),
     template("until"), template("used at"),
     template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
-    template("end reason"), template("parts"),
+    template("end reason"), template("parts"), template("account"), template("accounts"),
+    template("must change password"), template("link made at"), template("sign in"), template("sign ins"),
+    template("key"), template("address"), template("browser"),
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from backups.errors import Problem
-from backups.models import Database, DownloadTicket, Repository
+from backups.models import Database, DownloadTicket, Repository, SignIn
 from backups.portal_copy.reading import damage_of, options_for_reading
 from backups.text.sentences import phrase
 
@@ -355,6 +355,7 @@ def _take_over(then: Callable[[], None]) -> None:
         Session.objects.all().delete()
         # By their numbers they would be for other people and snapshots.
         DownloadTicket.objects.all().delete()
+        SignIn.objects.all().delete()
         for model in models_copied():
             model._base_manager.all()._raw_delete("default")
         for model in models_copied():

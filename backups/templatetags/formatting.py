@@ -64,7 +64,7 @@ def status_colour(run: Run) -> str:
 
 # What the sidebar calls pages that are Django's and django-q2's own, by what these call them.
 _PAGES = {
-    "log entries": phrase("Audit"), "groups": phrase("Roles"), "Scheduled tasks": phrase("Schedules"),
+    "log entries": phrase("Audit"), "users": phrase("People"), "Scheduled tasks": phrase("Schedules"),
     "Queued tasks": phrase("Messages"), "Successful tasks": phrase("Tasks"), "Failed tasks": phrase("Broken"),
 }  # fmt: skip
 

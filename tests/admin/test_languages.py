@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -158,6 +159,8 @@ def failed(past: History) -> Run:
 def everything(past: History) -> dict[str, str]:
     """More than `pages`: what people fill in, and lists that others wrote."""
     database, snapshot = past.databases[0], Snapshot.objects.filter(forgotten_at=None)[0]
+    somebody = User.objects.create_user("somebody", is_staff=True)
+    somebody.groups.add(Group.objects.get(name="Operator"))
     more = {
         "dashboard": reverse("admin:index"),
         "gate": reverse("gate"),
@@ -169,8 +172,12 @@ def everything(past: History) -> dict[str, str]:
         "alerts": reverse("admin:backups_alert_changelist"),
         "schedules": reverse("admin:django_q_schedule_changelist"),
         "audit": reverse("admin:admin_logentry_changelist"),
-        "users": reverse("admin:auth_user_changelist"),
-        "roles": reverse("admin:auth_group_changelist"),
+        "people": reverse("admin:auth_user_changelist"),
+        "invitation": reverse("admin:auth_user_add"),
+        "person": reverse("admin:auth_user_change", args=[somebody.pk]),
+        "new link": reverse("admin:auth_user_link", args=[somebody.pk]),
+        "their password": reverse("admin:auth_user_password_change", args=[somebody.pk]),
+        "deactivation": reverse("admin:auth_user_deactivate", args=[somebody.pk]),
         "back up": reverse("admin:backups_database_back_up", args=[database.pk]),
         "verify": reverse("admin:backups_database_verify", args=[database.pk]),
     }

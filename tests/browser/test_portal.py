@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, Person, Site
+from tests.browser.conftest import PASSWORD, PATIENCE_MS, Person, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,7 +39,7 @@ def test_a_wrong_password_is_told_and_lets_nobody_in(site: Site, sign_in: SignIn
     page.get_by_label("Username").fill("viewer")
     page.get_by_label("Password").fill("not it")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+    expect(page.get_by_text("Name or password is wrong.")).to_be_visible()
     page.close()
 
 
@@ -179,6 +179,45 @@ def test_a_viewer_has_no_buttons_and_is_refused_at_the_address(site: Site, sign_
     expect(person.page.get_by_text("Back up now")).to_have_count(0)
     answer = person.page.request.get(f"{site.url}/admin/backups/database/1/back_up/")
     assert answer.status == 403
+
+
+def test_an_operator_is_invited_comes_in_elsewhere_and_is_signed_out(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("administrator").goto("/admin/auth/user/")
+    page.get_by_role("link", name="Invite").click()
+    page.get_by_label("Name").fill("anna")
+    page.get_by_role("radio", name="Operator May do what a Viewer may").check()
+    page.get_by_role("button", name="Invite").click()
+    link = page.get_by_label("The link").input_value()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+
+    elsewhere = site.browser.new_context()
+    theirs = elsewhere.new_page()
+    theirs.set_default_timeout(PATIENCE_MS)
+    theirs.goto(link)
+    expect(theirs.get_by_role("heading", name="Welcome, anna")).to_be_visible()
+    assert "#" not in theirs.url
+    theirs.get_by_label("Password").fill(f"{PASSWORD} of anna")
+    theirs.get_by_label("The same once more").fill(f"{PASSWORD} of anna")
+    theirs.keyboard.press("Enter")
+    expect(theirs.get_by_text("Your password is set. You are Operator")).to_be_visible()
+    expect(theirs.get_by_role("button", name="Back up now").first).to_be_visible()
+    for title in ("People", "Audit"):
+        expect(theirs.get_by_role("link", name=title, exact=True)).to_have_count(0)
+    assert theirs.goto(f"{site.url}/admin/auth/user/").status == 403  # type: ignore[union-attr]
+
+    with site.browser.new_context() as third:
+        late = third.new_page()
+        late.goto(link)
+        expect(late.get_by_text("This link opens nothing any more")).to_be_visible()
+
+    page.get_by_role("link", name="To anna").click()
+    expect(page.get_by_text("Chrome on Linux")).to_be_visible()
+    page.get_by_role("button", name="End: Chrome on Linux, 127.0.0.1").click()
+    expect(page.get_by_text("1 session ended.")).to_be_visible()
+    theirs.goto(f"{site.url}/admin/")
+    expect(theirs.get_by_label("Username")).to_be_visible()
+    elsewhere.close()
 
 
 def test_a_dialog_is_worked_by_keyboard_alone(site: Site, sign_in: SignIn) -> None:

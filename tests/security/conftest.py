@@ -52,7 +52,8 @@ def rows(past: History, roles: None) -> dict[str, Model]:
 
 def a_row_of_each_kind(past: History) -> dict[str, Model]:
     """The rows of `rows`, made where there are people of the portal's roles and this history."""
-    known = User.objects.create_user("somebody")
+    known = User.objects.create_user("somebody", is_staff=True)
+    known.groups.add(Group.objects.get(name="Viewer"))
     now = timezone.now()
     newest = Snapshot.objects.filter(forgotten_at=None)[0]
     emptied = Snapshot.objects.create(
@@ -72,7 +73,6 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
         "backups_repository": past.repository,
         "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
         "auth_user": known,
-        "auth_group": Group.objects.all()[0],
         "admin_logentry": LogEntry.objects.create(
             user=known, action_flag=CHANGE, object_repr="Gate",
             content_type=ContentType.objects.get_for_model(Database),

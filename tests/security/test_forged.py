@@ -16,6 +16,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.models import Server
 from portal import sessions
 from tests.admin.conftest import Login
 from tests.security.test_roles import (
@@ -170,6 +171,7 @@ def test_a_token_that_is_ones_own_does(rows: Rows, login: Login) -> None:
     client = Client(enforce_csrf_checks=True)
     client.cookies[settings.SESSION_COOKIE_NAME] = session_of(login, SUPERUSER)
     client.cookies[settings.CSRF_COOKIE_NAME] = cookie
-    page = f"/admin/auth/group/{rows['auth_group'].pk}/delete/"
-    assert client.post(page, {"csrfmiddlewaretoken": sent}).status_code == 302
-    assert not Group.objects.filter(pk=rows["auth_group"].pk).exists()
+    unused = rows["backups_server to delete"]
+    page = f"/admin/backups/server/{unused.pk}/delete/"
+    assert client.post(page, {"csrfmiddlewaretoken": sent, "post": "yes"}).status_code == 302
+    assert not Server.objects.filter(pk=unused.pk).exists()

@@ -57,6 +57,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     # The language of one's own pages, of the sign-in page too.
     "admin/language/": (ANYONE, ANYONE),
     "admin/logout/": (NOBODY, STAFF),
+    # By the link of whoever is invited, or forgot their password.
+    "admin/welcome/": (ANYONE, ANYONE),
     "admin/password_change/": (STAFF, STAFF),
     "admin/password_change/done/": (STAFF, NOBODY),
     "admin/search/": (STAFF, STAFF),
@@ -118,7 +120,13 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/database/hints/threshold/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/secret/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/<int:pk>/hints/retention/": (ADMINISTRATOR, ADMINISTRATOR),
-    "admin/auth/user/<id>/password/": (SUPERUSER, SUPERUSER),
+    "admin/auth/user/invite/": (ADMINISTRATOR, ADMINISTRATOR),
+    # What is done to a person.
+    "admin/auth/user/<int:pk>/link/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/auth/user/<int:pk>/password/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/auth/user/<int:pk>/deactivate/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/auth/user/<int:pk>/activate/": (NOBODY, ADMINISTRATOR),
+    "admin/auth/user/<int:pk>/sessions/": (NOBODY, ADMINISTRATOR),
 }
 # Kind of row: who may see its pages, add one, change one, delete one.
 ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
@@ -130,9 +138,8 @@ ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
     "backups/database": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/server": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/repository": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
-    "admin/logentry": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
-    "auth/user": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
-    "auth/group": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
+    "admin/logentry": (RESTORER, NOBODY, NOBODY, NOBODY),
+    "auth/user": (ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "django_q/schedule": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
     # Failed sign-ins; deleting an attempt unlocks who made it.
     "axes/accessattempt": (SUPERUSER, NOBODY, SUPERUSER, SUPERUSER),
