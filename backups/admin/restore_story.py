@@ -138,7 +138,9 @@ def _what(restore: Restore) -> Any:
         return formatting.link(page_url(undone), words)
     snapshot = restore.snapshot
     of = formatting.link(page_url(snapshot), phrase("Snapshot {snapshot}", snapshot=snapshot.short_id))
-    return format_html("{}, {}, {}", of, snapshot.source, formatting.time_with_age(snapshot.time))
+    # By its file: the manifest, which tells it as well, may be large, and this is asked once a second.
+    source = snapshot.file_stem.replace("%2F", "/")
+    return format_html("{}, {}, {}", of, source, formatting.time_with_age(snapshot.time))
 
 
 def tables_words(restore: Restore) -> str:
