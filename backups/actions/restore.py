@@ -21,6 +21,7 @@ from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.reading import judged_whole, load_options, refuse_damaged, streamed_whole
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
 from backups.actions.steps.restore_file import to_file
+from backups.actions.steps.row_counts import note_loaded_rows, rows_of_target
 from backups.actions.steps.safety_copy import save_before
 from backups.actions.steps.swapping import place_of, refuse_missing_privileges, swap_in
 from backups.actions.steps.table_names import (
@@ -109,6 +110,7 @@ def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer
             loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, restore.target, progress)
         tell_what_sleeps(restore, loading, place, progress)
+        note_loaded_rows(restore, place, progress)
     except BaseException as error:
         progress.log(phrase("Taking away what was loaded into {target}.", target=restore.target))
         take_away(restore, place, made, error, progress)
@@ -192,12 +194,15 @@ def _in_place(restore: Restore, access: restic.Access, place: mysql.ProbedServer
     refuse_forbidden(place.server, restore.target, loading.found.definitions)
     refuse_too_long(place.server, restore.target, loading)
     save_before(restore, progress)
+    before = rows_of_target(restore, place, progress)
     under_way = Loading()
     try:
         loading = _load(restore, access, place, progress, under_way)
         _make_what_comes_after(loading, place, restore.target, progress)
     except Problem as error:
         raise _broken_off(restore, error, has_changed=under_way.has_changed()) from error
+    progress.disable_cancel()
+    note_loaded_rows(restore, place, progress, before)
     _refuse_unmade(restore, loading)
 
 

@@ -13,6 +13,8 @@ from django.db.models import QuerySet
 
 from backups.choices import Status
 from backups.models import Run
+from backups.reports import standing
+from backups.text.sentences import joined
 
 _EARLIER = 5
 # Speed over less than this says nothing.
@@ -97,6 +99,14 @@ def progress(run: Run, typical: Typical, now: datetime) -> Progress | None:
         left=None if left is None else timedelta(seconds=left),
         silent=now - heard if now - heard > _SILENT else None,
     )
+
+
+def waits_because(run: Run, now: datetime) -> str:
+    """What keeps a queued run from starting, where there is such a thing."""
+    if run.status != Status.QUEUED:
+        return ""
+    found = standing.read(now).overall.findings
+    return joined(each.sentence for each in found if each.key == "worker")
 
 
 def _left(run: Run, typical: Typical, in_phase: float, speed: float | None) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -12,20 +13,27 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
+from backups.admin.snapshots import tables
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.models import Database, Snapshot
 from backups.requests import RestoreRequest
 from backups.text.sentences import phrase
 from backups.validators import target_name
 
+# A way of REPLACE that has a choice of its own: it wants tables named.
+TABLES_BACK = "tables"
+_OVERWRITING = frozenset({TABLES_BACK, *OVERWRITING_MODES})
 _MODES = [
     (RestoreMode.NEW, phrase("Into a new database: nothing that exists is touched")),
+    (
+        TABLES_BACK,
+        phrase("Put only the tables chosen below back into the live database: all others stay as they are"),
+    ),
     (
         RestoreMode.REPLACE,
         (
@@ -48,9 +56,18 @@ _MODES = [
 ]
 
 
-def _only_with(*modes: RestoreMode) -> dict[str, str]:
+def _only_with(*modes: str) -> dict[str, str]:
     """Has a field shown only with these modes; without JavaScript it stays, and counts with them only."""
     return {"data-only-with": " ".join(["mode", *sorted(modes)])}
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """A table that can be chosen, with its size in the dump in bytes where the snapshot tells it."""
+
+    name: str
+    size: int | None
+    is_chosen: bool
 
 
 class RestoreForm(forms.Form):
@@ -64,17 +81,17 @@ class RestoreForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(attrs=_only_with(RestoreMode.NEW)),
     )  # fmt: skip
     tables = forms.MultipleChoiceField(
-        label=_("Only these tables"), required=False, widget=UnfoldAdminSelectMultipleWidget,
+        label=_("Only these tables"), required=False, widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen is all of them."),
     )  # fmt: skip
     definers = forms.ChoiceField(
         label=_("Users that views, triggers and routines run as"), choices=DefinerPolicy.choices,
         initial=DefinerPolicy.KEEP,
-        widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *OVERWRITING_MODES)),
+        widget=UnfoldAdminSelectWidget(attrs=_only_with(RestoreMode.NEW, *_OVERWRITING)),
     )  # fmt: skip
     without_safety = forms.BooleanField(
         label=_("There is nothing left to save: make no backup before"), required=False,
-        widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*OVERWRITING_MODES)),
+        widget=UnfoldBooleanSwitchWidget(attrs=_only_with(*_OVERWRITING)),
     )  # fmt: skip
     known_bad = forms.BooleanField(
         label=_("Restore it although it is known to be bad"), required=False,
@@ -93,15 +110,22 @@ class RestoreForm(forms.Form):
         self.snapshot = snapshot
         if not snapshot.is_known_bad:
             del self.fields["known_bad"]
-        held = (snapshot.manifest or {}).get("inventory", {}).get("table", [])
-        self.fields["tables"].choices = [(name, name) for name in held]  # type: ignore[attr-defined]
+        self.held = sorted((snapshot.manifest or {}).get("inventory", {}).get("table", []))
+        self.fields["tables"].choices = [(name, name) for name in self.held]  # type: ignore[attr-defined]
         self.fields["target"].initial = f"{database.database[:50]}_restored"
         self.to_type = self._to_type(self.data.get("mode", ""))
         self.fields["confirm"].label = phrase("Type {to_type} to go on", to_type=self.to_type)
 
+    def table_choices(self) -> Iterable[TableChoice]:
+        """The snapshot's tables by name, with their sizes and whether they are chosen."""
+        sizes = {row.name: row.size for row in tables(self.snapshot.manifest, None)}
+        chosen = set(self["tables"].value() or ())
+        for name in self.held:
+            yield TableChoice(name, sizes.get(name), name in chosen)
+
     def _to_type(self, mode: str) -> str:
         """What has to be typed out before it begins; empty where nothing has to."""
-        if mode in OVERWRITING_MODES:
+        if mode in _OVERWRITING:
             one = self.snapshot.source == self.database.database
             across = phrase(
                 "{source} over {database}", source=self.snapshot.source, database=self.database.database
@@ -118,6 +142,8 @@ class RestoreForm(forms.Form):
             raise ValidationError(
                 {"known_bad": phrase("Switch this on to go on, or choose another snapshot.")}
             )
+        if cleaned.get("mode") == TABLES_BACK and not cleaned.get("tables") and "tables" not in self.errors:
+            raise ValidationError({"tables": phrase("Choose the tables that are to be put back.")})
         if cleaned.get("mode") == RestoreMode.NEW:
             if "target" in self.errors:
                 return cleaned  # what is wrong with the name is said
@@ -130,7 +156,8 @@ class RestoreForm(forms.Form):
     @property
     def chosen_mode(self) -> RestoreMode:
         """The mode."""
-        return RestoreMode(self.cleaned_data["mode"])
+        mode = self.cleaned_data["mode"]
+        return RestoreMode.REPLACE if mode == TABLES_BACK else RestoreMode(mode)
 
     @property
     def chosen_target(self) -> str:

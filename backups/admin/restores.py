@@ -6,27 +6,32 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups.admin import asked
-from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
+from backups.admin import asked, restore_story
+from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused
 from backups.admin.dialogs import FactsForm, dialog
-from backups.choices import STATUS_COLOURS, Status, Trigger
-from backups.errors import Problem
+from backups.choices import STATUS_COLOURS, RestoreMode, Status, Trigger
+from backups.errors import Problem, shortened
 from backups.models import Restore
 from backups.requests import Asker, DefineRequest, DropKeptRequest, UndoRequest
 from backups.requests.questions import KeptSizeQuestion, ask_unless_just_asked
 from backups.restoring import kept_states
-from backups.snapshots.retention import SAFETY_KEPT
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
+
+# So much of a reason, and of the names of tables, stands in a line of the list.
+_LINE, _NAMES = 90, 40
 
 
 class ReasonForm(FactsForm):
@@ -54,15 +59,41 @@ class ReasonForm(FactsForm):
 
 
 class UndoForm(ReasonForm):
-    """As above, with the newer restores that are passed over."""
+    """As above, with what goes with it; the live database's name is typed as before any replacement."""
+
+    confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        restore = get_or_none(Restore.objects.only("target"), self.object_id)
+        self.to_type = restore.target if restore else ""
+        self.fields["confirm"].label = phrase("Type {to_type} to go on", to_type=self.to_type)
+
+    def clean_confirm(self) -> str:
+        """The name, typed as it is."""
+        typed = str(self.cleaned_data["confirm"])
+        if typed != self.to_type or not typed:
+            what = phrase("the database's name")
+            raise ValidationError(phrase("This is not {what}. Nothing was started.", what=what))
+        return typed
 
     def facts(self, object_id: str) -> list[tuple[str, Any]]:
-        """Also which restores lie upon it."""
+        """Also what was written since, and which restores lie upon it."""
         restore = Restore.objects.select_related("database__server").get(pk=object_id)
+        facts = super().facts(object_id)
+        since = restore.swapped_at or timezone.now()
+        facts.append((
+            phrase("What goes"),
+            phrase(
+                "What was written since {since} ({duration}); it is kept in its turn",
+                since=formatting.clock(since),
+                duration=formatting.approximate_duration(timezone.now() - since),
+            ),
+        ))  # fmt: skip
         lying = kept_states.laid(restore.database, restore.target)
         newer = [str(one.run_id) for one in lying if one.pk > restore.pk]
         passed = [(phrase("Newer restores that go with it"), ", ".join(newer))] if newer else []
-        return [*super().facts(object_id), *passed]
+        return [*facts, *passed]
 
 
 class AgainForm(FactsForm):
@@ -93,150 +124,137 @@ class DropForm(ReasonForm):
 class RestoreAdmin(ReadOnlyAdmin):
     """The history of restores."""
 
-    list_display = ("number", "what", "state", "asked", "database", "mode", "target", "took")
-    list_display_links = ("number", "what")
+    list_display = ("state", "what", "where", "who", "why", "asked", "took", "way_back")
+    list_display_links = ("state", "what")
     list_filter = (("database", RelatedDropdownFilter), ("mode", ChoicesDropdownFilter))
-    search_fields = ("snapshot__snapshot_id__startswith", "target")
-    search_help_text = _("Snapshot id or target")
-    fields = (
-        "ended", "run_link", "snapshot_link", "database_link", "mode", "where", "chosen_tables", "reason",
-        "took", "safety_link", "kept", "swapped", "undone", "dropped", "left_out", "ways_back",
-    )  # fmt: skip
-    readonly_fields = fields
+    search_fields = ("snapshot__snapshot_id__startswith", "target", "reason", "run__requested_by__username")
+    search_help_text = _("Snapshot id, target, reason or person")
     actions_detail = ("undo", "try_again", "drop_kept")
+    change_form_template = "backups/restore_story.html"
+    list_before_template = "backups/restores_kept.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restore]:
         """Restores with what their pages show."""
         found = (
             super()
             .get_queryset(request)
-            .select_related("run__database", "snapshot", "database__server", "safety_snapshot", "undo_of")
-        )
+            .select_related(
+                "run__database", "run__requested_by", "snapshot", "database__server", "safety_snapshot",
+                "undo_of",
+            )
+        )  # fmt: skip
         of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
         return found.defer("snapshot__manifest", "safety_snapshot__manifest", *kept_states.LARGE, *of_undone)
 
-    @display(description=_("Restore"), ordering="run")
-    def number(self, restore: Restore) -> str:
-        """Its run's number, by which `undo_restore` knows it."""
-        return str(restore.run_id)
+    def get_fieldsets(self, request: HttpRequest, obj: Restore | None = None) -> list[Any]:
+        """None: the page has a template of its own."""
+        return []
 
-    @display(description=_("Status"))
-    def ended(self, restore: Restore) -> str:
-        """How its run stands, and why it failed."""
-        run = restore.run
-        shown = formatting.label(run.get_status_display(), STATUS_COLOURS[Status(run.status)])
-        return format_html("{} {}", shown, run.error) if run.error else shown
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """None above the page: its buttons stand beside what they are about, and come with it."""
+        return []
 
-    @display(description=_("Database"))
-    def database_link(self, restore: Restore) -> str:
-        """Whose restore it is."""
-        return formatting.link(page_url(restore.database), restore.database)
+    def get_urls(self) -> list[URLPattern]:
+        """The page's own address: what changed since."""
+        live = path("<int:pk>/live/", self.admin_site.admin_view(self.live_view), name="backups_restore_live")
+        return [live, *super().get_urls()]
 
-    @display(description=_("Target"))
-    def where(self, restore: Restore) -> str:
-        """The database or folder that it wrote to."""
-        return restore.target
+    # ------------------------------------------------------------ The list
 
-    @display(description=_("Old tables"))
-    def kept(self, restore: Restore) -> str:
-        """Where they are, or what became of them."""
-        return kept_words(restore)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with the space that all kept tables take."""
+        kept = {"kept_in_all": restore_story.kept_in_all()}
+        return super().changelist_view(request, {**kept, **(extra_context or {})})
 
-    @display(description=_("Snapshot"), ordering="snapshot")
+    @display(description=_("Status"), ordering="run__status")
+    def state(self, restore: Restore) -> str:
+        """How its run stands."""
+        return formatting.label(restore.run.get_status_display(), STATUS_COLOURS[Status(restore.run.status)])
+
+    @display(description=_("What"), ordering="run")
     def what(self, restore: Restore) -> str:
-        """Which snapshot."""
-        return restore.snapshot.short_id
+        """Its run's number, by which `undo_restore` knows it, and what came back."""
+        tables = restore_story.tables_words(restore) if restore.tables else phrase("all tables")
+        return formatting.two_lines(
+            phrase("Restore {number}", number=restore.run_id)
+            if restore.mode != RestoreMode.UNDO
+            else restore.told,
+            joined([restore.snapshot, shortened(tables, _NAMES)], ", "),
+        )
 
-    @display(description=_("Status"), label=STATUS_COLOURS)
-    def state(self, restore: Restore) -> tuple[str, str]:
-        """How its run ended."""
-        return restore.run.status, restore.run.get_status_display()
+    @display(description=_("Where to"), ordering="target")
+    def where(self, restore: Restore) -> str:
+        """The database or folder that it wrote to, and in which way."""
+        return formatting.two_lines(restore.target, restore.get_mode_display())
 
     @display(description=_("Asked"), ordering="run__queued_at")
     def asked(self, restore: Restore) -> str:
-        """How long ago."""
-        return formatting.relative_time(restore.run.queued_at)
+        """When, and how long ago."""
+        queued_at = restore.run.queued_at
+        return formatting.two_lines(formatting.short_time(queued_at), formatting.relative_time(queued_at))
+
+    @display(description=_("Asked by"), ordering="run__requested_by")
+    def who(self, restore: Restore) -> str:
+        """Who asked for it, and by which way."""
+        run = restore.run
+        way = run.get_trigger_display()
+        return formatting.two_lines(run.requested_by or way, way if run.requested_by else "")
+
+    @display(description=_("Why"))
+    def why(self, restore: Restore) -> str:
+        """The reason that was given, shortened; all of it is on its page."""
+        return shortened(restore.reason, _LINE) or formatting.EMPTY
 
     @display(description=_("Restore took"), ordering="restore_seconds")
     def took(self, restore: Restore) -> str:
         """How long the data took to load."""
         return formatting.duration(restore.restore_seconds)
 
-    @display(description=_("Run"))
-    def run_link(self, restore: Restore) -> str:
-        """The run that did it."""
-        return formatting.link(page_url(restore.run), restore.run)
+    @display(description=_("Old tables"))
+    def way_back(self, restore: Restore) -> str:
+        """Whether they are kept, and the space that they take."""
+        return restore_story.kept_in_short(restore)
 
-    @display(description=_("Snapshot"))
-    def snapshot_link(self, restore: Restore) -> str:
-        """What was restored."""
-        return formatting.link(page_url(restore.snapshot), restore.snapshot)
+    # ------------------------------------------------------------ The page
 
-    @display(description=_("Tables"))
-    def chosen_tables(self, restore: Restore) -> str:
-        """Which tables."""
-        return ", ".join(restore.tables) or phrase("All")
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The restore's own page."""
+        restore: Restore = kwargs["obj"]
+        context |= {
+            **self._story(request, restore), "title": str(restore), "subtitle": None, "show_history": False
+        }  # fmt: skip
+        return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description=_("Safety backup"))
-    def safety_link(self, restore: Restore) -> str:
-        """The backup that was made before."""
-        safety = restore.safety_snapshot
-        if safety is None:
-            return formatting.EMPTY
-        if safety.forgotten_at is not None:
-            until = phrase(", which was forgotten since")
-        else:
-            ended = restore.run.finished_at
-            until = (
-                phrase(", kept at least until {ended}", ended=formatting.exact(ended + SAFETY_KEPT))
-                if ended
-                else ""
-            )
-        return format_html("{}{}", formatting.link(page_url(safety), safety), until)
-
-    @display(description=_("Swapped in"))
-    def swapped(self, restore: Restore) -> str:
-        """When the restored tables took the place of the live ones."""
-        return formatting.time_with_age(restore.swapped_at)
-
-    @display(description=_("Undone"))
-    def undone(self, restore: Restore) -> str:
-        """When the swap was undone."""
-        return formatting.time_with_age(restore.undone_at)
-
-    @display(description=_("Kept tables dropped"))
-    def dropped(self, restore: Restore) -> str:
-        """When the tables from before were dropped."""
-        return formatting.time_with_age(restore.dropped_at)
-
-    @display(description=_("Could not be made"))
-    def left_out(self, restore: Restore) -> str:
-        """Views, triggers, routines and events that are missing, why, and as which statements."""
-        if not restore.definitions_left:
-            return formatting.EMPTY
-        return format_html_join(
-            "",
-            "<details><summary>{} {}: {}</summary><pre>{}</pre></details>",
-            [
-                (one["kind"], one["name"], f"{one['why']} {one.get('do', '')}".strip(), one["text"])
-                for one in restore.definitions_left
-            ],
+    def live_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        """What the page shows now."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        restore = get_or_none(self.get_queryset(request), pk)
+        if restore is None:
+            raise Http404
+        run = restore.run
+        return JsonResponse(
+            {
+                "over": run.is_over,
+                "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=restore)),
+                "html": render_to_string("backups/restore_state.html", self._story(request, restore)),
+            }
         )
 
-    @display(description=_("What can be brought back"))
-    def ways_back(self, restore: Restore) -> str:
-        """The states that the target can be brought back to, newest first, each with its way and end."""
-        found = kept_states.listed(restore.database, restore.target)
-        if not found:
-            return formatting.EMPTY
-        return format_html(
-            "<ul>{}</ul>",
-            format_html_join(
-                "",
-                "<li>{}: {}, {}</li>",
-                [(formatting.link(page_url(one.restore), one.what), one.way, one.end) for one in found],
-            ),
-        )
+    def _story(self, request: HttpRequest, restore: Restore) -> dict[str, Any]:
+        """What is told of it, and what this person may do about it."""
+        return {
+            **restore_story.page_context(restore),
+            "may_undo": self.has_undo_permission(request, restore.pk),
+            "may_drop": self.has_drop_permission(request, restore.pk),
+            "may_try_again": self.has_again_permission(request, restore.pk),
+            "may_cancel": request.user.has_perm("backups.cancel_run"),
+            "may_restore": self.has_run_restore_permission(request),
+        }
 
     # ------------------------------------------------------------ What can be done
 
@@ -270,12 +288,12 @@ class RestoreAdmin(ReadOnlyAdmin):
         return self.start(request, restore, DefineRequest(restore))
 
     @action(
-        description=_("Undo"), icon="undo", variant=ActionVariant.PRIMARY, permissions=["undo"],
+        description=_("Undo"), icon="undo", variant=ActionVariant.DANGER, permissions=["undo"],
         dialog=dialog(
             phrase("Undo this restore?"),
             phrase("The kept tables take the place of the present ones, in one step. The present tables are "
 "kept in their turn, so that this can be undone as well."),
-            phrase("Undo the restore"), form_class=UndoForm,
+            phrase("Undo the restore"), form_class=UndoForm, danger=True,
         ),
     )  # fmt: skip
     def undo(self, request: HttpRequest, form: UndoForm, object_id: str) -> HttpResponse:
@@ -289,7 +307,7 @@ class RestoreAdmin(ReadOnlyAdmin):
             return refused(request, restore, problem)
         reason = form.cleaned_data["reason"]
         self.log_change(request, restore, phrase("Undo, {run}: {reason}", run=run, reason=reason))
-        return redirect(request, run_url(run))
+        return redirect(request, page_url(run.restore))
 
     @action(
         description=_("Drop kept tables"), icon="delete", variant=ActionVariant.DANGER, permissions=["drop"],
@@ -312,24 +330,6 @@ class RestoreAdmin(ReadOnlyAdmin):
             request, restore, phrase("Drop of kept tables: {reason}", reason=form.cleaned_data["reason"])
         )
         return self.start(request, restore, wanted)
-
-
-def kept_words(restore: Restore) -> str:
-    """Where the tables of before are, or what became of them."""
-    if not restore.kept_in:
-        return formatting.EMPTY
-    if not restore.is_settled:
-        return phrase("The swap is under way: tables may be in {kept_in} already.", kept_in=restore.kept_in)
-    if restore.dropped_at is not None:
-        return phrase("Dropped: only snapshots hold what was there before.")
-    if restore.undone_at is not None:
-        return phrase("Back in {target}: this was undone.", target=restore.target)
-    if restore.swapped_at is None:
-        over = phrase("{target} was not swapped, so nothing of it is kept apart.", target=restore.target)
-        return over if restore.run.is_over else phrase("None yet: nothing is swapped so far.")
-    return phrase(
-        "In {kept_in}, until somebody drops them; nothing drops them by itself.", kept_in=restore.kept_in
-    )
 
 
 def _kept(object_id: Any, which: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
@@ -31,9 +32,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from backups.admin import asked
-from backups.admin.base import page_url, proof_label, run_url
-from backups.admin.restore_form import RestoreForm, form_again
-from backups.choices import RestoreMode, Trigger
+from backups.admin.base import page_url, proof_label
+from backups.admin.restore_form import TABLES_BACK, RestoreForm, form_again
+from backups.admin.restore_story import of_database, will_be_lost
+from backups.choices import ACTIVE, OVERWRITING_MODES, RestoreMode, Trigger
 from backups.downloads import asking, wire
 from backups.errors import Problem
 from backups.models import Database, Question, Restore, Snapshot, Suspicion
@@ -78,9 +80,13 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.error(request, phrase("This snapshot belongs to no database that is set up here."))
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
-    form = RestoreForm(request.POST or None, snapshot=snapshot, database=database)
+    named = request.GET.getlist("table")
+    initial = {"mode": TABLES_BACK, "tables": named} if named else {}
+    form = RestoreForm(request.POST or None, snapshot=snapshot, database=database, initial=initial)
     preview = Preview()
     if request.method == "POST" and form.is_valid():
+        if "start" in request.POST and (begun := _begun(request, form.wanted)):
+            return _lead_to(request, begun)
         preview = _looked(request, form.wanted)
         if _may_start(request, form, preview):
             return _start(request, form.wanted)
@@ -93,6 +99,11 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
         "database": database,
         "choices": [field for field in form if field.name not in {"confirm", "shown"}],
+        "crumbs": [
+            (database, page_url(database)),
+            (phrase("Snapshot {snapshot}", snapshot=snapshot.short_id), page_url(snapshot)),
+            (phrase("Restore"), ""),
+        ],
     }
     return TemplateResponse(request, "backups/restore.html", context)
 
@@ -165,8 +176,34 @@ def _shown(request: HttpRequest, form: RestoreForm, preview: Preview) -> dict[st
         "preview": preview,
         "plan": plan,
         "facts": plan_facts(plan) if plan else [],
+        **(_at_stake(form, plan) if plan and plan.mode in OVERWRITING_MODES else {}),
         "bad": known_bad_words(form.snapshot),
         "may_go_on": plan is not None and not plan.obstacles,
+    }
+
+
+def _at_stake(form: RestoreForm, plan: Plan) -> dict[str, Any]:
+    """What is done before anything is overwritten, what will be gone, and where it stays."""
+    is_saved, is_kept = not form.cleaned_data["without_safety"], plan.mode == RestoreMode.REPLACE
+    what = plan.target
+    if names := form.cleaned_data["tables"]:
+        what = of_database(names, plan.target)
+    if is_saved:
+        first = phrase(
+            "A backup of {target} as it is now. If it fails, nothing is restored.", target=plan.target
+        )
+    else:
+        first = phrase("No backup is made first, because you said that there is nothing left to save.")
+    where = {
+        (True, True): phrase("It stays in that backup, and in the present tables, which are kept."),
+        (True, False): phrase("It stays in that backup alone."),
+        (False, True): phrase("It stays in the present tables, which are kept, and nowhere else."),
+        (False, False): phrase("It is gone for good: nothing keeps it."),
+    }
+    return {
+        "first": first,
+        "lost": will_be_lost(what, plan.data_until, timezone.now()),
+        "where_it_stays": where[is_saved, is_kept],
     }
 
 
@@ -193,6 +230,9 @@ def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
             for snapshot in held.select_related("suspicion").defer("manifest")[:10]
         ],
         "saved": safety_copies(held),
+        "zone": settings.TIME_ZONE,
+        "now": timezone.localtime(),
+        "crumbs": [(database, page_url(database)), (phrase("Restore as it was at"), "")],
     }
     return TemplateResponse(request, "backups/restore_at.html", context)
 
@@ -211,9 +251,27 @@ def _start(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
         run = wanted.submit(Asker(Trigger.ADMIN, request.user))
     except Problem as problem:
         messages.error(request, problem.sentence())
-        return HttpResponseRedirect(restore_url(snapshot))
+        begun = _begun(request, wanted)
+        return HttpResponseRedirect(page_url(begun) if begun else restore_url(snapshot))
     note(request, snapshot, f"{wanted.mode.label} ({wanted.target}), {run}: {wanted.reason}")
-    return HttpResponseRedirect(run_url(run))
+    return HttpResponseRedirect(page_url(run.restore))
+
+
+def _begun(request: HttpRequest, wanted: RestoreRequest) -> Restore | None:
+    """The same restore, begun by the same person and not over: of a second click, or from the back button."""
+    found = Restore.objects.filter(
+        run__requested_by=asked.person_of(request), run__status__in=ACTIVE, database=wanted.database,
+        snapshot=wanted.snapshot, mode=wanted.mode, target=wanted.target,
+    )  # fmt: skip
+    return next((each for each in found if tuple(each.tables) == wanted.tables), None)
+
+
+def _lead_to(request: HttpRequest, begun: Restore) -> HttpResponse:
+    messages.warning(
+        request,
+        phrase("Not started a second time: this restore was started already, and is under way. Here it is."),
+    )
+    return HttpResponseRedirect(page_url(begun))
 
 
 def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
@@ -317,7 +375,7 @@ def _fingerprints(request: HttpRequest, plan: Plan, form: RestoreForm) -> list[s
     chosen = [form.cleaned_data["definers"], form.cleaned_data["without_safety"] and form.overwrites]
     tables = sorted(form.cleaned_data["tables"])
     what = [plan.snapshot.pk, plan.mode, plan.target, plan.replaced, plan.vanishing, plan.new, plan.warnings]
-    what.append(plan.staying)
+    what += [plan.staying, plan.refers]
     newest = (
         Restore.objects.filter(database=form.database).order_by("-pk").values_list("pk", flat=True).first()
     )

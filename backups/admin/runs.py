@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from textwrap import indent
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
@@ -29,17 +28,16 @@ from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, sa
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
-from backups.admin.restores import kept_words
+from backups.admin.restore_story import kept_words, tables_words
 from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
 from backups.errors import Problem
 from backups.models import Restore, Run, RunLine, Suspicion
-from backups.reports import standing
 from backups.restoring import kept_states
 from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
 from backups.text.checked import row_number
-from backups.text.sentences import joined, phrase, plural
+from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
@@ -249,44 +247,39 @@ def page_context(run: Run) -> dict[str, Any]:
     now = timezone.now()
     usual = live.typical(live.earlier(run)) if not run.is_over else live.Typical(None, {})
     verification = getattr(run, "verification", None)
+    restore = _restore_of(run)
     return {
         "run": run,
+        "restore": restore,
         "suspicion": Suspicion.objects.filter(snapshot__made_by=run).first() if run.is_over else None,
         "url": run_url(run),
         "colour": STATUS_COLOURS[Status(run.status)],
         "is_active": run.status in ACTIVE,
         "is_running": run.status == Status.RUNNING,
-        "waits_because": _waits_because(run, now),
+        "waits_because": live.waits_because(run, now),
         "is_over": run.is_over,
         "took": run.duration(now),
         "phases": live.phases(run, now),
         "progress": live.progress(run, usual, now),
         "usual_seconds": usual.seconds,
-        "facts": _facts(run),
+        "facts": _facts(run, restore),
         "verification": verification,
         "verdict_colour": VERDICT_COLOURS.get(verification.verdict) if verification else "",
         "relatives": _relatives(run),
     }
 
 
-def _waits_because(run: Run, now: datetime) -> str:
-    """What keeps a queued run from starting, where there is such a thing."""
-    if run.status != Status.QUEUED:
-        return ""
-    found = standing.read(now).overall.findings
-    return joined(each.sentence for each in found if each.key == "worker")
-
-
-def _facts(run: Run) -> list[tuple[str, Any]]:
+def _facts(run: Run, restore: Restore | None) -> list[tuple[str, Any]]:
     """What the run found out, for a person: label and value."""
     result = run.result if isinstance(run.result, dict) else {}
     snapshot = run.snapshot and formatting.link(page_url(run.snapshot), run.snapshot.short_id)
-    restore = _restore_of(run)
     known = [
         (phrase("Snapshot"), snapshot),
         (phrase("Restore"), restore and formatting.link(page_url(restore), restore)),
         (phrase("Mode"), restore and restore.get_mode_display()),
         (phrase("Target"), restore and restore.target),
+        (phrase("Tables"), restore and restore.tables and tables_words(restore)),
+        (phrase("Why"), restore and restore.reason),
         (phrase("Old tables"), restore and restore.kept_in and kept_words(restore)),
         (phrase("Dump size"), _size_in(result, "dump_bytes")),
         (phrase("Added to the repository"), _size_in(result, "data_added_packed", "data_added")),
@@ -312,10 +305,13 @@ def _restic(run: Run, result: dict[str, Any]) -> str:
 
 
 def _restore_of(run: Run) -> Restore | None:
-    """The restore that this run plays, without what is large in its row and its neighbours'."""
-    if run.action != Action.RESTORE:
+    """The restore that this run plays or is about, without what is large in its row and its neighbours'."""
+    if run.action not in RESTORE_ACTIONS:
         return None
-    found = Restore.objects.filter(run=run).select_related("run", "snapshot", "undo_of")
+    plays = run.action in {Action.RESTORE, Action.UNDO}
+    options = run.options if isinstance(run.options, dict) else {}
+    which = Q(run=run) if plays else Q(pk=row_number(str(options.get("restore"))) or 0)
+    found = Restore.objects.filter(which).select_related("run", "snapshot", "undo_of")
     of_undone = [f"undo_of__{name}" for name in kept_states.LARGE]
     return found.defer("snapshot__manifest", *kept_states.LARGE, *of_undone).first()
 

@@ -174,6 +174,10 @@ class SnapshotAdmin(PinningAdmin):
             "kept": kept_words(snapshot),
             "pins": Pin.objects.standing(timezone.now()).filter(snapshot=snapshot),
             "has_manifest": bool(snapshot.manifest),
+            "may_restore": self.has_run_restore_permission(request)
+            and snapshot.forgotten_at is None
+            and snapshot.database_id is not None,
+            "restore_url": reverse("snapshot-restore", args=[snapshot.pk]),
             "tables": tables(snapshot.manifest, before.manifest if before else None),
             "objects": _objects(snapshot.manifest),
             "verifications": [

@@ -154,7 +154,9 @@ from backups.mysql.programs import (
     keeps_history,
     option_file,
 )
+from backups.mysql.references import Reader, triggers_about, views_reading
 from backups.mysql.room import DataFolder, data_folder, free_by_plugin
+from backups.mysql.row_counts import rows_within, space_by_table
 from backups.mysql.schemas import spelling, spelling_for
 from backups.mysql.server import (
     MARIADB,

@@ -43,7 +43,7 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
     sizes = {
         str(name): (as_number(size), as_number(most))
-        for name, size, most in _of_tables(
+        for name, size, most in of_tables(
             connection,
             "TABLE_NAME, COALESCE(DATA_LENGTH, 0), COALESCE(DATA_LENGTH, 0) * "
             "IF(ROW_FORMAT = 'Compressed' OR CREATE_OPTIONS LIKE '%%compress%%', 10, 2)",
@@ -58,14 +58,12 @@ def listed_tables(connection: Any, database: str) -> list[TableSize]:
 
 def data_length(connection: Any, database: str) -> int:
     """The server's own estimate of the size of the rows in bytes."""
-    return sum(
-        as_number(length) for (length,) in _of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database)
-    )
+    return sum(as_number(length) for (length,) in of_tables(connection, "COALESCE(DATA_LENGTH, 0)", database))
 
 
 def space_used(connection: Any, database: str) -> int:
     """The server's own estimate of what a database takes on disk, in bytes."""
-    lengths = _of_tables(connection, "COALESCE(DATA_LENGTH + INDEX_LENGTH, 0)", database)
+    lengths = of_tables(connection, "COALESCE(DATA_LENGTH + INDEX_LENGTH, 0)", database)
     return sum(as_number(length) for (length,) in lengths)
 
 
@@ -94,7 +92,7 @@ class Made(NamedTuple):
 
 def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
     """Of each table with rows of its own when it was made, to notice DDL during a dump."""
-    rows = _of_tables(
+    rows = of_tables(
         connection, "TABLE_NAME, TABLE_TYPE, CREATE_TIME, ENGINE, COALESCE(CREATE_OPTIONS, '')", database
     )
     return {
@@ -141,7 +139,7 @@ def tables_without_primary_key(connection: Any, database: str) -> list[str]:
 def tables_with_directory(connection: Any, database: str) -> list[str]:
     """Tables that, or partitions of which, lie in a folder of their own (DATA or INDEX DIRECTORY)."""
     may = re.compile(r"DIRECTORY|partitioned", re.I)
-    rows = _of_tables(connection, "TABLE_NAME, COALESCE(CREATE_OPTIONS, '')", database)
+    rows = of_tables(connection, "TABLE_NAME, COALESCE(CREATE_OPTIONS, '')", database)
     return [
         str(name)
         for name, options in sorted(rows)
@@ -158,7 +156,7 @@ def tables_with_json(connection: Any, database: str) -> list[str]:
     return sorted({str(name) for (name,) in rows})
 
 
-def _of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
+def of_tables(connection: Any, columns: str, database: str) -> list[tuple[Any, ...]]:
     """What information_schema tells of the tables, but for those whose rows are no part of a dump.
 
     For sizes and times it opens each table, and one whose remote server is away would answer with

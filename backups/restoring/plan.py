@@ -17,6 +17,7 @@ from backups.keeping.suspicions import doubts
 from backups.models import Database, Restore, Snapshot, Verification
 from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere
 from backups.restoring.obstacles import refuse_immovable, refuse_read_only
+from backups.restoring.references import words_about
 from backups.restoring.renaming import refuse_without_rows
 from backups.runs import refusals
 from backups.snapshots import selection
@@ -42,6 +43,7 @@ class Plan:
     vanishing: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     staying: list[str] = field(default_factory=list)
+    refers: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
 
@@ -50,13 +52,15 @@ class Plan:
         return {"seconds": self.seconds, **{name: getattr(self, name) for name in _LISTS}}
 
 
-_LISTS = ("replaced", "vanishing", "new", "staying", "warnings", "obstacles")
+_LISTS = ("replaced", "vanishing", "new", "staying", "refers", "warnings", "obstacles")
+# A worker that was not started anew yet tells nothing of these.
+_LATER = frozenset({"refers"})
 
 
 def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str, Any]) -> Plan:
     """A plan that was told. Raises Problem for what another version told."""
     try:
-        lists = {name: _texts(told[name]) for name in _LISTS}
+        lists = {name: _texts(told.get(name, []) if name in _LATER else told[name]) for name in _LISTS}
         return _of_rows(snapshot, mode, target, _seconds(told["seconds"]), **lists)
     except (KeyError, ValueError) as error:
         raise Problem(
@@ -182,6 +186,8 @@ def _look_at_server(plan: Plan, database: Database, chosen: frozenset[str]) -> N
         if manifest:
             _compare_tables(plan, manifest, live, chosen)
             _look_at_definers(plan, connection, manifest)
+        if exists and chosen and plan.mode in OVERWRITING_MODES:
+            plan.refers.extend(words_about(connection, plan.target, chosen))
     _look_at_names(plan, live, chosen, exists=exists, is_known=manifest is not None)
     _look_at_views(plan, manifest)
     if without := mysql.without_history(plan.snapshot.not_in_backup):

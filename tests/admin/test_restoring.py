@@ -20,7 +20,7 @@ from django.utils.html import strip_tags
 
 from backups.actions.steps.swapping import way_back_words
 from backups.admin.base import page_url, run_url
-from backups.admin.restores import kept_words
+from backups.admin.restore_story import kept_words
 from backups.choices import Action, DefinerPolicy, RestoreMode, Status, Swap, Trigger
 from backups.downloads.asking import MOST_PER_PORTAL
 from backups.models import Database, DownloadTicket, Restore, Run, Server, Snapshot
@@ -137,6 +137,9 @@ def test_what_a_replace_will_do_is_shown_first(snapshot: Snapshot, login: Login)
     assert "Tables that will vanish 1: parcels" in page
     assert "Tables that are new none" in page
     assert f"Type {snapshot.database} to go on" in page
+    assert f"First A backup of {snapshot.database} as it is now. If it fails, nothing is restored." in page
+    assert f"What was written to {snapshot.database} since today" in page
+    assert "It stays in that backup, and in the present tables, which are kept." in page
     assert "Restore now" in page
     assert not Restore.objects.exists()
     assert not LogEntry.objects.exists()
@@ -170,6 +173,62 @@ def test_a_server_that_is_away_stands_in_the_way(snapshot: Snapshot, login: Logi
     page = told(login("Restorer").post(url_of(snapshot), wish(RestoreMode.REPLACE) | LOOK))
     assert "The database server at" in page
     assert "Restore now" not in page
+
+
+def test_what_is_lost_is_said_as_it_will_be(snapshot: Snapshot, login: Login) -> None:
+    """In each way to overwrite, with and without a backup before; nothing where nothing is overwritten."""
+    client = login("Restorer")
+    for mode, more, wanted in (
+        (
+            RestoreMode.REPLACE,
+            {"without_safety": "on"},
+            "the present tables, which are kept, and nowhere else",
+        ),
+        (RestoreMode.IN_PLACE, {}, "It stays in that backup alone."),
+        (RestoreMode.IN_PLACE, {"without_safety": "on"}, "It is gone for good: nothing keeps it."),
+    ):
+        response = client.post(url_of(snapshot), wish(mode, **more) | LOOK)
+        assert wanted in told(response)
+        assert 'class="v-button v-main v-danger"' in response.content.decode()
+    response = client.post(url_of(snapshot), wish(RestoreMode.NEW) | LOOK)
+    assert "will not be there any more" not in told(response)
+    assert 'class="v-button v-main v-danger"' not in response.content.decode()
+
+
+def test_tables_are_put_back_into_the_live_database_by_one_choice(
+    snapshot: Snapshot, mariadb_shop: Shop, login: Login
+) -> None:
+    """With their sizes, and with what refers to them; none chosen is not all of them here."""
+    live = mariadb_shop.name
+    mariadb_shop.execute("CREATE VIEW written AS SELECT what FROM journal")
+    client = login("Restorer")
+    page = client.get(url_of(snapshot) + "?table=journal&table=nothing_such").content.decode()
+    chosen = r'value="journal" checked><span>journal</span><span class="v-subtle">[\d.]+ (B|kB)<'
+    assert re.search(chosen, page)
+    assert re.search(r'value="tables"[^>]*checked', page)
+    assert 'value="orders"><span>' in page
+    assert 'value="nothing_such"' not in page
+    back = f"{url_of(snapshot)}?table=journal"
+    assert f'href="{back}"' in client.get(page_url(snapshot)).content.decode()
+
+    filled = wish(RestoreMode.REPLACE, confirm=live) | {"mode": "tables"}
+    refused = told(client.post(url_of(snapshot), filled | LOOK))
+    assert "Choose the tables that are to be put back." in refused
+    assert "Restore now" not in refused
+
+    both = told(client.post(url_of(snapshot), filled | {"tables": ["orders", "customers"]} | LOOK))
+    assert "A foreign key of orders refers to customers: both come back." in both
+    one = told(client.post(url_of(snapshot), filled | {"tables": ["orders"]} | LOOK))
+    assert "A foreign key of orders refers to customers, which stays as it is" in one
+    assert "Restore now" not in one, "a swap would cut the key"
+
+    page = told(client.post(url_of(snapshot), filled | {"tables": ["journal"]} | LOOK))
+    assert f"What was written to journal of {live} since" in page
+    assert "These views read journal, and will read what comes back: written." in page
+    assert "Tables replaced 1: journal" in page
+    look_and_start(client, snapshot, filled | {"tables": ["journal"]})
+    restore = Restore.objects.get()
+    assert (restore.mode, restore.tables) == (RestoreMode.REPLACE, ["journal"])
 
 
 # ---------------------------------------------------------------- What starts
@@ -249,6 +308,42 @@ def test_what_one_was_shown_is_for_them_soon_and_once(
     assert Run.objects.filter(action=Action.RESTORE).count() == 1
 
 
+def test_a_second_click_leads_to_what_the_first_one_started(snapshot: Snapshot, login: Login) -> None:
+    """So does the button of a page that the back button brought; nobody reads that nothing was started."""
+    client, filled = login("Restorer"), wish(RestoreMode.NEW)
+    shown = shown_on(client.post(url_of(snapshot), filled | LOOK).content)
+    first = client.post(url_of(snapshot), filled | shown | START)
+    second = client.post(url_of(snapshot), filled | shown | START, follow=True)
+    assert [first["Location"]] == [where for where, _ in second.redirect_chain]
+    assert "Not started a second time: this restore was started already" in told(second)
+    assert "Nothing was started" not in told(second)
+    assert Restore.objects.count() == 1
+
+
+def test_the_choices_of_one_tab_start_nothing_that_the_other_showed(
+    snapshot: Snapshot, mariadb_shop: Shop, login: Login
+) -> None:
+    """Also where the mode was changed and changed back, with the name typed."""
+    client = login("Restorer")
+    whole = wish(RestoreMode.REPLACE, confirm=mariadb_shop.name)
+    part = wish(RestoreMode.REPLACE, tables=["journal"], confirm=mariadb_shop.name)
+    new = wish(RestoreMode.NEW)
+    shown = {
+        name: shown_on(client.post(url_of(snapshot), filled | LOOK).content)
+        for name, filled in {"whole": whole, "part": part, "new": new}.items()
+    }
+    for filled, of in ((whole, "part"), (part, "whole"), (whole, "new"), (new, "whole")):
+        page = told(client.post(url_of(snapshot), filled | shown[of] | START))
+        assert "Nothing was started, because this is not what was shown before." in page
+    assert not Restore.objects.exists()
+    # Each tab starts its own, and once a restore was begun the other tab's is looked at anew.
+    client.post(url_of(snapshot), part | shown["part"] | START)
+    assert Restore.objects.get().tables == ["journal"]
+    page = told(client.post(url_of(snapshot), whole | shown["whole"] | START))
+    assert "Nothing was started, because this is not what was shown before." in page
+    assert Restore.objects.count() == 1
+
+
 def test_a_server_that_changed_since_it_was_shown_is_shown_anew(
     snapshot: Snapshot, mariadb_shop: Shop, login: Login
 ) -> None:
@@ -291,7 +386,7 @@ def test_the_right_name_starts_it_with_all_that_was_chosen(snapshot: Snapshot, l
     )  # fmt: skip
     response = look_and_start(login("Restorer"), snapshot, filled)
     restore = Restore.objects.get()
-    assert response["Location"] == page_url(restore.run)
+    assert response["Location"] == page_url(restore)
     assert (restore.mode, restore.target) == (RestoreMode.REPLACE, snapshot.database.database)
     assert (restore.tables, restore.definers) == (["customers", "orders"], DefinerPolicy.CURRENT_USER)
     assert (restore.without_safety, restore.reason) == (True, REASON)
@@ -475,9 +570,10 @@ def press(client: Client, restore: Restore, button: str, **form: str) -> Any:
 
 
 def play(response: Any) -> Run:
-    """Play the run to whose page a dialog led."""
+    """Play the run to whose page a dialog led, or to that of the undo that it is."""
     run = Run.objects.filter(status=Status.QUEUED).get()
-    assert response.headers.get("HX-Redirect") == page_url(run)
+    shown = run.restore if run.action == Action.UNDO else run
+    assert response.headers.get("HX-Redirect") == page_url(shown)
     played = executor.execute(run.pk, send_follow_ups=False)
     assert played is not None
     assert played.status == Status.SUCCEEDED, played.error
@@ -502,9 +598,14 @@ def test_undo_and_drop_through_their_dialogs(snapshot: Snapshot, mariadb_shop: S
         in client.get(reverse("admin:backups_restore_undo", args=[restore.pk])).content.decode()
     )
     assert not Run.objects.filter(status=Status.QUEUED).exists()
-    undo = play(press(client, restore, "undo", reason="The import was right after all."))
+    typed = {"confirm": mariadb_shop.name}
+    for wrong in ({}, {"confirm": ""}, {"confirm": mariadb_shop.name.upper()}):
+        told_of = press(client, restore, "undo", reason="Too quick.", **wrong).content.decode()
+        assert "This is not the database&#x27;s name. Nothing was started." in told_of
+    assert not Run.objects.filter(status=Status.QUEUED).exists()
+    undo = play(press(client, restore, "undo", reason="The import was right after all.", **typed))
     assert content(mariadb_shop.server, mariadb_shop.name) == before
-    assert press(client, restore, "undo", reason="Twice").status_code == 403
+    assert press(client, restore, "undo", reason="Twice", **typed).status_code == 403
 
     undone = undo.restore
     dialog = client.get(reverse("admin:backups_restore_drop_kept", args=[undone.pk])).content.decode()
@@ -519,8 +620,9 @@ def test_undo_and_drop_through_their_dialogs(snapshot: Snapshot, mariadb_shop: S
 def test_a_refused_undo_is_told_in_a_sentence(past: History, login: Login) -> None:
     restore = Restore.objects.get(mode=RestoreMode.REPLACE)
     client = login("Restorer")
-    press(client, restore, "undo", reason=REASON)
-    assert press(client, restore, "undo", reason=REASON)["HX-Redirect"] == page_url(restore)
+    typed = {"confirm": restore.target}
+    press(client, restore, "undo", reason=REASON, **typed)
+    assert press(client, restore, "undo", reason=REASON, **typed)["HX-Redirect"] == page_url(restore)
     assert "Not started" in told(client.get(page_url(restore)))
     assert Run.objects.filter(action=Action.UNDO).count() == 1
 
@@ -604,7 +706,7 @@ def test_a_restores_page_says_how_it_ended_and_its_run_leads_to_it(past: History
     client = login("Restorer")
 
     shown = told(client.get(page_url(restore)))
-    assert "Failed The disk is full. Free some." in shown
+    assert "Failed. The disk is full. Free some." in shown
     assert f"Restore {restore.run_id}: {restore.snapshot} → {restore.target}" in shown
     assert "was not swapped, so nothing of it is kept apart" in shown
     assert restore.kept_in not in shown

@@ -107,9 +107,48 @@ def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> 
     page.get_by_label("Why").fill("To see that it works.")
     page.get_by_role("button", name="Show what will happen").click()
     page.get_by_role("button", name="Restore now").click()
-    page.wait_for_url("**/backups/run/*/change/")
-    expect(page.locator("#run")).to_contain_text("Succeeded", timeout=A_RUN_MS)
+    page.wait_for_url("**/backups/restore/*/change/")
+    expect(page.locator("#restore")).to_contain_text("Succeeded", timeout=A_RUN_MS)
     assert site.shop.server.query("SELECT COUNT(*) FROM customers", target) == [(3,)]
+
+
+# From the first page to "Restore now": what was typed counts as well.
+MOST_PRESSES = 60
+
+
+def test_restore_into_a_new_database_by_keyboard_alone(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("restorer").page
+    presses = 0
+
+    def press(key: str, *, until: str = "") -> None:
+        """Press it once, or again and again until what is focused fits."""
+        nonlocal presses
+        for _ in range(MOST_PRESSES):
+            page.keyboard.press(key)
+            presses += 1
+            if not until or page.evaluate("(fits) => document.activeElement.matches(fits)", until):
+                return
+        pytest.fail(f"{until} is not reached by {key}")
+
+    press("Tab", until="a[href*='/database/'][href$='/restore/']")
+    press("Enter")
+    page.wait_for_url("**/database/*/restore/")
+    press("Tab", until="a[href*='/snapshot/'][href$='/restore/']")
+    press("Enter")
+    page.wait_for_url("**/snapshot/*/restore/")
+    expect(page.get_by_label("Into a new database")).to_be_focused()
+    press("Tab", until="[name=reason]")
+    page.keyboard.type("A look")
+    presses += len("A look")
+    press("Enter")
+    expect(page.locator("#plan button[name=start]")).to_be_visible()
+    expect(page.locator("#plan")).to_be_focused()
+    press("Tab", until="button[name=start]")
+    press("Enter")
+    page.wait_for_url("**/backups/restore/*/change/")
+    expect(page.locator("#restore .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
+    print(f"{presses} presses")
+    assert presses <= MOST_PRESSES
 
 
 def test_replace_the_live_database_and_undo_it(site: Site, sign_in: SignIn) -> None:
@@ -127,26 +166,46 @@ def test_replace_the_live_database_and_undo_it(site: Site, sign_in: SignIn) -> N
     page.get_by_label("Why").fill("A wrong import.")
     page.get_by_role("button", name="Show what will happen").click()
     expect(page.locator("#plan")).to_contain_text("1: parcels")
-    page.get_by_label("Only these tables").select_option("customers")
+    page.get_by_text("Only these tables").click()
+    page.get_by_label("Part of a name").fill("CUST")
+    expect(page.get_by_label("orders")).to_be_hidden()
+    expect(page.locator("#plan")).to_have_count(1)  # a search changes nothing
+    page.get_by_label("customers").check()
+    expect(page.locator("[data-tables-chosen]")).to_have_text("1 of 3 chosen")
     expect(page.locator("#plan")).to_have_count(0)  # it told of all tables
-    page.get_by_label("Only these tables").select_option([])
+    page.get_by_label("customers").uncheck()
     page.get_by_role("button", name="Show what will happen").click()
+    expect(page.locator("#plan")).to_be_focused()
     page.get_by_role("button", name="Restore now").click()
     expect(page.get_by_text("This is not the database's name.")).to_be_visible()
     page.get_by_label(f"Type {shop.name}").fill(shop.name)
     page.get_by_role("button", name="Restore now").click()
-    page.wait_for_url("**/backups/run/*/change/")
-    expect(page.locator("#run .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
+    page.wait_for_url("**/backups/restore/*/change/")
+    story = page.locator("#restore")
+    expect(story.locator(".v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
     assert shop.query("SELECT COUNT(*) FROM customers") == [(3,)]
+    expect(story.get_by_role("row", name="customers")).to_contain_text("-1")
+    expect(story).to_contain_text("A wrong import.")
 
-    page.goto(f"{site.url}/admin/backups/restore/")
-    page.locator("#result_list tbody a").first.click()
-    page.get_by_role("link", name="Undo").click()
-    dialog = page.get_by_role("dialog")
+    restored, dialog = page.url, page.get_by_role("dialog")
+    page.get_by_role("button", name="Undo").click()
     dialog.get_by_label("Why").fill("It was right after all.")
+    dialog.get_by_label(f"Type {shop.name}").fill("something else")
     dialog.get_by_role("button", name="Undo the restore").click()
-    page.wait_for_url("**/backups/run/*/change/")
-    expect(page.locator("#run .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
+    expect(dialog).to_contain_text("This is not the database's name.")
+    page.context.clear_cookies(name=ALL_BUT_CSRF)
+    dialog.get_by_role("button", name="Undo the restore").click()
+    dialog.get_by_role("link", name="Sign in again").click()
+    page.get_by_label("Username").fill("restorer")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(restored)
+    page.get_by_role("button", name="Undo").click()
+    expect(dialog.get_by_label("Why")).to_have_value("It was right after all.")
+    dialog.get_by_label(f"Type {shop.name}").fill(shop.name)
+    dialog.get_by_role("button", name="Undo the restore").click()
+    page.wait_for_url(lambda url: url.endswith("/change/") and url != restored)
+    expect(story.locator(".v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
     assert shop.query("SELECT COUNT(*) FROM customers") == [(4,)]
     assert shop.query("SELECT COUNT(*) FROM parcels") == [(0,)]
     shop.execute("DELETE FROM customers WHERE id = 4; DROP TABLE parcels")
@@ -309,6 +368,8 @@ def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: Si
     page.locator("#result_list tbody a").first.click()
     page.get_by_role("link", name="Restore or download").click()
     page.get_by_label("Replace the live database").check()
+    page.get_by_text("Only these tables").click()
+    page.get_by_label("journal").check()
     page.get_by_label("Why").fill("The prices of Monday.")
     page.context.clear_cookies(name=ALL_BUT_CSRF)
     page.get_by_role("button", name="Show what will happen").click()
@@ -317,6 +378,7 @@ def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: Si
     page.keyboard.press("Enter")
     expect(page.get_by_label("Why")).to_have_value("The prices of Monday.")
     expect(page.get_by_label("Replace the live database")).to_be_checked()
+    expect(page.get_by_label("journal")).to_be_checked()
     expect(page.get_by_label("Name of the new database")).to_be_hidden()
 
 

@@ -106,7 +106,8 @@ def test_what_tends_a_repository(rows: Rows, login: Login, said: Callable[..., R
 def test_an_undo_and_a_drop(rows: Rows, login: Login, said: Callable[..., Request]) -> None:
     client = login("Restorer")
     client.post(reverse("admin:backups_restore_drop_kept", args=[rows.kept.pk]), CONFIRM)
-    client.post(reverse("admin:backups_restore_undo", args=[rows.kept.pk]), CONFIRM)
+    typed = CONFIRM | {"confirm": rows.kept.target}
+    client.post(reverse("admin:backups_restore_undo", args=[rows.kept.pk]), typed)
 
     drop, undo = (requests.read(Run.objects.get(action=action)) for action in ("drop_kept", "undo"))
 

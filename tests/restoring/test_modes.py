@@ -137,6 +137,7 @@ def test_events_run_in_the_database_itself_and_in_no_new_one(
     beside = succeeded(restore(database, RestoreMode.NEW, target=new))
     assert events_of(shop, new) == [(name, "DISABLED", *rest) for name, _, *rest in was]
     assert beside.result["events_disabled"] == ["on_duty"]
+    assert {"table": "orders", "after": 3} in beside.result["rows"]
     (to_enable,) = beside.result["events_to_enable"]
     assert "nothing runs by itself" in log_of(beside)
     shop.server.execute(to_enable)
@@ -144,10 +145,13 @@ def test_events_run_in_the_database_itself_and_in_no_new_one(
 
     replaced = succeeded(restore(database, RestoreMode.REPLACE, without_safety=True))
     assert events_of(shop, shop.name) == was
+    # Who says that there is nothing left to save may mean a table at which the server ends.
+    assert {"table": "orders", "before": None, "after": 3} in replaced.result["rows"]
     succeeded(restore(database, RestoreMode.UNDO, undo_of=replaced.restore))
     assert events_of(shop, shop.name) == was
-    succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
+    in_place = succeeded(restore(database, RestoreMode.IN_PLACE, without_safety=True))
     assert events_of(shop, shop.name) == was
+    assert {"table": "orders", "before": None, "after": 3} in in_place.result["rows"]
 
 
 # ---------------------------------------------------------------- Snapshots by other hands

@@ -70,9 +70,17 @@ def test_what_was_written_after_the_snapshot_is_kept_twice_and_comes_back(
     assert b"written after the snapshot" in stored(saved)
     phases = [phase["name"] for phase in run.phases]
     assert phases == ["preflight", "safety backup", "load", "check", "prepare", "swap"]
+    told = {row.pop("table"): row for row in run.result["rows"]}
+    assert told == {
+        "customers": {"before": 3, "after": 3}, "orders": {"before": 4, "after": 3},
+        "journal": {"before": 1, "after": 0}, "parcels": {"before": 1},
+    }  # fmt: skip
+    assert run.result["kept_bytes"] > 0
 
     undone = succeeded(undo(run))
     assert content(shop.server, shop.name) == later
+    assert {"table": "parcels", "after": 1} in undone.result["rows"]
+    assert {"table": "orders", "before": 3, "after": 4} in undone.result["rows"]
     assert databases_of(shop) == [shop.name, undone.restore.kept_in]
 
     redone = succeeded(undo(undone))

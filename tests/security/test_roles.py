@@ -116,6 +116,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     # Parts of pages.
     "admin/backups/run/<int:pk>/live/": (VIEWER, VIEWER),
     "admin/backups/run/<int:pk>/log.txt": (VIEWER, VIEWER),
+    "admin/backups/restore/<int:pk>/live/": (VIEWER, VIEWER),
     "admin/backups/database/hints/cron/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/threshold/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/secret/": (ADMINISTRATOR, ADMINISTRATOR),

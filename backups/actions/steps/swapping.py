@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from backups import mysql
+from backups.actions.steps.row_counts import note_swapped_rows
 from backups.choices import DefinerPolicy, RestoreMode
 from backups.endpoints import restores_as_another, restoring_server
 from backups.models import Restore, Run
@@ -55,6 +56,7 @@ def refuse_missing_privileges(restore: Restore, place: mysql.ProbedServer) -> No
 def swap_in(restore: Restore, place: mysql.ProbedServer, progress: Progress) -> None:
     """The swap itself, once all that stands in its way was looked for. Raises Problem."""
     progress.phase("prepare")
+    note_swapped_rows(restore, place, progress)
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
     write_down(restore, place, progress.tick, progress.warn)
     progress.phase("swap")

@@ -52,12 +52,16 @@
   }
 
   function replace(html) {
-    const focused = state.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const active = state.contains(document.activeElement) ? document.activeElement : null;
+    const focused = active?.getAttribute("href");
+    const within = active?.id;
     state.innerHTML = html;
     window.htmx?.process(state);
     state.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
     if (focused) {
       state.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+    } else if (within) {
+      document.getElementById(within)?.focus({ preventScroll: true });
     }
   }
 

@@ -72,6 +72,26 @@
     form?.querySelector("button[name=look]").classList.toggle("v-main", !starts);
   }
 
+  // Whoever asked what will happen reads that next, also where the worker's answer comes later.
+  function lookAtPlan() {
+    const plan = document.getElementById("plan");
+    plan?.scrollIntoView({ block: "start" });
+    plan?.focus({ preventScroll: true });
+  }
+
+  // On a page that is a form, the first thing to be answered, or what was answered wrongly. On a phone, which
+  // would show its keyboard, it stays as it is.
+  function goToForm() {
+    const form = document.querySelector("form[data-start-here]");
+    if (!form || document.getElementById("plan") || !window.matchMedia("(hover: hover)").matches) {
+      return;
+    }
+    const field = ":is(input, select, textarea):not([type=hidden])";
+    const wrong = form.querySelector(`.errors ${field}`);
+    const first = form.querySelector("input[type=radio]:checked") || form.querySelector(field);
+    (wrong || first)?.focus({ preventScroll: !wrong });
+  }
+
   function watchChoices() {
     const form = document.querySelector("[data-only-with]")?.closest("form");
     if (!form) {
@@ -80,10 +100,50 @@
     followChoices(form);
     form.addEventListener("change", (event) => {
       followChoices(form);
-      if (!["reason", "confirm"].includes(event.target.name)) {
+      if (event.target.name && !["reason", "confirm"].includes(event.target.name)) {
         forgetPlan(form);
       }
     });
+  }
+
+  // A list of tables is searched as one types, and says how many of them are chosen.
+  function searchTables() {
+    const tables = document.querySelector("[data-tables]");
+    const filter = tables?.querySelector("[data-tables-filter]");
+    if (!filter) {
+      return;
+    }
+    const labels = [...tables.querySelectorAll(".v-tables-list label")];
+    const chosen = tables.querySelector("[data-tables-chosen]");
+    const form = tables.closest("form");
+
+    function tellChosen() {
+      const n = labels.filter((label) => label.firstElementChild.checked).length;
+      const words = n ? chosen.dataset.some : chosen.dataset.none;
+      chosen.textContent = words.replace("{n}", n).replace("{all}", labels.length);
+    }
+
+    filter.hidden = false;
+    filter.addEventListener("input", () => {
+      const wanted = filter.value.trim().toLowerCase();
+      for (const label of labels) {
+        label.hidden = !label.firstElementChild.value.toLowerCase().includes(wanted);
+      }
+      tables.querySelector("[data-tables-fits-none]").hidden = labels.some((label) => !label.hidden);
+    });
+    filter.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault(); // it searches, and sends nothing
+      }
+    });
+    form.addEventListener("change", (event) => {
+      tellChosen();
+      if (event.target.name === "mode" && event.target.value === "tables") {
+        tables.open = true;
+      }
+    });
+    tables.open ||= labels.some((label) => label.firstElementChild.checked);
+    tellChosen();
   }
 
   // What was typed into a long form is there again after somebody had to sign in in between.
@@ -133,7 +193,9 @@
     mend(document);
     keepTyped();
     watchChoices();
-    document.getElementById("plan")?.scrollIntoView({ block: "start" });
+    searchTables();
+    lookAtPlan();
+    goToForm();
   });
   document.addEventListener("vedetta:replaced", (event) => {
     mend(event.target);
@@ -168,6 +230,32 @@
     window.Alpine.$data(document.documentElement).openModal = true;
   }
 
+  // Also what was typed into a dialog whose answer was that one is signed out.
+  const DIALOG = "vedetta dialog";
+
+  function typedIn(place) {
+    const fields = place.querySelectorAll("input[type=text], textarea");
+    return [...fields].filter((field) => field.name && field.name !== "confirm");
+  }
+
+  function keepDialog(place) {
+    const address = place.closest("form")?.getAttribute("hx-post");
+    const values = Object.fromEntries(typedIn(place).map((field) => [field.name, field.value]));
+    if (address) {
+      sessionStorage.setItem(DIALOG, JSON.stringify({ at: Date.now(), address, values }));
+    }
+  }
+
+  function fillDialog(place) {
+    const kept = JSON.parse(sessionStorage.getItem(DIALOG) || "null");
+    if (kept && place.querySelector("form")?.getAttribute("hx-post") === kept.address) {
+      sessionStorage.removeItem(DIALOG);
+      for (const field of Date.now() - kept.at < KEPT_MS ? typedIn(place) : []) {
+        field.value ||= kept.values[field.name] || "";
+      }
+    }
+  }
+
   function tell(request, place) {
     const [sentence, href, words] = trouble(request);
     const notice = document.createElement("div");
@@ -184,6 +272,7 @@
       place.replaceChildren(dialog);
       showDialog();
     } else {
+      keepDialog(place);
       place.querySelector(":scope > .v-notice.v-danger")?.remove();
       place.prepend(notice);
     }
@@ -227,6 +316,7 @@
     }
     showDialog();
     mend(event.detail.target);
+    fillDialog(event.detail.target);
     const first = event.detail.target.querySelector(
       "#dialog-form input:not([type=hidden]), #dialog-form select, #dialog-form textarea, button[type=submit]",
     );
