@@ -57,7 +57,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     if is_night:
         _learn_key(access, progress)
     waiting = [str(plan.database) for plan in plans if plan.waits]
-    all_wait = len(waiting) == len(plans)
+    all_wait = bool(plans) and len(waiting) == len(plans)
     sentence = forgotten_words(len(remove), there - len(remove), waiting, all_wait=all_wait)
     progress.log(sentence)
     told = {"forgotten": remove, "kept": there - len(remove), "copies_forgotten": len(copies)}
@@ -88,6 +88,9 @@ def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]
     for plan in plans:
         if nothing := plan.waits or plan.failed:
             progress.warn(nothing)
+            continue
+        if plan.stays:
+            progress.log(plan.stays)
             continue
         _tell(plan, progress)
         for words in series.undecided_words(plan.database):

@@ -10,22 +10,34 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups.admin import hints, live
-from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, get_or_none, redirect
+from backups.admin import database_page, hints, live
+from backups.admin.base import (
+    STATE_COLOURS,
+    STATE_WORDS,
+    QuickList,
+    first_reason,
+    get_or_none,
+    redirect,
+)
 from backups.admin.dialogs import FactsForm, dialog
-from backups.admin.servers import software
-from backups.choices import Action
+from backups.admin.standing_down import ACTIONS, StandingDownAdmin
+from backups.choices import Action, StandDownKind
 from backups.configuration import bootstrap
-from backups.models import Database, Run, Snapshot
+from backups.keeping import stand_downs
+from backups.models import Database, Run, Snapshot, StandDown
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
 from backups.text.sentences import phrase
+from backups.verdict.findings import by_severity
 
 _MORE = ("verify", "preview_retention", "test_connection")
 _TEST_RESTORES = 2  # of the sets of fields
@@ -72,6 +84,26 @@ class BackUpForm(FactsForm):
         ]
 
 
+class StandDownFilter(DropdownFilter):
+    """Those in service, unless asked otherwise."""
+
+    title = "in service"
+    parameter_name = "stand_down"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What can be chosen beside the default."""
+        return [*StandDownKind.every(), ("all", phrase("All of them"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Database]) -> QuerySet[Database]:
+        """The rows for what was chosen."""
+        if self.value() == "all":
+            return queryset
+        if self.value() not in StandDownKind.values:
+            return queryset.filter(pk__in=Database.objects.in_service())
+        stands = StandDown.objects.standing(timezone.now()).filter(kind=self.value())
+        return queryset.filter(pk__in=stands.values("database"))
+
+
 class _StandingList(QuickList):
     """As on the first page, in one look for all rows."""
 
@@ -80,17 +112,21 @@ class _StandingList(QuickList):
         super().get_results(request)
         overall = standing.read().overall
         self.result_list = list(self.result_list)
+        stood_down = StandDown.objects.standing(timezone.now()).by_database()
         for row in self.result_list:
-            row.stands = overall.state_of(row.name)
+            row.stood_down = stood_down.get(row.pk, {})
+            row.stands = overall.state_of(row.name) if row.name in overall.databases else None
+            row.findings = (*overall.of_database(row.name), *overall.of_repository(row.repository.name))
 
 
 @admin.register(Database)
-class DatabaseAdmin(SetUpAdmin):
+class DatabaseAdmin(StandingDownAdmin):
     """What is backed up."""
 
     list_display = (
-        "name",
         "state",
+        "name",
+        "why",
         "address",
         "last_backup",
         "last_verified",
@@ -98,19 +134,22 @@ class DatabaseAdmin(SetUpAdmin):
         "repository",
         "gates",
     )
+    list_display_links = ("name",)
+    change_form_template = "backups/database.html"
     list_select_related = ("repository", "server")
+    list_filter = (StandDownFilter,)
     search_fields = ("name", "database", "server__name", "server__host")
     actions = None
     actions_detail = (
         "back_up", "restore",
         {"title": _("More"), "icon": "more_horiz", "items": list(_MORE)},
+        {"title": _("Pause or retire"), "icon": "pause_circle", "items": list(ACTIONS)},
     )  # fmt: skip
     hinted = {
         "verify_password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
         "heartbeat_threshold": "hint_threshold",
     }  # fmt: skip
     hinted_beside = {"heartbeat_threshold": "backup_cron"}
-    readonly_fields = ("software", "client_version", "preflight_notes")
     fieldsets = (
         (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
         (_("Server"), {"fields": (("server", "database"),)}),
@@ -137,7 +176,7 @@ class DatabaseAdmin(SetUpAdmin):
         )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Database | None = None) -> Any:
-        """With a preview of the retention, and what was learned of the server, for one that is there."""
+        """With a preview of the retention for one that is there."""
         fieldsets = list(super().get_fieldsets(request, obj))
         name, options = fieldsets[_TEST_RESTORES]
         fieldsets[_TEST_RESTORES] = (name, {**options, "description": _where_by_default()})
@@ -149,8 +188,7 @@ class DatabaseAdmin(SetUpAdmin):
         name, options = fieldsets[-1]
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}
-        found = {"fields": (("software", "client_version"), "preflight_notes")}
-        return [*fieldsets[:-1], (name, options), (phrase("Found by the last preflight"), found)]
+        return [*fieldsets[:-1], (name, options)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
         """The names too, once something was done under them: heartbeat, tags and alerts, paths go by them.
@@ -175,15 +213,15 @@ class DatabaseAdmin(SetUpAdmin):
             *super().get_urls(),
         ]  # fmt: skip
 
-    @display(description=_("Software"))
-    def software(self, database: Database) -> str:
-        """Flavour and version of its server."""
-        return software(database.server)
-
-    @display(description=_("Notes"))
-    def preflight_notes(self, database: Database) -> str:
-        """What preflight warned of."""
-        return " ".join(database.preflight_warnings) or phrase("Nothing to note")
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The database's own page; the form is its last tab."""
+        database = kwargs.get("obj")
+        if database is not None:
+            may_edit = self.has_change_permission(request, database)
+            context |= database_page.context(request, database, may_edit=may_edit)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description=_("Server"))
     def address(self, database: Database) -> str:
@@ -197,7 +235,18 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description=_("State"))
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
-        return formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
+        stood_down = [formatting.label(each.get_kind_display()) for each in database.stood_down.values()]
+        if database.stands is None:
+            shown = []
+        else:
+            shown = [formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])]
+        return format_html_join(" ", "{}", ((each,) for each in [*shown, *stood_down]))
+
+    @display(description=_("Why"))
+    def why(self, database: Any) -> str:
+        """The reason, where it is not well."""
+        retired = database.stood_down.get(StandDownKind.RETIREMENT)
+        return retired.reason if retired else first_reason(by_severity(database.findings))
 
     @display(description=_("Gates"), ordering="gates_app")
     def gates(self, database: Database) -> str:
@@ -220,11 +269,18 @@ class DatabaseAdmin(SetUpAdmin):
         verified = phrase("Verified: {schedule}", schedule=hints.cron_words(database.verify_cron))
         return formatting.two_lines(hints.cron_words(database.backup_cron), verified)
 
+    def has_back_up_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may start backups, and it is in service."""
+        database = get_or_none(Database.objects.all(), object_id)
+        return self.has_run_backup_permission(request) and not (
+            database is not None and stand_downs.is_retired(database)
+        )
+
     @action(
         description=_("Back up now"),
         icon="backup",
         variant=ActionVariant.PRIMARY,
-        permissions=["run_backup"],
+        permissions=["back_up"],
         dialog=dialog(
             phrase("Back up now?"),
             phrase(

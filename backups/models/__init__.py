@@ -4,7 +4,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 """
 
 from backups.models.alert import Alert
-from backups.models.database import Database
+from backups.models.database import Database, DatabaseQuerySet
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.naming import name_in_words
@@ -17,6 +17,7 @@ from backups.models.restore import Restore
 from backups.models.run import Run, RunLine
 from backups.models.server import Server
 from backups.models.snapshot import Snapshot, SnapshotQuerySet
+from backups.models.stand_down import StandDown, StandDownQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification
 from backups.models.worker_pulse import WorkerPulse
@@ -36,6 +37,7 @@ name_in_words(
         RunLine,
         Server,
         Snapshot,
+        StandDown,
         Suspicion,
         Verification,
         WorkerPulse,

@@ -36,6 +36,7 @@ from backups.verdict.standstill import (
     withheld,
     worker,
 )
+from backups.verdict.stood_down import muted, paused
 from backups.verdict.unrestorable import damaged, no_backup, no_database, verification, waits_for_a_person
 from backups.verdict.wording import Found
 
@@ -57,6 +58,9 @@ def overall(facts: Facts) -> Overall:
         databases={each.name: each.repository for each in facts.databases},
         repositories=tuple(each.name for each in facts.repositories),
         all_well=_all_well(facts),
+        paused={each.name: each.paused for each in facts.databases if each.paused},
+        muted={each.name: each.muted for each in facts.databases if each.muted},
+        retired=facts.retired,
     )
 
 
@@ -104,9 +108,11 @@ RULES: list[Callable[[Facts], Found]] = [
     proof,
     failed_verification,
     schedule,
+    paused,
     undecided,
     env_file,
     overruled,
+    muted,
     key,
     undeclared,
     portal_database,

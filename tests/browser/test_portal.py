@@ -280,7 +280,7 @@ def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: Si
 
 
 def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_in: SignIn) -> None:
-    page = sign_in("administrator").goto("/admin/backups/database/1/change/")
+    page = sign_in("administrator").goto("/admin/backups/database/1/change/?tab=settings")
     expect(page.locator("#hint-backup_cron")).to_contain_text("At 03:00 and 15:00. Next times:")
     page.get_by_label("Backup schedule").fill("*/20 * * * *")
     expect(page.locator("#hint-backup_cron")).to_contain_text("Every 20 minutes. Next times:")
@@ -294,7 +294,7 @@ def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_i
 def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_is_saved(
     site: Site, sign_in: SignIn
 ) -> None:
-    page = sign_in("administrator").goto("/admin/backups/repository/1/change/")
+    page = sign_in("administrator").goto("/admin/backups/repository/1/change/?tab=settings")
     password = page.locator("[name=password_ref]")
     before = password.input_value()
     password.fill("env:RESTIC_NOT_THERE")
@@ -302,7 +302,7 @@ def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_
     page.get_by_role("button", name="Save", exact=True).click()
     told = page.get_by_text("The worker looks for the password of")
     expect(told).to_contain_text("env:RESTIC_NOT_THERE is not set")
-    page.goto(f"{site.url}/admin/backups/repository/1/change/")
+    page.goto(f"{site.url}/admin/backups/repository/1/change/?tab=settings")
     password.fill(before)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(told).to_contain_text("Found.")
