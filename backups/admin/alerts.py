@@ -112,7 +112,7 @@ class AlertAdmin(ReadOnlyAdmin):
             return formatting.label(phrase("Not everyone, {more}", more=more), "warning")
         muted_until = getattr(alert, "muted_until", None)
         if alert.is_pending and muted_until:
-            return phrase("Held back until {until}", until=formatting.clock(muted_until))
+            return phrase("Muted until {until}", until=formatting.clock(muted_until))
         if alert.is_pending:
             return (
                 phrase("Just being told")

@@ -15,6 +15,7 @@ from backups.admin.filters import start_of
 from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
 from backups.models import Database, Repository, Verification
+from backups.reports.growth import Growth
 from backups.text import formatting
 from backups.text.sentences import phrase
 
@@ -57,6 +58,23 @@ def added_chart(repository: Repository, recent: Iterable[Recent], now: datetime)
     points = [(repository.pk, run.queued_at, float(run.added)) for run in recent if run.added]
     curve = _Curve(phrase("Added to the repository, each day"), points, _size_unit, add_up=True)
     return _chart(curve, last_days(now), [repository])
+
+
+def growth_charts(repository: Repository, found: Growth, now: datetime) -> list[dict[str, Any]]:
+    """How large a repository was each day, and what was left on its disk, where that was measured."""
+    drawn = (
+        (phrase("Size of the repository"), found.sizes),
+        (phrase("Left on its disk"), found.free),
+    )
+    return [
+        _chart(
+            _Curve(title, [(repository.pk, at, float(value)) for at, value in reversed(points)], _size_unit),
+            last_days(now),
+            [repository],
+        )
+        for title, points in drawn
+        if points
+    ]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from backups.choices import StandDownKind
 from backups.keeping import stand_downs
 from backups.models import Database, StandDown
 from backups.reports import standing
+from backups.reports.rows import databases_with_newest
 from backups.scheduling import schedules, staleness
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
@@ -48,7 +49,10 @@ def head(database: Database) -> dict[str, Any]:
         return _retired(database, stood_down)
     state = stands.overall.state_of(row.name)
     return {
-        "labels": [each.get_kind_display() for each in stood_down.values()],
+        "labels": [
+            *(each.get_kind_display() for each in stood_down.values()),
+            *database.labels.all(),
+        ],
         "state": STATE_WORDS[state],
         "colour": STATE_COLOURS[state],
         "notices": _notices(row, stands),
@@ -77,8 +81,13 @@ def _retired(database: Database, stood_down: Mapping[str, StandDown]) -> dict[st
             (phrase("Newest backup"), formatting.time_with_age(newest.time) if newest else phrase("never")),
             (phrase("Holds"), plural("{n} snapshot", "{n} snapshots", n=held.count())),
         ],
-        "set_up": _set_up(database),
+        "set_up": [each for each in _set_up(database) if each[0] not in _OF_ITS_SERVICE],
+        "is_retired": True,
     }
+
+
+# What of it does not hold while it is retired.
+_OF_ITS_SERVICE = frozenset({phrase("Backups"), phrase("Verifications"), phrase("Gate"), phrase("Kept")})
 
 
 def _notices(row: Any, stands: standing.Standing) -> list[Notice]:
@@ -144,7 +153,8 @@ def _next(row: Database, cron: str, stands: standing.Standing) -> Any:
 def weeks(database: Database) -> dict[str, Any]:
     """The last thirty days: a strip and charts."""
     now = timezone.now()
-    rows = list(standing.databases_with_newest(now, Database.objects.filter(pk=database.pk)))
+    rows = list(databases_with_newest(now, Database.objects.filter(pk=database.pk)))
     recent = recent_runs(rows, now)
     strip = strips_of(rows, recent, now)[database.pk]
-    return {"strip": strip, "strip_words": strip_words(strip), "charts": charts(rows, recent, now)}
+    drawn = [each for each in charts(rows, recent, now) if not each["is_empty"]]
+    return {"strip": strip, "strip_words": strip_words(strip), "charts": drawn}

@@ -13,10 +13,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 
 from backups.admin import database_page, hints, live
 from backups.admin.base import (
@@ -31,7 +32,6 @@ from backups.admin.dialogs import FactsForm, dialog
 from backups.admin.standing_down import ACTIONS, StandingDownAdmin
 from backups.choices import Action, StandDownKind
 from backups.configuration import bootstrap
-from backups.keeping import stand_downs
 from backups.models import Database, Run, Snapshot, StandDown
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
@@ -112,9 +112,15 @@ class _StandingList(QuickList):
         super().get_results(request)
         overall = standing.read().overall
         self.result_list = list(self.result_list)
-        stood_down = StandDown.objects.standing(timezone.now()).by_database()
+        stood_down = {
+            StandDownKind.RETIREMENT: overall.retired,
+            StandDownKind.PAUSE: overall.paused,
+            StandDownKind.MUTE: overall.muted,
+        }
         for row in self.result_list:
-            row.stood_down = stood_down.get(row.pk, {})
+            row.stood_down = {
+                kind: found[row.name] for kind, found in stood_down.items() if row.name in found
+            }
             row.stands = overall.state_of(row.name) if row.name in overall.databases else None
             row.findings = (*overall.of_database(row.name), *overall.of_repository(row.repository.name))
 
@@ -125,7 +131,7 @@ class DatabaseAdmin(StandingDownAdmin):
 
     list_display = (
         "state",
-        "name",
+        "called",
         "why",
         "address",
         "last_backup",
@@ -134,10 +140,10 @@ class DatabaseAdmin(StandingDownAdmin):
         "repository",
         "gates",
     )
-    list_display_links = ("name",)
+    list_display_links = ("called",)
     change_form_template = "backups/database.html"
     list_select_related = ("repository", "server")
-    list_filter = (StandDownFilter,)
+    list_filter = (StandDownFilter, ("labels", RelatedDropdownFilter))
     search_fields = ("name", "database", "server__name", "server__host")
     actions = None
     actions_detail = (
@@ -151,7 +157,7 @@ class DatabaseAdmin(StandingDownAdmin):
     }  # fmt: skip
     hinted_beside = {"heartbeat_threshold": "backup_cron"}
     fieldsets = (
-        (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
+        (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"), "labels")}),
         (_("Server"), {"fields": (("server", "database"),)}),
         (
             _("Where test restores go"),
@@ -167,11 +173,17 @@ class DatabaseAdmin(StandingDownAdmin):
         (_("Retention"), {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
     )
 
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Labels to be ticked: a list of which one is taken with Ctrl nobody finds out about."""
+        return super().formfield_for_manytomany(
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultiple, **kwargs
+        )
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
         held = Snapshot.objects.trusted().present().filter(database=OuterRef("pk")).newest_first()
         proved = held.verified()
-        return super().get_queryset(request).annotate(
+        return super().get_queryset(request).prefetch_related("labels").annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
         )  # fmt: skip
 
@@ -223,6 +235,11 @@ class DatabaseAdmin(StandingDownAdmin):
             context |= database_page.context(request, database, may_edit=may_edit)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    @display(description=_("Name"), ordering="name")
+    def called(self, database: Database) -> str:
+        """Its name, with its labels."""
+        return formatting.two_lines(database.name, ", ".join(map(str, database.labels.all())))
+
     @display(description=_("Server"))
     def address(self, database: Database) -> str:
         """Where it lies."""
@@ -235,7 +252,7 @@ class DatabaseAdmin(StandingDownAdmin):
     @display(description=_("State"))
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
-        stood_down = [formatting.label(each.get_kind_display()) for each in database.stood_down.values()]
+        stood_down = [formatting.label(kind.label) for kind in database.stood_down]
         if database.stands is None:
             shown = []
         else:
@@ -268,13 +285,6 @@ class DatabaseAdmin(StandingDownAdmin):
         """When backups and verifications are due."""
         verified = phrase("Verified: {schedule}", schedule=hints.cron_words(database.verify_cron))
         return formatting.two_lines(hints.cron_words(database.backup_cron), verified)
-
-    def has_back_up_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Whether this person may start backups, and it is in service."""
-        database = get_or_none(Database.objects.all(), object_id)
-        return self.has_run_backup_permission(request) and not (
-            database is not None and stand_downs.is_retired(database)
-        )
 
     @action(
         description=_("Back up now"),

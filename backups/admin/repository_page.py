@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from backups.admin import row_pages
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, page_url
-from backups.admin.charts import added_chart
+from backups.admin.charts import added_chart, growth_charts
 from backups.admin.strips import recent_of, strip_of_repository, strip_words
 from backups.choices import Health
 from backups.models import Repository
-from backups.reports import maintenance, standing
+from backups.reports import growth, maintenance, standing
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 from backups.verdict import State
@@ -91,6 +91,7 @@ def _facts(repository: Repository) -> list[tuple[str, Any]]:
         (phrase("Holds"), plural("{n} snapshot", "{n} snapshots", n=held)),
         (phrase("Size"), formatting.size(repository.size_bytes)),
         (phrase("Measured"), formatting.time_with_age(repository.sized_at)),
+        *_room(repository),
         (
             phrase("Last maintenance"),
             formatting.two_lines(formatting.relative_time(tended.at), tended.sentence)
@@ -101,12 +102,40 @@ def _facts(repository: Repository) -> list[tuple[str, Any]]:
     ]
 
 
+def _room(repository: Repository) -> list[tuple[str, Any]]:
+    """By how much it grows, and what its disk has left, as far as that was measured."""
+    a_day = growth.read(repository, timezone.now()).bytes_a_day
+    grows = []
+    if a_day is not None:
+        size = formatting.size(round(abs(a_day)))
+        words = (
+            phrase("{size} a day", size=size) if a_day >= 0 else phrase("shrinks by {size} a day", size=size)
+        )
+        grows = [(phrase("Growth"), words)]
+    if repository.disk_free_bytes is None:
+        return grows
+    left = phrase(
+        "{free} of {whole}",
+        free=formatting.size(repository.disk_free_bytes),
+        whole=formatting.size(repository.disk_bytes),
+    )
+    if repository.disk_full_at is None:
+        ends = phrase("does not end at the rate of these weeks, as far as that is known")
+    else:
+        ends = phrase("full on {day} at this rate", day=formatting.calendar_day(repository.disk_full_at))
+    return [*grows, (phrase("Left on its disk"), formatting.two_lines(left, ends))]
+
+
 def weeks(repository: Repository) -> dict[str, Any]:
     """The last thirty days: what was done there by anybody, and what came in."""
     now = timezone.now()
     strip = strip_of_repository(repository, now)
+    drawn = [
+        *growth_charts(repository, growth.read(repository, now), now),
+        added_chart(repository, recent_of(repository, now), now),
+    ]
     return {
         "strip": strip,
         "strip_words": strip_words(strip),
-        "charts": [added_chart(repository, recent_of(repository, now), now)],
+        "charts": [each for each in drawn if not each["is_empty"]],
     }

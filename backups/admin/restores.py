@@ -95,7 +95,11 @@ class RestoreAdmin(ReadOnlyAdmin):
 
     list_display = ("number", "what", "state", "asked", "database", "mode", "target", "took")
     list_display_links = ("number", "what")
-    list_filter = (("database", RelatedDropdownFilter), ("mode", ChoicesDropdownFilter))
+    list_filter = (
+        ("database", RelatedDropdownFilter),
+        ("database__labels", RelatedDropdownFilter),
+        ("mode", ChoicesDropdownFilter),
+    )
     search_fields = ("snapshot__snapshot_id__startswith", "target")
     search_help_text = _("Snapshot id or target")
     fields = (

@@ -37,6 +37,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     list_filter = (
         ("verdict", ChoicesDropdownFilter),
         ("run__database", RelatedDropdownFilter),
+        ("run__database__labels", RelatedDropdownFilter),
         ("finished_at", DaysFilter),
     )
     search_fields = ("snapshot__snapshot_id__startswith",)

@@ -133,7 +133,7 @@ def _forget_strange_order(now: datetime) -> None:
 def schedule_played(name: str, complaint: str, database: int | None = None) -> None:
     """Tell people where a schedule's time came and nothing could be queued, and when it could again."""
     state = AlertState.FAILED if complaint else AlertState.GOOD
-    of = Database.objects.filter(pk=database).first() if complaint else None
+    of = Database.objects.filter(pk=database).first() if complaint and database else None
     subjects.change(phrase("Schedule: {name}", name=name), subjects.Standing(state, complaint), database=of)
 
 

@@ -29,6 +29,7 @@ _TOLD = {
     "queue": _Told(phrase("Queue"), phrase("stands still")),
     "repository_suspect": _Told(template("Repository {name}"), phrase("suspect")),
     "maintenance_overdue": _Told(template("Timely maintenance of {name}"), phrase("overdue")),
+    "disk_fills": _Told(template("Room for {name}"), phrase("runs out")),
     "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld")),
 }
 

@@ -72,12 +72,12 @@ def _backup_allowed(database: Database) -> timedelta | None:
 def _paused_sentence(pause: StandDown) -> str:
     """That schedules stand still, after what is told of any other."""
     if pause.until is None:
-        return phrase(" It is paused ({by}: {reason}).", by=pause.made_by, reason=pause.reason)
+        return phrase(" It is paused ({by}: {reason}).", by=pause.made_by, reason=pause.reason.rstrip(" ."))
     return phrase(
         " It is paused until {until} ({by}: {reason}).",
         until=subjects.when(pause.until),
         by=pause.made_by,
-        reason=pause.reason,
+        reason=pause.reason.rstrip(" ."),
     )
 
 

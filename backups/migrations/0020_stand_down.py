@@ -1,10 +1,10 @@
-"""Databases that are paused, muted or retired."""
+"""Databases that are paused, muted or retired, and labels for them; how much is left on a disk."""
 
 import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-from backups import choices
+from backups import choices, validators
 
 
 class Migration(migrations.Migration):
@@ -13,6 +13,65 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Label",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="A word that groups databases, as in: production.",
+                        max_length=60,
+                        unique=True,
+                        validators=[validators.plain_name],
+                    ),
+                ),
+            ],
+            options={"ordering": ["name"]},
+        ),
+        migrations.AddField(
+            model_name="database",
+            name="labels",
+            field=models.ManyToManyField(
+                blank=True,
+                help_text="Words that group databases.",
+                related_name="databases",
+                to="backups.label",
+            ),
+        ),
+        migrations.AddField(
+            model_name="repository",
+            name="disk_bytes",
+            field=models.BigIntegerField(
+                blank=True,
+                editable=False,
+                help_text="The whole disk, where it is a folder.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            model_name="repository",
+            name="disk_free_bytes",
+            field=models.BigIntegerField(blank=True, editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name="repository",
+            name="disk_seen_at",
+            field=models.DateTimeField(blank=True, editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name="repository",
+            name="disk_full_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="When nothing is free any more at this rate.",
+                null=True,
+            ),
+        ),
         migrations.CreateModel(
             name="StandDown",
             fields=[

@@ -13,6 +13,7 @@ from backups import validators
 from backups.choices import DumpFormat, SslMode, StandDownKind
 from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.label import Label
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
 from backups.models.stand_down import StandDown
@@ -113,6 +114,9 @@ class Database(RefersToSecrets, Leased):
         null=True,
         blank=True,
         help_text=_("Empty takes SENTINEL_THRESHOLD_SECONDS."),
+    )
+    labels = models.ManyToManyField(
+        Label, blank=True, related_name="databases", help_text=_("Words that group databases.")
     )
     is_primary = models.BooleanField(
         default=False,

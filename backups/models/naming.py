@@ -55,6 +55,8 @@ NAMES = (
     template("until"), template("used at"),
     template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
     template("end reason"), template("parts"), template("stand down"), template("stand downs"),
+    template("label"), template("labels"),
+    template("disk bytes"), template("disk free bytes"), template("disk seen at"), template("disk full at"),
 )  # fmt: skip
 
 

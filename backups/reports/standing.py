@@ -228,6 +228,8 @@ def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdi
         rows.failure(secrets_subject(repository)),
         repository.tended_at if backups else None,
         maintenance.allowed(rows.now),
+        repository.disk_free_bytes,
+        repository.disk_full_at,
     )
 
 

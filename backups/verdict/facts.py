@@ -111,6 +111,9 @@ class RepositoryFacts:
     # When its old snapshots were forgotten last, and how long that may be ago; None where nothing says.
     tended_at: datetime | None = None
     tending_allowed: timedelta | None = None
+    # Of a folder: what is left on its disk, and when that is over at the rate of the last weeks.
+    disk_free: int | None = None
+    disk_full_at: datetime | None = None
 
 
 @dataclass(frozen=True)

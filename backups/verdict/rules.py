@@ -7,6 +7,7 @@ from collections.abc import Callable
 from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.doubts import (
+    disk_fills,
     env_file,
     failed_backup,
     failed_look,
@@ -105,6 +106,7 @@ RULES: list[Callable[[Facts], Found]] = [
     secret,
     suspect,
     maintenance,
+    disk_fills,
     proof,
     failed_verification,
     schedule,

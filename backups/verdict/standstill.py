@@ -8,7 +8,7 @@ from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
 from backups.verdict.findings import Finding, Page, State
-from backups.verdict.wording import IN_MINUTES, Found, page_of, typed
+from backups.verdict.wording import IN_MINUTES, Found, in_brackets, page_of, typed
 
 # A run that waits so long while nothing runs is waited for in vain.
 _WAITS_LONG = timedelta(minutes=30)
@@ -140,7 +140,7 @@ def _backed_up_again(each: DatabaseFacts, facts: Facts) -> str:
         return phrase(
             "It is paused ({by}: {reason}). Resume it, or press Back up now, or run {command}.",
             by=each.paused.by,
-            reason=each.paused.reason,
+            reason=in_brackets(each.paused.reason),
             command=command,
         )
     return phrase("Press Back up now, or run {command}; if that fails, it says why.", command=command)

@@ -6,7 +6,7 @@ from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.facts import DatabaseFacts, Facts
 from backups.verdict.findings import Finding, Page, State
-from backups.verdict.wording import Found
+from backups.verdict.wording import Found, in_brackets
 
 
 def paused(facts: Facts) -> Found:
@@ -22,7 +22,7 @@ def paused(facts: Facts) -> Found:
                 name=each.name,
                 until=formatting.clock(each.paused.until, facts.now),
                 by=each.paused.by,
-                reason=each.paused.reason,
+                reason=in_brackets(each.paused.reason),
                 closing=_closing(each, facts),
             )
             yield Finding("paused", State.GOOD, reason, "", each.name, page=page)
@@ -32,7 +32,7 @@ def paused(facts: Facts) -> Found:
                 name=each.name,
                 since=formatting.clock(each.paused.since, facts.now),
                 by=each.paused.by,
-                reason=each.paused.reason,
+                reason=in_brackets(each.paused.reason),
                 closing=_closing(each, facts),
             )
             step = phrase("Press Resume on its page once backups may start again.")
@@ -55,11 +55,11 @@ def muted(facts: Facts) -> Found:
     for each in facts.databases:
         if each.muted is not None and each.muted.until is not None:
             reason = phrase(
-                "Messages about {name} are held back until {until} ({by}: {reason}). The page Alerts "
-                "shows them.",
+                "No messages about {name} are sent until {until} ({by}: {reason}). The page Alerts shows "
+                "them.",
                 name=each.name,
                 until=formatting.clock(each.muted.until, facts.now),
                 by=each.muted.by,
-                reason=each.muted.reason,
+                reason=in_brackets(each.muted.reason),
             )
             yield Finding("muted", State.GOOD, reason, "", each.name, page=Page("database", each.pk))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from backups.choices import Action, Health, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
+from backups.text import formatting
 from tests.admin.conftest import Login
 from tools.history import History
 
@@ -110,6 +113,25 @@ def test_a_damaged_repository_says_so_first_and_names_its_databases(past: Histor
     assert text.index('v-label v-danger">') < text.index("Pack 3f") < text.index("How it stands")
     for each in past.databases:
         assert reverse("admin:backups_database_change", args=[each.pk]) in text
+
+
+def test_a_repository_says_how_it_grows_and_when_its_disk_is_full(past: History, login: Login) -> None:
+    now = timezone.now()
+    for days in range(6):
+        Run.objects.create(
+            action=Action.FORGET, repository=past.repository, trigger=Trigger.SCHEDULE,
+            status=Status.SUCCEEDED, finished_at=now - timedelta(days=days, minutes=1),
+            result={"size_bytes": (900 - 10 * days) * 10**9},
+        )  # fmt: skip
+    Repository.objects.update(
+        disk_bytes=10**12, disk_free_bytes=10**11, disk_seen_at=now, disk_full_at=now + timedelta(days=10)
+    )
+    text = page(login("Viewer"), past.repository)
+    assert "10.0 GB a day" in text
+    assert "100.0 GB of 1.0 TB" in text
+    assert f"full on {formatting.calendar_day(now + timedelta(days=10))} at this rate" in text
+    assert text.index("Needs a look") < text.index("has 100.0 GB left") < text.index("How it stands")
+    assert "Size of the repository" in text
 
 
 def test_lists_have_the_state_first_with_its_reason(past: History, login: Login) -> None:

@@ -182,7 +182,7 @@ def test_an_overdue_paused_database_is_told_with_its_pause(database: Database) -
 
     overdue = Alert.objects.get(subject=f"Timely backup of {database}")
     assert overdue.state == AlertState.OVERDUE
-    assert overdue.text.endswith("It is paused (anna: The server moves.).")
+    assert overdue.text.endswith("It is paused (anna: The server moves).")
 
 
 def test_when_a_database_alone_closes_the_gate(database: Database, settings: Settings) -> None:

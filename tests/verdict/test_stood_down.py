@@ -16,7 +16,7 @@ def test_a_pause_with_an_end_is_a_word_and_one_without_is_in_doubt() -> None:
     ends, stays = verdict.overall(shop(paused=FOR_A_DAY)), verdict.overall(shop(paused=FOR_GOOD))
 
     assert (ends.state, [each.key for each in ends.notes]) == (State.GOOD, ["paused"])
-    assert "(anna: The server moves.)" in ends.notes[0].reason
+    assert "(anna: The server moves)" in ends.notes[0].reason
     assert (stays.state, [each.key for each in stays.findings]) == (State.DOUBTFUL, ["paused"])
     assert "Press Resume" in stays.next_step
 
@@ -34,7 +34,7 @@ def test_a_stale_backup_says_that_its_database_is_paused() -> None:
     found = verdict.overall(shop(paused=FOR_A_DAY, newest_at=NOW - 3 * DAY))
 
     assert (found.state, found.findings[0].key) == (State.BAD, "backup_age")
-    assert found.next_step.startswith("It is paused (anna: The server moves.). Resume it")
+    assert found.next_step.startswith("It is paused (anna: The server moves). Resume it")
 
 
 def test_the_json_has_them_under_keys_of_their_own() -> None:
