@@ -13,7 +13,7 @@ from backups.admin import hints, row_pages
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, page_url
 from backups.admin.charts import charts
 from backups.admin.servers import software
-from backups.admin.strips import recent_runs, strip_words, strips_of
+from backups.admin.strips import left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import StandDownKind
 from backups.keeping import stand_downs
 from backups.models import Database, StandDown
@@ -155,6 +155,6 @@ def weeks(database: Database) -> dict[str, Any]:
     now = timezone.now()
     rows = list(databases_with_newest(now, Database.objects.filter(pk=database.pk)))
     recent = recent_runs(rows, now)
-    strip = strips_of(rows, recent, now)[database.pk]
+    strip = strips_of(rows, recent, now, left_out_days(database, now))[database.pk]
     drawn = [each for each in charts(rows, recent, now) if not each["is_empty"]]
     return {"strip": strip, "strip_words": strip_words(strip), "charts": drawn}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.filters import start_of
-from backups.choices import Action, Status
-from backups.models import Database, Repository, Run
+from backups.choices import Action, StandDownKind, Status
+from backups.models import Database, Repository, Run, StandDown
 from backups.scheduling import schedules
 from backups.text import formatting
 from backups.text.sentences import joined, phrase
@@ -68,8 +68,13 @@ class Recent(NamedTuple):
         return self.database_id or 0, self.queued_at, value or 0.0
 
 
-def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: datetime) -> dict[int, list[Day]]:
-    """Thirty days of backups for each database, today last."""
+def strips_of(
+    databases: Iterable[Database],
+    recent: Iterable[Recent],
+    now: datetime,
+    left_out: Collection[tuple[int, date]] = (),
+) -> dict[int, list[Day]]:
+    """Thirty days of backups for each database, today last; on days that are `left_out` none was missed."""
     days = last_days(now)
     runs_url = reverse("admin:backups_run_changelist")
     counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
@@ -81,13 +86,27 @@ def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: date
                 f"{runs_url}?database__id__exact={database.pk}",
                 day,
                 counts.get((database.pk, day), Counter()),
-                is_due=_was_set_up(database, day)
+                is_due=(database.pk, day) not in left_out
+                and _was_set_up(database, day)
                 and day < days[-1]
                 and schedules.is_due_on(database.backup_cron, day),
             )
             for day in days
         ]
         for database in databases
+    }
+
+
+def left_out_days(database: Database, now: datetime) -> set[tuple[int, date]]:
+    """The days of these weeks on which a database was paused or retired, be it for a part of them."""
+    found = StandDown.objects.of(StandDownKind.PAUSE, StandDownKind.RETIREMENT).filter(database=database)
+    days = last_days(now)
+    return {
+        (database.pk, day)
+        for each in found.exclude(ended_at__lt=start_of(days[0]))
+        for day in days
+        if timezone.localdate(each.made_at) <= day
+        and day <= timezone.localdate(min(filter(None, (each.ended_at, each.until, now))))
     }
 
 

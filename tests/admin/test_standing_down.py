@@ -71,6 +71,20 @@ def test_a_pause_is_begun_shown_audited_and_ended(past: History, login: Login) -
     assert "is paused until" not in page(client, database)
 
 
+def test_days_of_a_pause_are_not_called_missed(past: History, login: Login) -> None:
+    database, now = past.databases[0], timezone.now()
+    lately = database.runs.filter(action="backup", queued_at__gt=now - timedelta(days=6))
+    lately.update(queued_at=now - timedelta(days=60))
+    client = login("Viewer")
+    missed = "without the backup that was due"
+    assert missed in page(client, database)
+    StandDown.objects.create(
+        database=database, kind=StandDownKind.PAUSE, reason="The server moves.", made_by="anna",
+        made_at=now - timedelta(days=8), ended_at=now,
+    )  # fmt: skip
+    assert missed not in page(client, database)
+
+
 def test_a_moment_of_ones_own_is_by_the_portals_clock_and_yet_to_come(past: History, login: Login) -> None:
     database, client = past.databases[0], login("Administrator")
     own = {"length": "own", "reason": "The server moves."}

@@ -132,6 +132,8 @@ def test_a_retired_database_is_scheduled_and_gates_no_more_until_it_is_taken_bac
     assert list(found.overall.retired) == [database.name]
     with pytest.raises(Problem, match="is retired, so it is backed up no more"):
         BackupRequest(database).submit(Asker(Trigger.CLI))
+    # What a restore replaces is saved before.
+    assert BackupRequest(database).submit(Asker(Trigger.RESTORE)).status == Status.QUEUED
     assert Snapshot.objects.present().filter(database=database).exists()
 
     stand_downs.end(database, RETIREMENT, by="ben")
