@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from backups.admin import database_page, hints, live
 from backups.admin.base import (
@@ -87,7 +87,7 @@ class BackUpForm(FactsForm):
 class StandDownFilter(DropdownFilter):
     """Those in service, unless asked otherwise."""
 
-    title = "in service"
+    title = _("in service")
     parameter_name = "stand_down"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ class DatabaseAdmin(StandingDownAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Labels to be ticked: a list of which one is taken with Ctrl nobody finds out about."""
         return super().formfield_for_manytomany(
-            db_field, request, widget=UnfoldAdminCheckboxSelectMultiple, **kwargs
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultipleWidget, **kwargs
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 help_text="Words that group databases.",
                 related_name="databases",
                 to="backups.label",
+                verbose_name="labels",
             ),
         ),
         migrations.AddField(

@@ -116,7 +116,11 @@ class Database(RefersToSecrets, Leased):
         help_text=_("Empty takes SENTINEL_THRESHOLD_SECONDS."),
     )
     labels = models.ManyToManyField(
-        Label, blank=True, related_name="databases", help_text=_("Words that group databases.")
+        Label,
+        verbose_name=_("labels"),
+        blank=True,
+        related_name="databases",
+        help_text=_("Words that group databases."),
     )
     is_primary = models.BooleanField(
         default=False,
