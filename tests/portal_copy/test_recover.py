@@ -347,6 +347,9 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0020":
+        for table in ("backups.StandDown", "backups.Label", "backups.Database_labels"):
+            lines = list(_without(table, lines))
     if "backups" in names and names["backups"] < "0018":
         lines = list(_without("backups.Pin", lines))
     if "backups" in names and names["backups"] < "0012":
