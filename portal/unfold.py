@@ -121,6 +121,7 @@ UNFOLD = {
                         _("Repositories"), "hard_drive", "backups_repository_changelist",
                         "backups.view_repository",
                     ),
+                    _item(_("Labels"), "label", "backups_label_changelist", "backups.view_label"),
                 ],
             },
             {

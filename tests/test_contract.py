@@ -115,8 +115,10 @@ def test_keys_of_the_status() -> None:
         "findings",
         "notes",
         "databases",
+        "retired",
         "repositories",
     }
+    assert set(overall["databases"][0]) == {"database", "verdict", "paused", "muted"}
     assert set(finding.as_json()) == {"key", "state", "reason", "next_step", "database", "repository"}
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from backups import restic
 from backups.actions import portal_copy
 from backups.actions.steps import alone, follow_ups
+from backups.actions.steps.disk import note_disk
 from backups.actions.steps.one_list import left_by_backup
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import Listing, brought, note_size, size_is_due
@@ -55,9 +56,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     if was_pruned and size_is_due(run, is_night=is_night):
         note_size(run, access, progress)
     if is_night:
+        note_disk(run)
         _learn_key(access, progress)
     waiting = [str(plan.database) for plan in plans if plan.waits]
-    all_wait = len(waiting) == len(plans)
+    all_wait = bool(plans) and len(waiting) == len(plans)
     sentence = forgotten_words(len(remove), there - len(remove), waiting, all_wait=all_wait)
     progress.log(sentence)
     told = {"forgotten": remove, "kept": there - len(remove), "copies_forgotten": len(copies)}
@@ -88,6 +90,9 @@ def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]
     for plan in plans:
         if nothing := plan.waits or plan.failed:
             progress.warn(nothing)
+            continue
+        if plan.stays:
+            progress.log(plan.stays)
             continue
         _tell(plan, progress)
         for words in series.undecided_words(plan.database):
@@ -120,6 +125,8 @@ def _tell_failed(
 
 
 def _nothing(run: Run, following: tuple[FollowUp, ...], progress: Progress) -> Outcome:
+    if run.database is None:
+        note_disk(run)
     sentence = phrase("Nothing is forgotten, as BACKUP_KEEP_ALL says.")
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "forgotten": []})

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from backups import restic
 from backups.actions.steps import alone
+from backups.actions.steps.disk import note_disk
 from backups.actions.steps.opening import opened, reached
 from backups.actions.steps.snapshot_list import note_size, sync
 from backups.endpoints import names_of
@@ -98,4 +99,5 @@ def stats(run: Run, progress: Progress) -> Outcome:
     progress.phase("stats")
     access = opened(run, progress)
     note_size(run, access, progress)
+    note_disk(run)
     return Outcome()

@@ -8,8 +8,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
@@ -20,8 +22,8 @@ from backups import verdict
 from backups.admin import asked
 from backups.admin.base import ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
-from backups.choices import ALERT_COLOURS, AlertState
-from backups.models import Alert
+from backups.choices import ALERT_COLOURS, AlertState, StandDownKind
+from backups.models import Alert, StandDown
 from backups.notifications import channels
 from backups.reports import standing
 from backups.requests.questions import TestMessageQuestion, ask
@@ -64,6 +66,12 @@ class AlertAdmin(ReadOnlyAdmin):
         }
         return super().changelist_view(request, {**(extra_context or {}), **context})
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
+        """Alerts, each with until when messages about its database are held back."""
+        mutes = StandDown.objects.standing(timezone.now()).of(StandDownKind.MUTE)
+        mine = mutes.filter(database=OuterRef("database")).order_by("-pk")
+        return super().get_queryset(request).annotate(muted_until=Subquery(mine.values("until")[:1]))
+
     @display(description=_("Subject"), ordering="subject")
     def what(self, alert: Alert) -> str:
         """What it is about."""
@@ -102,6 +110,9 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.error:
             more = phrase("tried again") if alert.is_pending else phrase("given up")
             return formatting.label(phrase("Not everyone, {more}", more=more), "warning")
+        muted_until = getattr(alert, "muted_until", None)
+        if alert.is_pending and muted_until:
+            return phrase("Muted until {until}", until=formatting.clock(muted_until))
         if alert.is_pending:
             return (
                 phrase("Just being told")

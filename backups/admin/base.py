@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -131,6 +131,15 @@ def notice_of(finding: Finding) -> Notice:
         _href(page) if page else "",
         _LINKS[page.kind] if page else "",
     )
+
+
+def first_reason(findings: Sequence[Finding]) -> str:
+    """For a row of a list: the worst of these, shortened; all of it is on the row's page."""
+    told = findings[0].reason if findings else ""
+    return told if len(told) <= _SHORT else f"{told[: _SHORT - 2].rstrip()} …"
+
+
+_SHORT = 120
 
 
 def _href(page: Page) -> str:
@@ -313,6 +322,10 @@ class SetUpAdmin(VedettaAdmin):
                     words = hints.secret_words(request, field, reference)
                     told = gettext("The worker looks for the {secret} of {row}: {answer}")
                     messages.info(request, format_html(told, secret=label, row=obj, answer=words))
+        _apply(request)
+
+    def apply(self, request: HttpRequest) -> None:
+        """Make schedules and the gate's list follow what was changed; what goes wrong is told."""
         _apply(request)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:

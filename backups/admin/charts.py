@@ -7,16 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils import timezone
 
 from backups.admin.filters import start_of
 from backups.admin.strips import MOST_RECENT, Point, Recent, last_days
 from backups.choices import Status
-from backups.models import Database, Verification
+from backups.models import Database, Repository, Verification
+from backups.reports.growth import Growth
 from backups.text import formatting
 from backups.text.sentences import phrase
+
+Charted = TypeVar("Charted", Database, Repository, Database | Repository)
 
 # A chart's line for each database, in turn.
 _LINES = (
@@ -50,6 +53,30 @@ def charts(databases: Sequence[Database], recent: Iterable[Recent], now: datetim
     return [_chart(curve, days, databases) for curve in drawn]
 
 
+def added_chart(repository: Repository, recent: Iterable[Recent], now: datetime) -> dict[str, Any]:
+    """What a repository was given each day, by all its databases."""
+    points = [(repository.pk, run.queued_at, float(run.added)) for run in recent if run.added]
+    curve = _Curve(phrase("Added to the repository, each day"), points, _size_unit, add_up=True)
+    return _chart(curve, last_days(now), [repository])
+
+
+def growth_charts(repository: Repository, found: Growth, now: datetime) -> list[dict[str, Any]]:
+    """How large a repository was each day, and what was left on its disk, where that was measured."""
+    drawn = (
+        (phrase("Size of the repository"), found.sizes),
+        (phrase("Left on its disk"), found.free),
+    )
+    return [
+        _chart(
+            _Curve(title, [(repository.pk, at, float(value)) for at, value in reversed(points)], _size_unit),
+            last_days(now),
+            [repository],
+        )
+        for title, points in drawn
+        if points
+    ]
+
+
 @dataclass(frozen=True)
 class _Curve:
     """What a chart shows: its points newest first, in the unit that fits the largest."""
@@ -61,7 +88,7 @@ class _Curve:
     add_up: bool = False
 
 
-def _chart(curve: _Curve, days: Sequence[date], databases: Sequence[Database]) -> dict[str, Any]:
+def _chart(curve: _Curve, days: Sequence[date], databases: Sequence[Database | Repository]) -> dict[str, Any]:
     add_up = curve.add_up
     factor, unit = curve.unit_of(max((value for _, _, value in curve.points), default=0))
     by_day: dict[tuple[int, date], list[float]] = defaultdict(list)
@@ -90,7 +117,7 @@ def _of_day(values: list[float] | None, add_up: bool) -> float | None:
 
 
 def _dataset(
-    database: Database, colour: str, values: list[float | None], unit: str, bars: bool
+    database: Database | Repository, colour: str, values: list[float | None], unit: str, bars: bool
 ) -> dict[str, Any]:
     common = {
         "label": str(database),
@@ -106,7 +133,7 @@ def _dataset(
     return common | {"spanGaps": True, "pointStyle": "circle", "pointRadius": 2, "tension": 0.25}
 
 
-def _coloured(databases: Sequence[Database]) -> Iterable[tuple[Database, str]]:
+def _coloured(databases: Sequence[Charted]) -> Iterable[tuple[Charted, str]]:
     return [(database, _LINES[index % len(_LINES)]) for index, database in enumerate(databases)]
 
 

@@ -10,22 +10,34 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from backups.admin import hints, live
-from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, get_or_none, redirect
+from backups.admin import database_page, hints, live
+from backups.admin.base import (
+    STATE_COLOURS,
+    STATE_WORDS,
+    QuickList,
+    first_reason,
+    get_or_none,
+    redirect,
+)
 from backups.admin.dialogs import FactsForm, dialog
-from backups.admin.servers import software
-from backups.choices import Action
+from backups.admin.standing_down import ACTIONS, StandingDownAdmin
+from backups.choices import Action, StandDownKind
 from backups.configuration import bootstrap
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Run, Snapshot, StandDown
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
 from backups.text import formatting
 from backups.text.sentences import phrase
+from backups.verdict.findings import by_severity
 
 _MORE = ("verify", "preview_retention", "test_connection")
 _TEST_RESTORES = 2  # of the sets of fields
@@ -72,6 +84,26 @@ class BackUpForm(FactsForm):
         ]
 
 
+class StandDownFilter(DropdownFilter):
+    """Those in service, unless asked otherwise."""
+
+    title = _("in service")
+    parameter_name = "stand_down"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What can be chosen beside the default."""
+        return [*StandDownKind.every(), ("all", phrase("All of them"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Database]) -> QuerySet[Database]:
+        """The rows for what was chosen."""
+        if self.value() == "all":
+            return queryset
+        if self.value() not in StandDownKind.values:
+            return queryset.filter(pk__in=Database.objects.in_service())
+        stands = StandDown.objects.standing(timezone.now()).filter(kind=self.value())
+        return queryset.filter(pk__in=stands.values("database"))
+
+
 class _StandingList(QuickList):
     """As on the first page, in one look for all rows."""
 
@@ -80,17 +112,27 @@ class _StandingList(QuickList):
         super().get_results(request)
         overall = standing.read().overall
         self.result_list = list(self.result_list)
+        stood_down = {
+            StandDownKind.RETIREMENT: overall.retired,
+            StandDownKind.PAUSE: overall.paused,
+            StandDownKind.MUTE: overall.muted,
+        }
         for row in self.result_list:
-            row.stands = overall.state_of(row.name)
+            row.stood_down = {
+                kind: found[row.name] for kind, found in stood_down.items() if row.name in found
+            }
+            row.stands = overall.state_of(row.name) if row.name in overall.databases else None
+            row.findings = (*overall.of_database(row.name), *overall.of_repository(row.repository.name))
 
 
 @admin.register(Database)
-class DatabaseAdmin(SetUpAdmin):
+class DatabaseAdmin(StandingDownAdmin):
     """What is backed up."""
 
     list_display = (
-        "name",
         "state",
+        "called",
+        "why",
         "address",
         "last_backup",
         "last_verified",
@@ -98,21 +140,24 @@ class DatabaseAdmin(SetUpAdmin):
         "repository",
         "gates",
     )
+    list_display_links = ("called",)
+    change_form_template = "backups/database.html"
     list_select_related = ("repository", "server")
+    list_filter = (StandDownFilter, ("labels", RelatedDropdownFilter))
     search_fields = ("name", "database", "server__name", "server__host")
     actions = None
     actions_detail = (
         "back_up", "restore",
         {"title": _("More"), "icon": "more_horiz", "items": list(_MORE)},
+        {"title": _("Pause or retire"), "icon": "pause_circle", "items": list(ACTIONS)},
     )  # fmt: skip
     hinted = {
         "verify_password_ref": "hint_secret", "backup_cron": "hint_cron", "verify_cron": "hint_cron",
         "heartbeat_threshold": "hint_threshold",
     }  # fmt: skip
     hinted_beside = {"heartbeat_threshold": "backup_cron"}
-    readonly_fields = ("software", "client_version", "preflight_notes")
     fieldsets = (
-        (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"))}),
+        (None, {"fields": (("name", "repository"), ("gates_app", "heartbeat_threshold"), "labels")}),
         (_("Server"), {"fields": (("server", "database"),)}),
         (
             _("Where test restores go"),
@@ -128,16 +173,22 @@ class DatabaseAdmin(SetUpAdmin):
         (_("Retention"), {"fields": (("keep_daily", "keep_weekly", "keep_monthly"),)}),
     )
 
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Labels to be ticked: a list of which one is taken with Ctrl nobody finds out about."""
+        return super().formfield_for_manytomany(
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultipleWidget, **kwargs
+        )
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
         """Databases with the times of their newest good and newest verified snapshots."""
         held = Snapshot.objects.trusted().present().filter(database=OuterRef("pk")).newest_first()
         proved = held.verified()
-        return super().get_queryset(request).annotate(
+        return super().get_queryset(request).prefetch_related("labels").annotate(
             newest=Subquery(held.values("time")[:1]), proved=Subquery(proved.values("verified_at")[:1])
         )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Database | None = None) -> Any:
-        """With a preview of the retention, and what was learned of the server, for one that is there."""
+        """With a preview of the retention for one that is there."""
         fieldsets = list(super().get_fieldsets(request, obj))
         name, options = fieldsets[_TEST_RESTORES]
         fieldsets[_TEST_RESTORES] = (name, {**options, "description": _where_by_default()})
@@ -149,8 +200,7 @@ class DatabaseAdmin(SetUpAdmin):
         name, options = fieldsets[-1]
         if self.has_change_permission(request, obj):
             options = {**options, "description": hints.retention_place(obj)}
-        found = {"fields": (("software", "client_version"), "preflight_notes")}
-        return [*fieldsets[:-1], (name, options), (phrase("Found by the last preflight"), found)]
+        return [*fieldsets[:-1], (name, options)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Database | None = None) -> Any:
         """The names too, once something was done under them: heartbeat, tags and alerts, paths go by them.
@@ -175,15 +225,20 @@ class DatabaseAdmin(SetUpAdmin):
             *super().get_urls(),
         ]  # fmt: skip
 
-    @display(description=_("Software"))
-    def software(self, database: Database) -> str:
-        """Flavour and version of its server."""
-        return software(database.server)
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The database's own page; the form is its last tab."""
+        database = kwargs.get("obj")
+        if database is not None:
+            may_edit = self.has_change_permission(request, database)
+            context |= database_page.context(request, database, may_edit=may_edit)
+        return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description=_("Notes"))
-    def preflight_notes(self, database: Database) -> str:
-        """What preflight warned of."""
-        return " ".join(database.preflight_warnings) or phrase("Nothing to note")
+    @display(description=_("Name"), ordering="name")
+    def called(self, database: Database) -> str:
+        """Its name, with its labels."""
+        return formatting.two_lines(database.name, ", ".join(map(str, database.labels.all())))
 
     @display(description=_("Server"))
     def address(self, database: Database) -> str:
@@ -197,7 +252,18 @@ class DatabaseAdmin(SetUpAdmin):
     @display(description=_("State"))
     def state(self, database: Any) -> str:
         """The worst of all that is known of it."""
-        return formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])
+        stood_down = [formatting.label(kind.label) for kind in database.stood_down]
+        if database.stands is None:
+            shown = []
+        else:
+            shown = [formatting.label(STATE_WORDS[database.stands], STATE_COLOURS[database.stands])]
+        return format_html_join(" ", "{}", ((each,) for each in [*shown, *stood_down]))
+
+    @display(description=_("Why"))
+    def why(self, database: Any) -> str:
+        """The reason, where it is not well."""
+        retired = database.stood_down.get(StandDownKind.RETIREMENT)
+        return retired.reason if retired else first_reason(by_severity(database.findings))
 
     @display(description=_("Gates"), ordering="gates_app")
     def gates(self, database: Database) -> str:
@@ -224,7 +290,7 @@ class DatabaseAdmin(SetUpAdmin):
         description=_("Back up now"),
         icon="backup",
         variant=ActionVariant.PRIMARY,
-        permissions=["run_backup"],
+        permissions=["back_up"],
         dialog=dialog(
             phrase("Back up now?"),
             phrase(

@@ -294,7 +294,7 @@ def drill_view(request: HttpRequest) -> HttpResponse:
 
 def _drilled_database() -> Database | None:
     """Whose run it is; a drill is of none, but for a worker to play it, it has to have one."""
-    return Database.objects.order_by("-gates_app", "-is_primary", "pk").first()
+    return Database.objects.in_service().order_by("-gates_app", "-is_primary", "pk").first()
 
 
 def _last_drilled() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +16,12 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups.admin.base import SetUpAdmin, redirect
+from backups.admin import repository_page
+from backups.admin.base import QuickList, SetUpAdmin, first_reason, redirect
 from backups.admin.dialogs import CheckForm, dialog
-from backups.choices import Health
 from backups.configuration import bootstrap, environment
 from backups.models import Repository
-from backups.reports import maintenance
+from backups.reports import standing
 from backups.repositories import places
 from backups.requests import (
     CheckRequest,
@@ -35,13 +36,8 @@ from backups.requests import (
 )
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
+from backups.verdict.findings import worst
 
-_HEALTH_COLOURS = {
-    Health.GOOD: "success",
-    Health.SUSPECT: "warning",
-    Health.DAMAGED: "danger",
-    Health.UNKNOWN: "plain",
-}
 _MORE = ("preview_retention", "forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
 
 
@@ -107,26 +103,35 @@ def _unsaid(repository: Repository, known: str) -> str:
     )
 
 
+class _StandingList(QuickList):
+    """Each row with what was found of it, in one look for all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows, each with its findings."""
+        super().get_results(request)
+        overall = standing.read().overall
+        self.result_list = list(self.result_list)
+        for row in self.result_list:
+            row.findings = overall.of_repository(row.name)
+
+
 @admin.register(Repository)
 class RepositoryAdmin(SetUpAdmin):
     """Where the backups lie."""
 
     form = RepositoryForm
 
-    list_display = ("name", "url", "state", "checked", "holds", "check_interval")
+    list_display = ("state", "name", "url", "why", "checked", "holds", "check_interval")
+    list_display_links = ("name",)
     search_fields = ("name", "url")
     actions = None
     actions_detail = ("bring_list", "check_now", {"title": _("More"), "icon": "build", "items": list(_MORE)})
+    change_form_template = "backups/repository.html"
     fieldsets = (
         (None, {"fields": ("name", "url", "check_interval")}),
         (_("Secrets"), {"fields": ("password_ref", ("access_key_ref", "secret_key_ref"))}),
-        (_("Health"), {"fields": (("health_label", "checked"), ("holds", "sized"), "check_error")}),
-        (_("Maintenance"), {"fields": (("tended", "next_maintenance"),)}),
     )
     hinted = dict.fromkeys(("password_ref", "access_key_ref", "secret_key_ref"), "hint_secret")
-    readonly_fields = (
-        "health_label", "checked", "holds", "sized", "check_error", "tended", "next_maintenance",
-    )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         """With a word on what the environment decides, where it does."""
@@ -146,15 +151,29 @@ class RepositoryAdmin(SetUpAdmin):
         if is_elsewhere and (words := _to_do(obj)):
             messages.warning(request, words)
 
-    @display(description=_("Health"), label=_HEALTH_COLOURS, ordering="health")
-    def state(self, repository: Repository) -> tuple[str, str]:
-        """What integrity checks said."""
-        return repository.health, repository.get_health_display()
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """A list whose rows know how they stand."""
+        return _StandingList
 
-    @display(description=_("Health"))
-    def health_label(self, repository: Repository) -> str:
-        """The same for the form."""
-        return formatting.label(repository.get_health_display(), _HEALTH_COLOURS[Health(repository.health)])
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The repository's own page; the form is its last tab."""
+        repository = kwargs.get("obj")
+        if repository is not None:
+            may_edit = self.has_change_permission(request, repository)
+            context |= repository_page.context(request, repository, may_edit=may_edit)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description=_("State"))
+    def state(self, repository: Any) -> str:
+        """The worst of all that is known of it."""
+        return formatting.label(*repository_page.state_words(repository, worst(repository.findings)))
+
+    @display(description=_("Why"))
+    def why(self, repository: Any) -> str:
+        """The reason, where it is not well."""
+        return first_reason(repository.findings)
 
     @display(description=_("Checked"), ordering="checked_at")
     def checked(self, repository: Repository) -> str:
@@ -165,25 +184,6 @@ class RepositoryAdmin(SetUpAdmin):
     def holds(self, repository: Repository) -> str:
         """How much it holds."""
         return formatting.size(repository.size_bytes)
-
-    @display(description=_("Measured"))
-    def sized(self, repository: Repository) -> str:
-        """How long ago its size was measured."""
-        return formatting.relative_time(repository.sized_at)
-
-    @display(description=_("Last"))
-    def tended(self, repository: Repository) -> str:
-        """When old snapshots of all its databases were forgotten last, and how many."""
-        (found,) = maintenance.tended([repository.pk])
-        if found.at is None:
-            return found.sentence
-        return formatting.two_lines(formatting.relative_time(found.at), found.sentence)
-
-    @display(description=_("Next time"))
-    def next_maintenance(self, repository: Repository) -> str:
-        """When that comes next, for whoever backs up to it."""
-        (found,) = maintenance.tended([repository.pk])
-        return formatting.time_with_age(found.next_at)
 
     @action(
         description=_("Read snapshots"), icon="sync", permissions=["run_maintenance"],

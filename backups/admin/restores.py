@@ -126,7 +126,11 @@ class RestoreAdmin(ReadOnlyAdmin):
 
     list_display = ("state", "what", "where", "who", "why", "asked", "took", "way_back")
     list_display_links = ("state", "what")
-    list_filter = (("database", RelatedDropdownFilter), ("mode", ChoicesDropdownFilter))
+    list_filter = (
+        ("database", RelatedDropdownFilter),
+        ("database__labels", RelatedDropdownFilter),
+        ("mode", ChoicesDropdownFilter),
+    )
     search_fields = ("snapshot__snapshot_id__startswith", "target", "reason", "run__requested_by__username")
     search_help_text = _("Snapshot id, target, reason or person")
     actions_detail = ("undo", "try_again", "drop_kept")

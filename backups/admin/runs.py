@@ -55,6 +55,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_display_links = ("what",)
     list_filter = (
         ("database", RelatedDropdownFilter),
+        ("database__labels", RelatedDropdownFilter),
         ("action", MultipleChoicesDropdownFilter),
         ("status", MultipleChoicesDropdownFilter),
         ("trigger", MultipleChoicesDropdownFilter),

@@ -86,6 +86,7 @@ class SnapshotAdmin(PinningAdmin):
         VerifiedFilter,
         PinnedFilter,
         ("database", RelatedDropdownFilter),
+        ("database__labels", RelatedDropdownFilter),
         ("repository", RelatedDropdownFilter),
         ("time", DaysFilter),
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.filters import start_of
-from backups.choices import Action, Status
-from backups.models import Database, Run
+from backups.choices import Action, StandDownKind, Status
+from backups.models import Database, Repository, Run, StandDown
 from backups.scheduling import schedules
 from backups.text import formatting
 from backups.text.sentences import joined, phrase
@@ -67,8 +68,13 @@ class Recent(NamedTuple):
         return self.database_id or 0, self.queued_at, value or 0.0
 
 
-def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: datetime) -> dict[int, list[Day]]:
-    """Thirty days of backups for each database, today last."""
+def strips_of(
+    databases: Iterable[Database],
+    recent: Iterable[Recent],
+    now: datetime,
+    left_out: Collection[tuple[int, date]] = (),
+) -> dict[int, list[Day]]:
+    """Thirty days of backups for each database, today last; on days that are `left_out` none was missed."""
     days = last_days(now)
     runs_url = reverse("admin:backups_run_changelist")
     counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
@@ -80,7 +86,8 @@ def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: date
                 f"{runs_url}?database__id__exact={database.pk}",
                 day,
                 counts.get((database.pk, day), Counter()),
-                is_due=_was_set_up(database, day)
+                is_due=(database.pk, day) not in left_out
+                and _was_set_up(database, day)
                 and day < days[-1]
                 and schedules.is_due_on(database.backup_cron, day),
             )
@@ -88,6 +95,47 @@ def strips_of(databases: Iterable[Database], recent: Iterable[Recent], now: date
         ]
         for database in databases
     }
+
+
+def left_out_days(database: Database, now: datetime) -> set[tuple[int, date]]:
+    """The days of these weeks on which a database was paused or retired, be it for a part of them."""
+    found = StandDown.objects.of(StandDownKind.PAUSE, StandDownKind.RETIREMENT).filter(database=database)
+    days = last_days(now)
+    return {
+        (database.pk, day)
+        for each in found.exclude(ended_at__lt=start_of(days[0]))
+        for day in days
+        if timezone.localdate(each.made_at) <= day
+        and day <= timezone.localdate(min(filter(None, (each.ended_at, each.until, now))))
+    }
+
+
+def strip_of_repository(repository: Repository, now: datetime) -> list[Day]:
+    """Thirty days of all that was done in a repository, backups of all its databases above all."""
+    days = last_days(now)
+    runs = Run.objects.filter(repository=repository, queued_at__gte=start_of(days[0]))
+    counts: dict[date, Counter[str]] = defaultdict(Counter)
+    for at, status in runs.order_by("-queued_at").values_list("queued_at", "status")[:_MOST_OF_A_REPOSITORY]:
+        counts[timezone.localtime(at).date()][status] += 1
+    runs_url = f"{reverse('admin:backups_run_changelist')}?repository__id__exact={repository.pk}"
+    return [_day(runs_url, day, counts.get(day, Counter()), is_due=False, of=_RUNS) for day in days]
+
+
+# Thirty nights of two hundred databases, twice a day, with what follows.
+_MOST_OF_A_REPOSITORY = 20_000
+
+
+def strip_words(strip: Sequence[Day]) -> str:
+    """A strip for who does not see it."""
+    good = sum(day.colour == "success" for day in strip)
+    missed = sum(day.is_missed for day in strip)
+    bad = sum(day.colour in {"warning", "danger"} for day in strip) - missed
+    sentence = phrase(
+        "The last {days} days: {good} good, {bad} with failures", days=len(strip), good=good, bad=bad
+    )
+    if not missed:
+        return sentence
+    return phrase("{sentence}, {missed} without the backup that was due", sentence=sentence, missed=missed)
 
 
 def _was_set_up(database: Any, day: date) -> bool:
@@ -108,19 +156,31 @@ def recent_runs(databases: Sequence[Database], now: datetime) -> list[Recent]:
     Counted in Python and not filtered by status, and by action so that no index fits: without statistics
     SQLite would choose one that makes it read all of the history.
     """
+    return _recent(Q(database__in=databases), now, MOST_RECENT * len(databases))
+
+
+def recent_of(repository: Repository, now: datetime) -> list[Recent]:
+    """The same of all that is backed up to a repository."""
+    return _recent(Q(repository=repository), now, _MOST_OF_A_REPOSITORY)
+
+
+def _recent(whose: Q, now: datetime, most: int) -> list[Recent]:
     rows = (
         Run.objects.alias(what=Lower("action"))
-        .filter(what=Action.BACKUP, database__in=databases, queued_at__gte=start_of(last_days(now)[0]))
+        .filter(whose, what=Action.BACKUP, queued_at__gte=start_of(last_days(now)[0]))
         .order_by("-queued_at")
         .values_list(
             "database_id", "status", "queued_at", "started_at", "finished_at",
             "snapshot__total_bytes_processed", "snapshot__data_added_packed", "snapshot__data_added",
-        )[: MOST_RECENT * len(databases)]
+        )[:most]
     )  # fmt: skip
     return [Recent(*row) for row in rows]
 
 
-def _day(runs_url: str, day: date, counts: Mapping[str, int], *, is_due: bool) -> Day:
+_BACKUPS, _RUNS = phrase("no backup"), phrase("nothing was done")
+
+
+def _day(runs_url: str, day: date, counts: Mapping[str, int], *, is_due: bool, of: str = _BACKUPS) -> Day:
     good = counts.get(Status.SUCCEEDED, 0)
     bad = sum(counts.get(status, 0) for status in (Status.FAILED, Status.LOST))
     cancelled = counts.get(Status.CANCELLED, 0)
@@ -132,7 +192,7 @@ def _day(runs_url: str, day: date, counts: Mapping[str, int], *, is_due: bool) -
         colour = "warning" if cancelled else "plain"
     # Whatever kept the schedule from firing left no run that tells of it.
     is_missed = is_due and not counts
-    nothing = phrase("no backup, though the schedule asks for one") if is_missed else phrase("no backup")
+    nothing = phrase("no backup, though the schedule asks for one") if is_missed else of
     parts = [
         phrase("{count} good", count=good) if good else "",
         phrase("{count} failed", count=bad) if bad else "",

@@ -24,7 +24,7 @@ def badge(request: HttpRequest) -> str:
     if not request.user.has_perm("backups.view_verification"):
         return ""
     mine = Verification.objects.filter(snapshot__database=OuterRef("pk")).order_by("-finished_at", "-pk")
-    newest = Database.objects.annotate(newest_verdict=Subquery(mine.values("verdict")[:1]))
+    newest = Database.objects.in_service().annotate(newest_verdict=Subquery(mine.values("verdict")[:1]))
     return str(newest.filter(newest_verdict__in=BAD_VERDICTS).count() or "")
 
 
@@ -37,6 +37,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     list_filter = (
         ("verdict", ChoicesDropdownFilter),
         ("run__database", RelatedDropdownFilter),
+        ("run__database__labels", RelatedDropdownFilter),
         ("finished_at", DaysFilter),
     )
     search_fields = ("snapshot__snapshot_id__startswith",)

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.alerting import delivery, pings, subjects
-from backups.alerting.findings import note_findings, note_secrets
+from backups.alerting.findings import note_findings, note_retired, note_secrets
 from backups.alerting.overdue import deadlines
 from backups.choices import FORGET_SNAPSHOT, Action, AlertState, Status
 from backups.keeping import suspicions
@@ -130,10 +130,11 @@ def _forget_strange_order(now: datetime) -> None:
 
 
 @_harmless
-def schedule_played(name: str, complaint: str) -> None:
+def schedule_played(name: str, complaint: str, database: int | None = None) -> None:
     """Tell people where a schedule's time came and nothing could be queued, and when it could again."""
     state = AlertState.FAILED if complaint else AlertState.GOOD
-    subjects.change(phrase("Schedule: {name}", name=name), subjects.Standing(state, complaint))
+    of = Database.objects.filter(pk=database).first() if complaint and database else None
+    subjects.change(phrase("Schedule: {name}", name=name), subjects.Standing(state, complaint), database=of)
 
 
 @_harmless
@@ -143,6 +144,7 @@ def tend(now: datetime | None = None) -> None:
     subjects.change_all(deadlines(now), now=now, begin=True)
     note_secrets(now)
     note_findings(now)
+    note_retired(now)
     _forget_strange_order(now)
     delivery.deliver(now)
 

@@ -20,9 +20,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone, translation
 
 from backups import __version__, process
-from backups.choices import AlertState
+from backups.choices import AlertState, StandDownKind
 from backups.errors import Problem
-from backups.models import Alert
+from backups.models import Alert, StandDown
 from backups.notifications import channels, sender
 from backups.text.sentences import joined, parts_of, phrase, plural, told_again
 
@@ -83,7 +83,9 @@ def deliver(now: datetime | None = None, seconds: float | None = None) -> None:
     if not settings.NOTIFY_URLS:
         return
     alerts = []
-    for alert in Alert.objects.filter(is_pending=True):
+    # What is held back stays to be told: once the mute is over, what is bad still is news.
+    held_back = StandDown.objects.standing(now).of(StandDownKind.MUTE).values("database")
+    for alert in Alert.objects.filter(is_pending=True).exclude(database__in=held_back):
         if not _not_reached(alert) or _is_old_news(alert, now):
             _end_where_all_had_time(alert, now)
         elif _claimed(alert, now):

@@ -29,6 +29,7 @@ _TOLD = {
     "queue": _Told(phrase("Queue"), phrase("stands still")),
     "repository_suspect": _Told(template("Repository {name}"), phrase("suspect")),
     "maintenance_overdue": _Told(template("Timely maintenance of {name}"), phrase("overdue")),
+    "disk_fills": _Told(template("Room for {name}"), phrase("runs out")),
     "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld")),
 }
 
@@ -67,7 +68,9 @@ def note_findings(now: datetime) -> None:
             continue
         sentence = joined(each.sentence for each in findings)
         word = _TOLD[findings[0].key].word
-        subjects.change(subject, subjects.Standing(AlertState.TROUBLE, sentence, word=word), now=now)
+        database = next((each for each in found.databases if each.name == findings[0].database), None)
+        standing_now = subjects.Standing(AlertState.TROUBLE, sentence, word=word)
+        subjects.change(subject, standing_now, database=database, now=now)
     # The gate's process is asked by itself, and only its answer makes it good.
     troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
         subject__startswith=standing.GATE_PROCESS
@@ -82,9 +85,25 @@ def note_findings(now: datetime) -> None:
         )
 
 
+def note_retired(now: datetime) -> None:
+    """Of what is backed up no more nothing is wrong any more; who was told that it is is told this."""
+    bad = Alert.objects.exclude(state=AlertState.GOOD).filter(database__isnull=False)
+    for alert in bad.exclude(database__in=Database.objects.in_service()).select_related("database"):
+        words = subjects.Standing(
+            AlertState.GOOD,
+            word=phrase("retired"),
+            good=phrase(
+                "{database} was retired: it is backed up no more, and its snapshots stay.",
+                database=alert.database,
+            ),
+        )
+        subjects.change(alert.in_words("subject"), words, now=now)
+
+
 def note_secrets(now: datetime) -> None:
     """Whether the worker can read what its next runs will read; another process may not know its secrets."""
-    databases = list(Database.objects.select_related("repository", "server").order_by("pk"))
+    in_service = Database.objects.in_service().order_by("pk")
+    databases = list(in_service.select_related("repository", "server"))
     repositories = {database.repository_id: database.repository for database in databases}
     rows: list[Database | Repository] = [*repositories.values(), *databases]
     subjects.change_all(map(_secrets, rows), now=now)

@@ -58,7 +58,7 @@ def look() -> None:
     if not address:
         gate_alerts.gate_is_not_asked()
         return
-    if not Database.objects.filter(gates_app=True).exists():
+    if not Database.objects.in_service().filter(gates_app=True).exists():
         return
     answer, found = _asked(address)
     # Also at another address: it was moved, or this one is a slip.

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db.models import Max, QuerySet
 
 from backups.alerting import subjects
-from backups.choices import AlertState, SuspicionState, Verdict
-from backups.models import Alert, Database, Snapshot, Verification
+from backups.choices import AlertState, StandDownKind, SuspicionState, Verdict
+from backups.models import Alert, Database, Snapshot, StandDown, Verification
 from backups.scheduling import staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text import formatting
@@ -28,7 +28,8 @@ def deadlines(now: datetime) -> Iterator[subjects.Change]:
     known = {
         subject: (state, since) for subject, state, since in alerts.values_list("subject", "state", "since")
     }
-    for database in Database.objects.order_by("pk"):
+    paused = StandDown.objects.standing(now).of(StandDownKind.PAUSE).by_database()
+    for database in Database.objects.in_service().order_by("pk"):
         for noun, times, allowed in (
             (phrase("backup"), backed_up, _backup_allowed(database)),
             (phrase("verification"), proved, staleness.verification_allowed(database, now)),
@@ -42,6 +43,8 @@ def deadlines(now: datetime) -> Iterator[subjects.Change]:
             overdue = now - (newest or since) > allowed or (newest is None and stands == AlertState.OVERDUE)
             state = AlertState.OVERDUE if overdue else AlertState.GOOD
             sentence = _overdue_sentence(noun, database, newest, allowed) if overdue else ""
+            if overdue and database.pk in paused:
+                sentence += _paused_sentence(paused[database.pk][StandDownKind.PAUSE])
             yield subjects.Change(subject, subjects.Standing(state, sentence), database)
 
 
@@ -64,6 +67,18 @@ def _backup_allowed(database: Database) -> timedelta | None:
     if not (database.backup_cron or database.gates_app):
         return None
     return staleness.backup_allowed(database)
+
+
+def _paused_sentence(pause: StandDown) -> str:
+    """That schedules stand still, after what is told of any other."""
+    if pause.until is None:
+        return phrase(" It is paused ({by}: {reason}).", by=pause.made_by, reason=pause.reason.rstrip(" ."))
+    return phrase(
+        " It is paused until {until} ({by}: {reason}).",
+        until=subjects.when(pause.until),
+        by=pause.made_by,
+        reason=pause.reason.rstrip(" ."),
+    )
 
 
 def _overdue_sentence(noun: str, database: Database, newest: datetime | None, allowed: timedelta) -> str:

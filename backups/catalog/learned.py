@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import F
 from django.utils import timezone
 
+from backups import restic
 from backups.choices import Health
 from backups.models import Database, Repository, Server
 
@@ -56,6 +57,13 @@ def hosts_settled(database: Database, hosts: Iterable[str], *, is_ours: bool) ->
 def repository_sized(repository: Repository, size_bytes: int) -> None:
     """Store how much data the repository holds."""
     Repository.objects.filter(pk=repository.pk).update(size_bytes=size_bytes, sized_at=timezone.now())
+
+
+def disk_seen(repository: Repository, disk: restic.Disk, at: datetime, full_at: datetime | None) -> None:
+    """Store how much is left on the disk of a repository's folder, and when that is over at this rate."""
+    Repository.objects.filter(pk=repository.pk).update(
+        disk_bytes=disk.bytes, disk_free_bytes=disk.free_bytes, disk_seen_at=at, disk_full_at=full_at
+    )
 
 
 def database_probed(

@@ -25,5 +25,6 @@ from backups.choices.restores import (
     Swap,
 )
 from backups.choices.runs import ACTIVE, STATUS_COLOURS, TERMINAL, Level, Status, Trigger
+from backups.choices.stand_downs import StandDownKind
 from backups.choices.suspicions import SUSPICION_KEPT, SuspicionState
 from backups.choices.verdicts import BAD_VERDICTS, VERDICT_COLOURS, Verdict

@@ -125,10 +125,12 @@ def write_gates() -> None:
     """
     path = settings.SENTINEL.heartbeat_path
     has_backup = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
-    listed = Database.objects.filter(Q(is_primary=True) | has_backup, gates_app=True).order_by("pk")
+    listed = Database.objects.in_service().filter(Q(is_primary=True) | has_backup, gates_app=True)
     gates = [
         heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
-        for name, is_primary, threshold in listed.values_list("name", "is_primary", "heartbeat_threshold")
+        for name, is_primary, threshold in listed.order_by("pk").values_list(
+            "name", "is_primary", "heartbeat_threshold"
+        )
     ]
     try:
         heartbeat.gates_write(path, gates)

@@ -5,9 +5,10 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 
 from backups.models.account import Account
 from backups.models.alert import Alert
-from backups.models.database import Database
+from backups.models.database import Database, DatabaseQuerySet
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.label import Label
 from backups.models.naming import name_in_words
 from backups.models.pin import Pin, PinQuerySet
 from backups.models.portal_start import PortalStart
@@ -19,6 +20,7 @@ from backups.models.run import Run, RunLine
 from backups.models.server import Server
 from backups.models.sign_in import SignIn
 from backups.models.snapshot import Snapshot, SnapshotQuerySet
+from backups.models.stand_down import StandDown, StandDownQuerySet
 from backups.models.suspicion import Suspicion
 from backups.models.verification import Verification
 from backups.models.worker_pulse import WorkerPulse
@@ -29,6 +31,7 @@ name_in_words(
         Alert,
         Database,
         DownloadTicket,
+        Label,
         Pin,
         PortalStart,
         PublicKey,
@@ -40,6 +43,7 @@ name_in_words(
         Server,
         SignIn,
         Snapshot,
+        StandDown,
         Suspicion,
         Verification,
         WorkerPulse,

@@ -10,12 +10,25 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from backups import validators
-from backups.choices import DumpFormat, SslMode
+from backups.choices import DumpFormat, SslMode, StandDownKind
 from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.label import Label
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
+from backups.models.stand_down import StandDown
 from backups.text.sentences import phrase
+
+
+class DatabaseQuerySet(models.QuerySet["Database"]):
+    """Databases, and which of them are still meant to be backed up."""
+
+    def in_service(self) -> DatabaseQuerySet:
+        """Those that nobody retired."""
+        retired = StandDown.objects.filter(
+            database=models.OuterRef("pk"), kind=StandDownKind.RETIREMENT, ended_at=None
+        )
+        return self.filter(~models.Exists(retired))
 
 
 class Database(RefersToSecrets, Leased):
@@ -102,6 +115,13 @@ class Database(RefersToSecrets, Leased):
         blank=True,
         help_text=_("Empty takes SENTINEL_THRESHOLD_SECONDS."),
     )
+    labels = models.ManyToManyField(
+        Label,
+        verbose_name=_("labels"),
+        blank=True,
+        related_name="databases",
+        help_text=_("Words that group databases."),
+    )
     is_primary = models.BooleanField(
         default=False,
         editable=False,
@@ -115,6 +135,8 @@ class Database(RefersToSecrets, Leased):
         editable=False,
         help_text=_("Whether snapshots under another host name than BACKUP_HOST are this installation's."),
     )
+
+    objects = DatabaseQuerySet.as_manager()
 
     # Its table still has columns of the version before, for one release: see the migration 0012_server.
     class Meta:

@@ -56,7 +56,9 @@ NAMES = (
     template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
     template("end reason"), template("parts"), template("account"), template("accounts"),
     template("must change password"), template("link made at"), template("sign in"), template("sign ins"),
-    template("key"), template("address"), template("browser"),
+    template("key"), template("address"), template("browser"), template("stand down"),
+    template("stand downs"), template("label"), template("labels"), template("disk bytes"),
+    template("disk free bytes"), template("disk seen at"), template("disk full at"),
 )  # fmt: skip
 
 

@@ -68,6 +68,15 @@ class Repository(RefersToSecrets, Leased):
     size_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
     sized_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    disk_bytes = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text=_("The whole disk, where it is a folder.")
+    )
+    disk_free_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    disk_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disk_full_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When nothing is free any more at this rate.")
+    )
+
     class Meta:
         verbose_name_plural = _("repositories")
         ordering = ["name"]

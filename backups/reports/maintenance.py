@@ -43,7 +43,7 @@ def tended(repositories: Iterable[int] | None = None, now: datetime | None = Non
         tended_at=Subquery(newest.values("finished_at")[:1]),
         tended_by=Subquery(newest.values("pk")[:1]),
         said=Subquery(newest.values("said")[:1]),
-        is_used=Exists(Database.objects.filter(repository=OuterRef("pk"))),
+        is_used=Exists(Database.objects.in_service().filter(repository=OuterRef("pk"))),
     )
     rows = rows.filter(is_used=True) if repositories is None else rows.filter(pk__in=repositories)
     return [

@@ -86,7 +86,7 @@ class _Figures(Collector):
         yield _gauge("gate_state", "1 for the word that the gate has to answer.", states, "state")
 
     def _of_databases(self) -> Gauges:
-        databases = list(_with_newest(Database.objects.order_by("pk")))
+        databases = list(_with_newest(Database.objects.in_service().order_by("pk")))
         snapshots = by_key(_SNAPSHOTS, (d.newest_snapshot for d in databases))
         proofs = by_key(_PROOFS, (d.newest_proof for d in databases))
         backups = [((d.name,), snapshots.get(d.newest_snapshot)) for d in databases]

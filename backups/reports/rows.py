@@ -27,8 +27,11 @@ def by_key(rows: QuerySet[Any, Row], keys: Iterable[int | None]) -> dict[int, Ro
     return {row.pk: row for row in found}
 
 
-def databases_with_newest(now: datetime) -> QuerySet[Database]:
-    """All databases with the keys of their newest runs and snapshots, found through the indexes."""
+def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None) -> QuerySet[Database]:
+    """Databases with the keys of their newest runs and snapshots, found through the indexes.
+
+    Without `rows` all that are in service.
+    """
     mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
     oldest = mine.order_by("queued_at", "pk")
     backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
@@ -44,7 +47,8 @@ def databases_with_newest(now: datetime) -> QuerySet[Database]:
     newest |= {
         f"verify_{status}": first(verifies.filter(status=status, verification=None)) for status in FAILED
     }
-    databases = Database.objects.select_related("server").order_by("-is_primary", "name")
+    shown = Database.objects.in_service() if rows is None else rows
+    databases = shown.select_related("server").order_by("-is_primary", "name")
     return databases.annotate(
         **newest,
         newest_snapshot=first(held.newest_first()),

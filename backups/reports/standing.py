@@ -34,7 +34,7 @@ from backups.models import (
     WorkerPulse,
 )
 from backups.notifications import channels
-from backups.reports import gate_words, own_database, portal_start
+from backups.reports import gate_words, own_database, portal_start, stand_downs
 from backups.reports.rows import FAILED, by_key, databases_with_newest, share
 from backups.reports.rows import first as _first
 from backups.runs import queue
@@ -94,6 +94,7 @@ def read(now: datetime | None = None) -> Standing:
         environment.differences(databases),
         environment.undeclared(databases),
         list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
+        stand_downs.read(now),
     )  # fmt: skip
     files = observe(settings.SENTINEL, now)
     facts = _facts(rows, databases, gate_by_files(now, files))
@@ -115,6 +116,7 @@ class _Rows:
     undeclared: Mapping[int, Sequence[str]]
     # Those that failed, those that somebody could not be told, and of strange orders.
     alerts: Sequence[Alert]
+    stood_down: stand_downs.StoodDown
 
     def failure(self, subject: str) -> str:
         """What an alert says whose subject failed; empty where it did not."""
@@ -160,6 +162,7 @@ def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> ve
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
+        retired=rows.stood_down.retired,
         repositories=[_repository(each, databases, rows) for each in rows.repositories],
         gate=gate,
         gate_process=gate_process(),
@@ -225,6 +228,8 @@ def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdi
         rows.failure(secrets_subject(repository)),
         repository.tended_at if backups else None,
         maintenance.allowed(rows.now),
+        repository.disk_free_bytes,
+        repository.disk_full_at,
     )
 
 
@@ -277,6 +282,8 @@ def _database(database: Any, rows: _Rows) -> verdict.DatabaseFacts:
         undecided=differs.warnings,
         overruled=differs.overruled,
         undeclared=rows.undeclared[database.pk],
+        paused=rows.stood_down.paused.get(database.pk),
+        muted=rows.stood_down.muted.get(database.pk),
     )
 
 
@@ -349,7 +356,7 @@ GATE_PROCESS = "Gate process at "
 def gate_process() -> tuple[str, str] | None:
     """What is wrong with it as it was found last, and what to do about it; nothing where nothing gates."""
     alert = Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
-    if alert is None or not Database.objects.filter(gates_app=True).exists():
+    if alert is None or not Database.objects.in_service().filter(gates_app=True).exists():
         return None
     what, _, do = str(alert.in_words("text")).partition("\n")
     return what, do

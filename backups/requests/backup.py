@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Self
 
-from backups.choices import Action
+from backups.choices import Action, Trigger
+from backups.errors import Problem
+from backups.keeping import stand_downs
 from backups.keeping.pins import Wish
 from backups.models import Run
 from backups.requests.base import DatabaseRequest, database_of
+from backups.runs.asked import Asker
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,14 @@ class BackupRequest(DatabaseRequest):
         """Raise Problem for a pin that could not be made."""
         if self.pin is not None:
             self.pin.refuse_unfit()
+
+    def submit(self, asker: Asker, *, send: bool = True) -> Run:
+        """As any other, but for a retired database: only a restore saves what it is about to replace."""
+        if asker.trigger != Trigger.RESTORE and stand_downs.is_retired(self.database):
+            raise Problem(
+                phrase("{database} is retired, so it is backed up no more.", database=self.database),
+                code="database.retired",
+                safe=phrase("Its snapshots are as they were, and can be restored."),
+                do=phrase("Press Take back into service on its page, then back it up."),
+            )
+        return super().submit(asker, send=send)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from backups.catalog import series
 from backups.errors import Problem
-from backups.keeping import suspicions
+from backups.keeping import stand_downs, suspicions
 from backups.models import Database, Repository, Snapshot, SnapshotQuerySet
 from backups.restoring import kept_states
 from backups.snapshots import holds, naming, retention
@@ -33,7 +33,8 @@ _NOTHING = retention.Plan(keep={}, forget=())
 class DatabasePlan:
     """What stays of a database's snapshots in a repository and why, and what goes.
 
-    Nothing goes where it `waits` for a person, or where the plan `failed`: each says so in a sentence.
+    Nothing goes where it `waits` for a person, where the plan `failed`, and where all `stays`: each says so
+    in a sentence.
     """
 
     database: Database
@@ -41,6 +42,8 @@ class DatabasePlan:
     plan: retention.Plan = _NOTHING
     waits: str = ""
     failed: str = ""
+    # Why nothing goes, as somebody decided already.
+    stays: str = ""
 
 
 def plan_of_repository(
@@ -57,7 +60,7 @@ def plan_of_repository(
     `tick` is called before each, since thousands of them take minutes.
     """
     if databases is None:
-        databases = repository.databases.order_by("pk")
+        databases = repository.databases.in_service().order_by("pk")
     present = Snapshot.objects.present().filter(repository=repository).defer("manifest")
     broken = set(present.filter(snapshot_id__in=list(unreadable)).values_list("database_id", flat=True))
     asked_for = _asked_for_in_all(present, now)
@@ -102,6 +105,8 @@ def _planned(
                 sentences=suspicions.sentences(database)[0],
             )
             return DatabasePlan(database, present, waits=words)
+        if words := stand_downs.retired_words(database):
+            return DatabasePlan(database, present, stays=words)
         policy = retention.Policy(database.keep_daily, database.keep_weekly, database.keep_monthly)
         return DatabasePlan(database, present, plan_of(database, present, policy, now, asked_for))
     except OperationalError:

@@ -71,7 +71,7 @@ def repository_notes(repository: Repository) -> list[str]:
 
 def _preview(planned: DatabasePlan, notes: Sequence[str]) -> Preview:
     keeps_all = phrase("nothing is forgotten, as BACKUP_KEEP_ALL says") if settings.BACKUP_KEEP_ALL else ""
-    whole = keeps_all or planned.waits or planned.failed
+    whole = keeps_all or planned.waits or planned.failed or planned.stays
     goes, stays = [], []
     policy = policy_words(planned.database)
     for snapshot in planned.present:
@@ -82,7 +82,9 @@ def _preview(planned: DatabasePlan, notes: Sequence[str]) -> Preview:
             stays.append(Line(snapshot, reasons))
         else:
             goes.append(Line(snapshot, [policy]))
-    return Preview(planned.database, goes, stays, [*filter(None, [planned.waits, planned.failed]), *notes])
+    return Preview(
+        planned.database, goes, stays, [*filter(None, [planned.waits, planned.failed, planned.stays]), *notes]
+    )
 
 
 def policy_words(database: Database) -> str:

@@ -4,7 +4,7 @@ Exit codes and JSON as in https://restic.readthedocs.io/en/stable/075_scripting.
 Vedetta all of it is `restic`; which module holds what is this package's own affair.
 """
 
-from backups.restic.access import Access, Names
+from backups.restic.access import Access, Names, folder_of
 from backups.restic.addresses import same_address, same_place
 from backups.restic.arguments import (
     Selection,
@@ -28,7 +28,7 @@ from backups.restic.arguments import (
     version_args,
 )
 from backups.restic.exit_codes import complaint, error_from
-from backups.restic.folder import holds_snapshot, refuse_others_files
+from backups.restic.folder import Disk, disk_of, holds_snapshot, refuse_others_files
 from backups.restic.key_hints import learn_key, noted_key
 from backups.restic.lately import note_opened, was_opened
 from backups.restic.missing import gone

@@ -88,13 +88,12 @@ class Access:
     @property
     def scheme(self) -> str:
         """The kind of storage, as in s3; empty for a folder."""
-        kind, colon, _ = self.url.partition(":")
-        return kind if colon and kind in _KEYS else ""
+        return _scheme(self.url)
 
     @property
     def folder(self) -> str:
         """Where it lies on this machine; empty where a storage of its own keeps it."""
-        return "" if self.scheme else self.url.removeprefix("local:")
+        return folder_of(self.url)
 
     @property
     def keys_named(self) -> str:
@@ -144,3 +143,13 @@ class Access:
         """What must never appear in a log."""
         found = [secret for name, value in self.secrets.items() for secret in secrets_in(name, value)]
         return (self.password, *found)
+
+
+def folder_of(url: str) -> str:
+    """The folder that an address names; empty where a storage of its own keeps the repository."""
+    return "" if _scheme(url) else url.removeprefix("local:")
+
+
+def _scheme(url: str) -> str:
+    kind, colon, _ = url.partition(":")
+    return kind if colon and kind in _KEYS else ""

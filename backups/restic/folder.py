@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def holds_snapshot(access: Access, snapshot_id: str) -> bool | None:
     except OSError:
         return None
     return hashlib.sha256(content).hexdigest() == snapshot_id
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk on which a folder lies, in bytes: what of it our user may still write, and all of it."""
+
+    free_bytes: int
+    bytes: int
+
+
+def disk_of(folder: str) -> Disk | None:
+    """The disk of a folder; None where there is no such folder, or it cannot be asked."""
+    try:
+        found = os.statvfs(folder)
+    except (OSError, ValueError):
+        return None
+    return Disk(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
 def refuse_others_files(access: Access, doing: str, *, packs: bool = False) -> None:

@@ -55,7 +55,7 @@ class Wanted:
 
 def wanted() -> Iterator[Wanted]:
     """Every schedule of the portal: backups, verifications, lists of snapshots, each cluster's tending."""
-    for database in Database.objects.order_by("pk"):
+    for database in Database.objects.in_service().order_by("pk"):
         for verb in ("backup", "verify"):
             if cron := usable(getattr(database, f"{verb}_cron")):
                 yield Wanted(

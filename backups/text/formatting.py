@@ -108,6 +108,12 @@ def day(of: date) -> str:
     return joined([phrase(_WEEKDAYS[of.weekday()]), of.day, month(of)])
 
 
+def calendar_day(time: datetime) -> str:
+    """As in "Wed 26 Nov 2025", in TIME_ZONE."""
+    local = timezone.localtime(time)
+    return joined([day(local), local.year])
+
+
 def month(of: date) -> str:
     """As in "Nov"."""
     return phrase(_MONTHS[of.month - 1])

@@ -10,6 +10,7 @@ from backups.verdict.facts import (
     Proof,
     RepositoryFacts,
     RunFacts,
+    StandDownFacts,
     WorkerFacts,
 )
 from backups.verdict.findings import Finding, Overall, Page, State
@@ -26,6 +27,7 @@ __all__ = [
     "Proof",
     "RepositoryFacts",
     "RunFacts",
+    "StandDownFacts",
     "State",
     "WorkerFacts",
     "of_channels",

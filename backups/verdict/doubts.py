@@ -106,6 +106,34 @@ def maintenance(facts: Facts) -> Found:
             )
 
 
+# So long before a disk is full somebody is told.
+_FULL_SOON = timedelta(days=14)
+
+
+def disk_fills(facts: Facts) -> Found:
+    """A disk that will be full: told while there is time to do something about it."""
+    for each in facts.repositories:
+        if each.disk_full_at is None or each.disk_full_at - facts.now > _FULL_SOON:
+            continue
+        yield Finding(
+            "disk_fills",
+            State.DOUBTFUL,
+            phrase(
+                "The disk of repository {name} has {free} left. As it went in the last weeks, it is full on "
+                "{day}.",
+                name=each.name,
+                free=formatting.size(each.disk_free),
+                day=formatting.calendar_day(each.disk_full_at),
+            ),
+            phrase(
+                "Make room on that disk, keep fewer snapshots, or move the repository to a larger one. "
+                "Backups fail once it is full; those that are there stay."
+            ),
+            repository=each.name,
+            page=Page("repository", each.pk),
+        )
+
+
 def suspect(facts: Facts) -> Found:
     """A snapshot in it was found bad, and no check has told more."""
     for each in facts.repositories:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -27,6 +27,25 @@ class Proof:
     verdict: str
     at: datetime
     snapshot: str
+
+
+@dataclass(frozen=True)
+class StandDownFacts:
+    """Who had a database paused, muted or retired, why, and until when: None is until somebody ends it."""
+
+    since: datetime
+    by: str
+    reason: str
+    until: datetime | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """For `--json`."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat() if self.until else None,
+            "by": self.by,
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,8 @@ class DatabaseFacts:
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
     undeclared: Sequence[str] = ()
+    paused: StandDownFacts | None = None
+    muted: StandDownFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +111,9 @@ class RepositoryFacts:
     # When its old snapshots were forgotten last, and how long that may be ago; None where nothing says.
     tended_at: datetime | None = None
     tending_allowed: timedelta | None = None
+    # Of a folder: what is left on its disk, and when that is over at the rate of the last weeks.
+    disk_free: int | None = None
+    disk_full_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +150,8 @@ class Facts:
 
     now: datetime
     databases: Sequence[DatabaseFacts] = ()
+    # By name: those that are backed up no more, of which nothing else is told.
+    retired: Mapping[str, StandDownFacts] = field(default_factory=dict)
     repositories: Sequence[RepositoryFacts] = ()
     gate: GateFacts = field(default_factory=GateFacts)
     gate_process: tuple[str, str] | None = None

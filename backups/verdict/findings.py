@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from backups.text.sentences import joined
+from backups.verdict.facts import StandDownFacts
 
 
 class State(StrEnum):
@@ -76,6 +77,10 @@ class Overall:
     databases: Mapping[str, str]
     repositories: tuple[str, ...]
     all_well: str
+    # By name: databases whose schedules stand still, whose messages are held back, and that are retired.
+    paused: Mapping[str, StandDownFacts] = field(default_factory=dict)
+    muted: Mapping[str, StandDownFacts] = field(default_factory=dict)
+    retired: Mapping[str, StandDownFacts] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -127,13 +132,24 @@ class Overall:
             "findings": [each.as_json() for each in self.findings],
             "notes": [each.as_json() for each in self.notes],
             "databases": [
-                {"database": name, "verdict": self.state_of(name).value} for name in self.databases
+                {
+                    "database": name,
+                    "verdict": self.state_of(name).value,
+                    "paused": _as_json(self.paused.get(name)),
+                    "muted": _as_json(self.muted.get(name)),
+                }
+                for name in self.databases
             ],
+            "retired": [{"database": name, **one.as_json()} for name, one in self.retired.items()],
             "repositories": [
                 {"repository": name, "verdict": worst(self.of_repository(name)).value}
                 for name in self.repositories
             ],
         }
+
+
+def _as_json(one: StandDownFacts | None) -> dict[str, str | None] | None:
+    return one.as_json() if one else None
 
 
 def _sorted_by(findings: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.doubts import (
+    disk_fills,
     env_file,
     failed_backup,
     failed_look,
@@ -36,6 +37,7 @@ from backups.verdict.standstill import (
     withheld,
     worker,
 )
+from backups.verdict.stood_down import muted, paused
 from backups.verdict.unrestorable import damaged, no_backup, no_database, verification, waits_for_a_person
 from backups.verdict.wording import Found
 
@@ -57,6 +59,9 @@ def overall(facts: Facts) -> Overall:
         databases={each.name: each.repository for each in facts.databases},
         repositories=tuple(each.name for each in facts.repositories),
         all_well=_all_well(facts),
+        paused={each.name: each.paused for each in facts.databases if each.paused},
+        muted={each.name: each.muted for each in facts.databases if each.muted},
+        retired=facts.retired,
     )
 
 
@@ -101,12 +106,15 @@ RULES: list[Callable[[Facts], Found]] = [
     secret,
     suspect,
     maintenance,
+    disk_fills,
     proof,
     failed_verification,
     schedule,
+    paused,
     undecided,
     env_file,
     overruled,
+    muted,
     key,
     undeclared,
     portal_database,

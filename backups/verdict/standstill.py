@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from backups.text import formatting
 from backups.text.sentences import phrase
-from backups.verdict.facts import Facts, WorkerFacts
+from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
 from backups.verdict.findings import Finding, Page, State
-from backups.verdict.wording import IN_MINUTES, Found, page_of, typed
+from backups.verdict.wording import IN_MINUTES, Found, in_brackets, page_of, typed
 
 # A run that waits so long while nothing runs is waited for in vain.
 _WAITS_LONG = timedelta(minutes=30)
@@ -128,13 +128,22 @@ def backup_age(facts: Facts) -> Found:
                     age=formatting.approximate_duration(age),
                     allowed=formatting.approximate_duration(each.allowed),
                 ),
-                phrase(
-                    "Press Back up now, or run {command}; if that fails, it says why.",
-                    command=typed("backup", each, facts),
-                ),
+                _backed_up_again(each, facts),
                 each.name,
                 page=page_of("run", each.failed_backup.pk if each.failed_backup else None),
             )
+
+
+def _backed_up_again(each: DatabaseFacts, facts: Facts) -> str:
+    command = typed("backup", each, facts)
+    if each.paused is not None:
+        return phrase(
+            "It is paused ({by}: {reason}). Resume it, or press Back up now, or run {command}.",
+            by=each.paused.by,
+            reason=in_brackets(each.paused.reason),
+            command=command,
+        )
+    return phrase("Press Back up now, or run {command}; if that fails, it says why.", command=command)
 
 
 def gate_process(facts: Facts) -> Found:

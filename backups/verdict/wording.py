@@ -38,3 +38,8 @@ def page_of(kind: str, pk: int | None) -> Page | None:
 def ended(sentence: str) -> str:
     """A sentence with its full stop."""
     return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
+
+
+def in_brackets(said: str) -> str:
+    """What a person said, within a sentence of ours: its own full stop stays out."""
+    return said.rstrip(" .")

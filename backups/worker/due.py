@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from backups import process
 from backups.alerting import alerts
-from backups.choices import Status, Trigger
+from backups.choices import StandDownKind, Status, Trigger
 from backups.errors import Refused
-from backups.models import Database, Run
+from backups.models import Database, Run, StandDown
 from backups.requests import Asker, BackupRequest, VerifyRequest
 from backups.runs import lifecycle, notes
 from backups.runs.refusals import SLOT_TAKEN, twins
@@ -48,7 +48,8 @@ def runs_due(now: datetime | None = None) -> list[Run]:
             logger.info("%s waits until %s is given up, whose worker is silent", name, dead)
         except Exception as error:
             logger.exception("%s could not be queued", name)
-            alerts.schedule_played(name, phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__))
+            complaint = phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__)
+            alerts.schedule_played(name, complaint, one.database)
         else:
             alerts.schedule_played(name, "")
             inserted += [run] if run else []
@@ -74,6 +75,9 @@ def submit(
     database = Database.objects.filter(pk=database_id).first()
     if database is None:
         return None  # deleted just now, and its schedule with it
+    if stands := _stands_down(database, now or timezone.now()):
+        logger.info("scheduled %s of %s: left out, %s", form.action, database, stands)
+        return None
     try:
         return form(database).submit(Asker(Trigger.SCHEDULE, slot=slot))
     except Refused as refused:
@@ -84,6 +88,12 @@ def submit(
             logger.warning("scheduled %s of %s: %s", form.action, database, refused)
             notes.skipped_note(form.action, database)
         return None
+
+
+def _stands_down(database: Database, now: datetime) -> str:
+    """Whether somebody paused or retired it: its planned time passes, and nothing is made up for later."""
+    found = StandDown.objects.standing(now).of(StandDownKind.PAUSE, StandDownKind.RETIREMENT)
+    return found.filter(database=database).values_list("kind", flat=True).first() or ""
 
 
 def _is_dead(run: Run, now: datetime) -> bool:

@@ -77,7 +77,7 @@ def test_a_server_with_databases_is_not_deleted_and_says_which(past: History, lo
 def test_a_database_is_given_a_server_that_is_added_beside_it(database: Database, login: Login) -> None:
     client = login("Administrator")
     page = reverse("admin:backups_database_change", args=[database.pk])
-    assert reverse("admin:backups_server_add") in client.get(page).content.decode()
+    assert reverse("admin:backups_server_add") in client.get(f"{page}?tab=settings").content.decode()
     new = Server(name="new", host="new.example", port=3307, user="u", password_ref="env:MYSQL_NEW")
 
     added = client.post(

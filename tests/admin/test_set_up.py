@@ -84,8 +84,8 @@ def test_a_database_keeps_its_name_once_something_was_done_under_it(past: Histor
     )
     client = login("Administrator")
 
-    assert 'name="name"' in client.get(page_url(fresh)).content.decode()
-    page = client.get(page_url(past.databases[0])).content.decode()
+    assert 'name="name"' in client.get(f"{page_url(fresh)}?tab=settings").content.decode()
+    page = client.get(f"{page_url(past.databases[0])}?tab=settings").content.decode()
     assert 'name="name"' not in page
     assert past.databases[0].name in page
 
@@ -185,9 +185,10 @@ def test_a_database_is_given_a_server_of_its_own_for_test_restores(
 ) -> None:
     client = login("Administrator")
     page = reverse("admin:backups_database_change", args=[database.pk])
-    assert "own server, beside the live database" in html.unescape(client.get(page).content.decode())
+    form = f"{page}?tab=settings"
+    assert "own server, beside the live database" in html.unescape(client.get(form).content.decode())
     settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT = "of-all.example", 3307
-    assert "VERIFY_MYSQL_HOST names, of-all.example:3307." in client.get(page).content.decode()
+    assert "VERIFY_MYSQL_HOST names, of-all.example:3307." in client.get(form).content.decode()
 
     half = client.post(page, form_of(database, verify_host="verify.example", verify_user="u"))
     assert "Say where that user&#x27;s password is found." in half.content.decode()
@@ -200,7 +201,7 @@ def test_a_database_is_given_a_server_of_its_own_for_test_restores(
 
     database.refresh_from_db()
     assert {name: getattr(database, name) for name in place} == place
-    assert 'id="hint-verify_password_ref"' in client.get(page).content.decode()
+    assert 'id="hint-verify_password_ref"' in client.get(form).content.decode()
 
 
 def test_a_verification_says_where_it_restored(past: History, login: Login) -> None:
@@ -323,11 +324,11 @@ def test_a_changed_place_of_the_first_one_says_what_is_left_to_do(
     form = {"name": repository.name, "check_interval": "6", "password_ref": "env:RESTIC_X", "moved": "on"}
 
     client = login("Administrator")
-    assert "It moved" in client.get(page).content.decode()
+    assert "It moved" in client.get(f"{page}?tab=settings").content.decode()
     said = client.post(page, {**form, "url": "/srv/moved"}, follow=True).content.decode()
 
     assert "Set RESTIC_REPOSITORY to /srv/moved as well" in said
-    assert "It moved" not in login("Viewer").get(page).content.decode()
+    assert "It moved" not in login("Viewer").get(f"{page}?tab=settings").content.decode()
 
 
 def test_the_first_rows_forms_say_what_the_environment_decides(past: History, login: Login) -> None:
@@ -338,7 +339,8 @@ def test_the_first_rows_forms_say_what_the_environment_decides(past: History, lo
         (past.repository, "RESTIC_REPOSITORY"),
     )  # fmt: skip
     for row, names in decided:
-        assert f"The environment decides here ({names}" in client.get(page_url(row)).content.decode()
+        form = client.get(f"{page_url(row)}?tab=settings").content.decode()
+        assert f"The environment decides here ({names}" in form
     assert (
         "Every database on this server goes with it." in client.get(page_url(first.server)).content.decode()
     )

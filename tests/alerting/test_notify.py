@@ -17,8 +17,9 @@ from backups import __version__, verdict
 from backups.actions import preflight
 from backups.actions.steps import checks
 from backups.alerting import alerts, delivery, pings, subjects
-from backups.choices import FORGET_SNAPSHOT, Action, AlertState, Status, Trigger, Verdict
+from backups.choices import FORGET_SNAPSHOT, Action, AlertState, StandDownKind, Status, Trigger, Verdict
 from backups.errors import Problem
+from backups.keeping import stand_downs
 from backups.models import Alert, Database, Run, Server, Snapshot, Verification
 from backups.notifications import channels
 from backups.reports import standing
@@ -55,6 +56,21 @@ def test_recovery_is_told_once(orders: Database, receiver: Receiver) -> None:
 
     assert receiver.messages()[1:] == [("Backup of orders: good again", "success")]
     assert "stood as failed since" in receiver.bodies()[1]
+
+
+def test_messages_of_a_muted_database_are_held_back_until_its_end(
+    orders: Database, receiver: Receiver
+) -> None:
+    until = timezone.now() + timedelta(hours=4)
+    stand_downs.begin(orders, StandDownKind.MUTE, stand_downs.Wish("The server moves.", "anna", until))
+
+    alerts.run_ended(ended(orders, Action.BACKUP, Status.FAILED, "The server is down."))
+    delivery.tell_again()
+    assert receiver.messages() == []
+    assert Alert.objects.get(subject="Backup of orders").state == AlertState.FAILED
+
+    delivery.deliver(until + timedelta(seconds=1))
+    assert receiver.messages() == [("Backup of orders: failed", "failure")]
 
 
 def test_success_from_the_start_is_not_worth_a_message(orders: Database, receiver: Receiver) -> None:

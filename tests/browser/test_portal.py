@@ -383,7 +383,7 @@ def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: Si
 
 
 def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_in: SignIn) -> None:
-    page = sign_in("administrator").goto("/admin/backups/database/1/change/")
+    page = sign_in("administrator").goto("/admin/backups/database/1/change/?tab=settings")
     expect(page.locator("#hint-backup_cron")).to_contain_text("At 03:00 and 15:00. Next times:")
     page.get_by_label("Backup schedule").fill("*/20 * * * *")
     expect(page.locator("#hint-backup_cron")).to_contain_text("Every 20 minutes. Next times:")
@@ -394,10 +394,29 @@ def test_the_form_tells_what_a_schedule_means_while_one_types(site: Site, sign_i
     expect(page.locator("#hint-password_ref")).to_contain_text("Found.")
 
 
+def test_a_database_is_paused_and_resumed_in_its_dialogs(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("administrator").goto("/admin/backups/database/1/change/")
+    page.get_by_role("button", name="Pause or retire").press("Enter")
+    page.get_by_role("link", name="Pause", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The gate")
+    dialog.get_by_role("button", name="Pause").click()
+    expect(dialog).to_contain_text("This field is required.")
+    dialog.get_by_label("Why?").fill("The server moves.")
+    dialog.get_by_role("button", name="Pause").click()
+    expect(page.locator(".v-label", has_text="Paused")).to_be_visible()
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page.get_by_text("The server moves.", exact=False).last).to_be_visible()
+    page.get_by_role("button", name="Pause or retire").press("Enter")
+    page.get_by_role("link", name="Resume", exact=True).click()
+    dialog.get_by_role("button", name="Resume").click()
+    expect(page.locator(".v-label", has_text="Paused")).to_have_count(0)
+
+
 def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_is_saved(
     site: Site, sign_in: SignIn
 ) -> None:
-    page = sign_in("administrator").goto("/admin/backups/repository/1/change/")
+    page = sign_in("administrator").goto("/admin/backups/repository/1/change/?tab=settings")
     password = page.locator("[name=password_ref]")
     before = password.input_value()
     password.fill("env:RESTIC_NOT_THERE")
@@ -405,7 +424,7 @@ def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_
     page.get_by_role("button", name="Save", exact=True).click()
     told = page.get_by_text("The worker looks for the password of")
     expect(told).to_contain_text("env:RESTIC_NOT_THERE is not set")
-    page.goto(f"{site.url}/admin/backups/repository/1/change/")
+    page.goto(f"{site.url}/admin/backups/repository/1/change/?tab=settings")
     password.fill(before)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(told).to_contain_text("Found.")

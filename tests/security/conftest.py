@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from backups.choices import RestoreMode, Status, Swap
-from backups.models import Alert, Database, Pin, Restore, Run, Snapshot, Suspicion, Verification
+from backups.models import Alert, Database, Label, Pin, Restore, Run, Snapshot, Suspicion, Verification
 from backups.restoring import kept_states
 from tests.admin.conftest import (
     database,
@@ -70,6 +70,7 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
         "backups_restore": restore_that_can_be_undone(),
         "backups_database": past.databases[0],
         "backups_server": past.databases[0].server,
+        "backups_label": Label.objects.create(name="production"),
         "backups_repository": past.repository,
         "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
         "auth_user": known,

@@ -92,6 +92,14 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/database/<path:object_id>/test_connection/": (OPERATOR, OPERATOR),
     "admin/backups/database/<path:object_id>/restore/": (RESTORER, RESTORER),
     "admin/backups/database/<path:object_id>/preview_retention/": (VIEWER, VIEWER),
+    "admin/backups/database/<path:object_id>/pause/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/backups/database/<path:object_id>/mute/": (ADMINISTRATOR, ADMINISTRATOR),
+    # Of one that gates they need the right to open the gate as well.
+    "admin/backups/database/<path:object_id>/retire/": (ADMINISTRATOR, ADMINISTRATOR),
+    # There is nothing to end here; tests/admin/test_standing_down.py has some.
+    "admin/backups/database/<path:object_id>/resume/": (NOBODY, NOBODY),
+    "admin/backups/database/<path:object_id>/unmute/": (NOBODY, NOBODY),
+    "admin/backups/database/<path:object_id>/take_back/": (NOBODY, NOBODY),
     "admin/backups/repository/<path:object_id>/preview_retention/": (VIEWER, VIEWER),
     "admin/backups/repository/<path:object_id>/bring_list/": (OPERATOR, OPERATOR),
     "admin/backups/repository/<path:object_id>/check_now/": (OPERATOR, OPERATOR),
@@ -138,6 +146,7 @@ ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
     "backups/alert": (VIEWER, NOBODY, NOBODY, NOBODY),
     "backups/database": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/server": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
+    "backups/label": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/repository": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "admin/logentry": (RESTORER, NOBODY, NOBODY, NOBODY),
     "auth/user": (ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
