@@ -46,18 +46,18 @@ def _restic_program() -> str:
 
 def _storage_secrets(repository: Repository) -> dict[str, str]:
     secrets = for_restic()
-    for name, reference in _keys(repository).items():
-        if value := Secret(
-            reference, of=phrase("{name} of {named}", name=name, named=_named(repository))
-        ).resolve_optional():
+    of = _named(repository)
+    uses = (repository.use_of("access_key_ref"), repository.use_of("secret_key_ref"))
+    for (name, reference), use in zip(_keys(repository).items(), uses, strict=False):
+        key = Secret(reference, of=phrase("{name} of {named}", name=name, named=of), use=use)
+        if value := key.resolve_optional():
             secrets[name] = value
     return secrets
 
 
 def _repository_password(repository: Repository) -> str:
-    return Secret(
-        repository.password_ref, of=phrase("the password of {named}", named=_named(repository))
-    ).resolve()
+    of = phrase("the password of {named}", named=_named(repository))
+    return Secret(repository.password_ref, of=of, use=repository.use_of("password_ref")).resolve()
 
 
 def refuse_missing_secrets(row: Database | Repository) -> None:
@@ -196,7 +196,8 @@ def database_server(database: Database) -> mysql.Server:
 
 def _database_password(database: Database) -> str:
     of = phrase("the password of database {database}", database=database)
-    return Secret(database.server.password_ref, of=of).resolve()
+    server = database.server
+    return Secret(server.password_ref, of=of, use=server.use_of("password_ref")).resolve()
 
 
 # How much is asked for; an environment that says nothing of it has PREFERRED.
@@ -278,7 +279,8 @@ def scratch_server(database: Database) -> mysql.Server:
 def _scratch_password(database: Database) -> str:
     if database.verify_host:
         of = phrase("the password for test restores of {database}", database=database)
-        return Secret(database.verify_password_ref, of=of).resolve()
+        use = database.use_of("verify_password_ref")
+        return Secret(database.verify_password_ref, of=of, use=use).resolve()
     if settings.VERIFY_MYSQL_HOST:
         of = phrase("the password of VERIFY_MYSQL_USER")
         return Secret("env:VERIFY_MYSQL_PASSWORD", of=of).resolve()
