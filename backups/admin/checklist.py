@@ -164,12 +164,11 @@ def _with_next(steps: Sequence[Step]) -> list[Step]:
 
 def _steps(request: HttpRequest, database: Database | None) -> list[Step]:
     repository = database.repository if database else Repository.objects.order_by("pk").first()
-    return [
-        _repository(request, repository),
-        _server(request, database),
-        _backup(request, database),
-        _verification(request, database),
-    ]
+    place, server = _repository(request, repository), _server(request, database)
+    backup = _backup(request, database)
+    if not place.is_done:
+        backup = replace(backup, button=None)
+    return [place, server, backup, _verification(request, database)]
 
 
 def _repository(request: HttpRequest, repository: Repository | None) -> Step:

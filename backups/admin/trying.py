@@ -184,7 +184,7 @@ def _of_server(told: Mapping[str, Any]) -> dict[str, Any]:
         "databases": [str(each) for each in told["databases"]],
         "more": max(0, int(told["count"]) - len(told["databases"])),
         "purposes": [_purpose(str(each["purpose"]), str(each["database"])) for each in lacking],
-        "statements": "\n".join(str(each["statement"]) for each in lacking),
+        "statements": "\n".join(str(line) for each in lacking for line in each["statements"]),
     }
 
 

@@ -57,7 +57,11 @@ def _lacking(connection: Any, info: mysql.ServerInfo, database: str) -> list[dic
     if not settings.VERIFY_MYSQL_HOST:
         found[VERIFY] = grants.missing_in_scratch(connection, scratch_name(database, 1))
     return [
-        {"database": database, "purpose": purpose, "statement": missing.statement}
+        {
+            "database": database,
+            "purpose": purpose,
+            "statements": list(missing.statements or (missing.statement,)),
+        }
         for purpose, missing in found.items()
         if missing is not None
     ]
