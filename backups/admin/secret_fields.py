@@ -151,7 +151,7 @@ def with_typed(fieldsets: Iterable[tuple[Any, dict[str, Any]]], references: Sequ
 def described(options: dict[str, Any], words: str) -> dict[str, Any]:
     """A fieldset with a further sentence above its fields."""
     before = options.get("description", "")
-    told = format_html("{} {}", before, words) if before else words
+    told = format_html("{} {}", words, before) if before else words
     return {**options, "description": told}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -19,13 +21,15 @@ from pytest_django.fixtures import Settings
 
 from backups import endpoints
 from backups.admin.base import page_url
-from backups.alerting import watching
+from backups.alerting import gate_process, watching
 from backups.catalog import made_here
 from backups.keys import InstallationKey
 from backups.models import Database, PublicKey, Question, Repository, Run, Server
 from backups.requests import questions
 from tests.admin.conftest import Login
 from tests.admin.test_set_up import form_of, form_of_server
+from tests.backups.light_key import make_light
+from tests.backups.worlds import RESTIC_PASSWORD
 from tests.rows import a_server
 
 TYPED = "hunter2 & correct horse"
@@ -196,7 +200,7 @@ def test_what_nobody_answers_goes_after_a_minute(
     """The portal itself sees to that once a minute, as a worker that is away removes nothing."""
     # The thread's own connection is this test's.
     monkeypatch.setattr(watching, "connection", SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(watching.gate_process, "look", lambda: None)
+    monkeypatch.setattr(gate_process, "look", lambda: None)
     login("Administrator").post(reverse(TRY_SERVER), typed_server())
 
     watching.look()
@@ -249,6 +253,34 @@ def test_a_new_repository_is_told_and_made_once_it_is_saved(
     run = Run.objects.get()
     assert (run.action, run.repository.name) == ("init", "offsite")
     assert saved.headers["Location"] == reverse("admin:backups_run_change", args=[run.pk])
+
+
+def test_a_repository_that_is_there_is_told_and_whose_it_is(
+    login: Login, tmp_path: Path, restic_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setenv("PATH", str(restic_path.parent), prepend=":")
+    settings.RESTIC_CACHE_DIR = str(tmp_path / "cache")
+    client, folder = login("Administrator"), tmp_path / "repository"
+    of_it, opens = ["--repo", str(folder), "--no-cache"], {"RESTIC_PASSWORD": RESTIC_PASSWORD}
+    subprocess.check_output([restic_path, "init", *of_it], env=opens)
+    make_light(folder, RESTIC_PASSWORD)
+    config = subprocess.check_output([restic_path, "cat", "config", *of_it], env=opens)
+
+    def tried(**changes: object) -> str:
+        filled = a_repository(url=str(folder), password_typed=RESTIC_PASSWORD) | changes
+        answer = client.post(reverse(TRY_REPOSITORY), filled, headers={"HX-Request": "true"})
+        return html.unescape(answer.content.decode())
+
+    assert "The portal does not know it. It holds no backup of Vedetta." in tried()
+    wrong = tried(password_typed=TYPED)
+    assert "v-danger" in wrong
+    assert "what was typed on" in wrong
+    assert "hunter2" not in wrong
+
+    ours = Repository.objects.create(name="cellar", url="/srv/cellar", restic_id=json.loads(config)["id"])
+    assert "It is the repository that the portal knows as cellar." in tried()
+    Repository.objects.update(url=str(folder))
+    assert "This is cellar, as the portal knows it" in tried(name="cellar", tested_row=ours.pk)
 
 
 def test_a_server_that_is_saved_is_tried_with_the_password_that_it_has(

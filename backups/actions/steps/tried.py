@@ -51,7 +51,7 @@ def server(question: ServerQuestion) -> dict[str, Any]:
         }
 
 
-def _lacking(connection: Any, info: mysql.ServerInfo, database: str) -> list[dict[str, str]]:
+def _lacking(connection: Any, info: mysql.ServerInfo, database: str) -> list[dict[str, Any]]:
     """What the user lacks for backups of a database, and for test restores where they go beside it."""
     found = {BACKUP: grants.missing_for_dump(connection, info, database)}
     if not settings.VERIFY_MYSQL_HOST:
