@@ -11,7 +11,7 @@ from django.conf import settings
 from backups import mysql, restic
 from backups.choices import SslMode
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server
 from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
 from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
@@ -46,18 +46,18 @@ def _restic_program() -> str:
 
 def _storage_secrets(repository: Repository) -> dict[str, str]:
     secrets = for_restic()
-    for name, reference in _keys(repository).items():
-        if value := Secret(
-            reference, of=phrase("{name} of {named}", name=name, named=_named(repository))
-        ).resolve_optional():
+    of = _named(repository)
+    uses = (repository.use_of("access_key_ref"), repository.use_of("secret_key_ref"))
+    for (name, reference), use in zip(_keys(repository).items(), uses, strict=False):
+        key = Secret(reference, of=phrase("{name} of {named}", name=name, named=of), use=use)
+        if value := key.resolve_optional():
             secrets[name] = value
     return secrets
 
 
 def _repository_password(repository: Repository) -> str:
-    return Secret(
-        repository.password_ref, of=phrase("the password of {named}", named=_named(repository))
-    ).resolve()
+    of = phrase("the password of {named}", named=_named(repository))
+    return Secret(repository.password_ref, of=of, use=repository.use_of("password_ref")).resolve()
 
 
 def refuse_missing_secrets(row: Database | Repository) -> None:
@@ -196,9 +196,32 @@ def database_server(database: Database) -> mysql.Server:
 
 def _database_password(database: Database) -> str:
     of = phrase("the password of database {database}", database=database)
-    return Secret(database.server.password_ref, of=of).resolve()
+    server = database.server
+    return Secret(server.password_ref, of=of, use=server.use_of("password_ref")).resolve()
 
 
+def server_of_form(server: Server) -> mysql.Server:
+    """A server whose form is not saved yet, and which has no database. Raises Problem."""
+    return mysql.Server(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=Secret(
+            server.password_ref, of=phrase("the password of the form"), use=server.use_of("password_ref")
+        ).resolve(),
+        question_seconds=_OF_FORMS_SECONDS,
+        ssl_mode=server.ssl_mode,
+        ssl_ca=server.ssl_ca,
+        skips_binary_log=False,
+        account_set_by=phrase("the user and password of the form"),
+        address_set_by=phrase("the host and port of the form"),
+        ssl_mode_set_by=phrase("the TLS mode of the form"),
+        ssl_ca_set_by=phrase("the authority of the form"),
+    )
+
+
+# Somebody waits for it before a form.
+_OF_FORMS_SECONDS = 20.0
 # How much is asked for; an environment that says nothing of it has PREFERRED.
 _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 
@@ -278,7 +301,8 @@ def scratch_server(database: Database) -> mysql.Server:
 def _scratch_password(database: Database) -> str:
     if database.verify_host:
         of = phrase("the password for test restores of {database}", database=database)
-        return Secret(database.verify_password_ref, of=of).resolve()
+        use = database.use_of("verify_password_ref")
+        return Secret(database.verify_password_ref, of=of, use=use).resolve()
     if settings.VERIFY_MYSQL_HOST:
         of = phrase("the password of VERIFY_MYSQL_USER")
         return Secret("env:VERIFY_MYSQL_PASSWORD", of=of).resolve()

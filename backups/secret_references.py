@@ -1,4 +1,4 @@
-"""Secret references: the database holds where a secret is, never the secret.
+"""Secret references: the database holds where a secret is, or the secret sealed, never the secret itself.
 
 What a row may newly refer to is listed: whoever sets up a database chooses the server that is shown its
 password. What rows of an earlier version refer to goes on being read, and is told of.
@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 
 from backups.errors import Problem
+from backups.text import sealed_text
 from backups.text.secret_names import PORTALS_OWN, ROOT, may_be_referred_to, without_file
 from backups.text.sentences import joined, phrase
 
@@ -28,8 +29,8 @@ _PARTING = re.compile(r"[\s,'\x00-\x1f]")
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form `env:NAME` or `file:/absolute/path`."""
-    return _REFERENCE.fullmatch(text) is not None
+    """Whether `text` has the form `env:NAME` or `file:/absolute/path`, or is sealed."""
+    return _REFERENCE.fullmatch(text) is not None or sealed_text.read(text) is not None
 
 
 def is_portals_own(reference: str) -> bool:
@@ -41,10 +42,15 @@ def is_portals_own(reference: str) -> bool:
 
 
 def is_declared(reference: str) -> bool:
-    """Whether a row may newly refer to this: listed by itself, or by SECRET_REFERENCES or SECRETS_DIR."""
+    """Whether a row may newly refer to this: listed by itself, or by SECRET_REFERENCES or SECRETS_DIR.
+
+    What is sealed is bound to its use, so nobody need list it.
+    """
     if not is_reference(reference) or is_portals_own(reference):
         return False
     kind, _, place = reference.partition(":")
+    if kind == sealed_text.KIND:
+        return True
     if kind == "env":
         return may_be_referred_to(place, settings.SECRET_REFERENCES)
     if _is_file_of(place, [ROOT]):
@@ -96,7 +102,7 @@ def _is_roots(reference: str) -> bool:
     kind, _, place = reference.partition(":")
     if kind == "env":
         return without_file(place) == ROOT
-    return _is_file_of(place, [ROOT])
+    return kind == "file" and _is_file_of(place, [ROOT])
 
 
 def _is_below_secrets_dir(place: str) -> bool:
@@ -131,11 +137,13 @@ def _is_same_file(place: str, other: str) -> bool:
 class Secret:
     """A secret by where it is; what it is, is read anew each time. `of` says whose it is, in sentences.
 
-    Shown as text, it is its reference.
+    One that is sealed is opened for `use` alone: what for, and whose. Shown as text, a secret is its
+    reference.
     """
 
     reference: str
     of: str = ""
+    use: tuple[str, str] = ("", "")
 
     def resolve(self) -> str:
         """What it is, without the newline at its end.
@@ -152,8 +160,8 @@ class Secret:
             )
         if is_portals_own(reference):
             raise _of_the_portal(reference, whose)
-        kind, _, place = reference.partition(":")
-        value = _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
+        value = self._read(whose)
+        reference = named(reference)
         if value in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             raise _of_the_portal(reference, whose)  # wherever it was copied to
         if not value:
@@ -175,6 +183,31 @@ class Secret:
             )
         return value
 
+    def _read(self, whose: str) -> str:
+        kind, _, place = self.reference.partition(":")
+        if kind == sealed_text.KIND:
+            return self._unsealed(whose)
+        return _from_environment(place, whose) if kind == "env" else _from_file(Path(place), whose)
+
+    def _unsealed(self, whose: str) -> str:
+        from backups import keys  # with all that it needs, which who only checks a row does not
+
+        key = keys.load()
+        if key is None:
+            raise Problem(
+                phrase(
+                    "{named}{whose} cannot be opened, because VEDETTA_KEY is not here.",
+                    named=named(self.reference),
+                    whose=whose,
+                ),
+                code="secret.no_key",
+                do=phrase(
+                    "Set the VEDETTA_KEY that was kept where the worker and the commands start. If it is "
+                    "lost, type the secret again in the portal."
+                ),
+            )
+        return keys.unseal(self.reference, keys.Use(*self.use), key, self.of)
+
     def resolve_optional(self) -> str:
         """Like `resolve`, but an unset or empty secret is an empty text: S3 keys may come from elsewhere."""
         if not self.reference:
@@ -186,7 +219,9 @@ class Secret:
 
 
 # Which failures of `resolve` say that a secret is not to be had in this process, and may be in another.
-NOT_HERE = frozenset({"secret.not_set", "secret.empty", "secret.no_file", "secret.not_readable"})
+NOT_HERE = frozenset(
+    {"secret.not_set", "secret.empty", "secret.no_file", "secret.not_readable", "secret.no_key"}
+)
 
 
 def _of_the_portal(reference: str, whose: str) -> Problem:
@@ -201,18 +236,28 @@ def _of_the_portal(reference: str, whose: str) -> Problem:
     )
 
 
+def named(reference: str) -> str:
+    """A reference for sentences; of what is sealed, when it was typed."""
+    sealed = sealed_text.read(reference)
+    return phrase("what was typed on {date}", date=sealed.typed_on) if sealed else reference
+
+
 def named_place(reference: str) -> str:
     """Where a secret is to be put right, for sentences: the variable that is really read, or the file."""
     kind, _, place = reference.partition(":")
+    if kind == sealed_text.KIND:
+        return named(reference)
     if kind == "env":
         return f"{place}_FILE" if os.environ.get(f"{place}_FILE") else place
     return phrase("the content of {place}", place=place)
 
 
 def is_set(reference: str) -> bool:
-    """Whether `reference` names a file, or a variable that is set, itself or as NAME_FILE."""
+    """Whether `reference` is sealed, or names a file, or a variable that is set, itself or as NAME_FILE."""
     kind, _, place = reference.partition(":")
-    return kind == "file" or bool(os.environ.get(place) or os.environ.get(f"{place}_FILE"))
+    return kind in ("file", sealed_text.KIND) or bool(
+        os.environ.get(place) or os.environ.get(f"{place}_FILE")
+    )
 
 
 def for_restic() -> dict[str, str]:

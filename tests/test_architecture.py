@@ -29,7 +29,7 @@ HOUSE = {
     "keys": "errors text",
     "restic": "errors process text",
     "mysql": "dumpfile errors process text",
-    "secret_references": "errors restic text",
+    "secret_references": "errors keys restic text",
     "dumping": "dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "validators": "secret_references text",
@@ -51,7 +51,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices errors keeping models restoring runs snapshots text",
+    "requests": "aim catalog choices errors keeping keys models restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -64,7 +64,7 @@ HOUSE = {
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping models notifications process reports "
-        "scheduling sentinel snapshots text verdict"
+        "requests scheduling sentinel snapshots text verdict"
     ),
     "actions": (
         "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from backups import mysql, secret_references, validators
+from backups import mysql, secret_references
+from backups.actions.steps import tried
 from backups.alerting import delivery
 from backups.catalog import made_here
 from backups.endpoints import restoring_server
@@ -27,6 +27,7 @@ from backups.requests.questions import (
     SecretQuestion,
     TestMessageQuestion,
 )
+from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
 from backups.restoring.plan import plan
 from backups.text.sentences import phrase
 
@@ -61,15 +62,7 @@ def _kept_size(question: KeptSizeQuestion) -> Answer:
 
 def _secret(question: SecretQuestion) -> Answer:
     """Whether it is there. Of what may not be referred to nobody learns anything, whatever a row says."""
-    try:
-        validators.secret_reference(question.reference)
-        validators.declared_reference(question.reference)
-    except ValidationError as error:
-        raise Problem(
-            phrase("The worker did not look for it, because rows may not refer to it."),
-            code="secret.not_declared",
-            do=" ".join(error.messages),
-        ) from None
+    tried.refuse_undeclared(question.reference)
     secret = secret_references.Secret(question.reference)
     return {"is_found": bool(secret.resolve_optional() if question.may_be_unset else secret.resolve())}
 
@@ -148,4 +141,6 @@ _ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
     SecretQuestion: _secret,
     TestMessageQuestion: _test_message,
     ReportQuestion: _report,
+    ServerQuestion: tried.server,
+    RepositoryQuestion: tried.repository,
 }

@@ -29,12 +29,16 @@ from backups.admin.base import (
     redirect,
 )
 from backups.admin.dialogs import FactsForm, dialog
+from backups.admin.secret_fields import SecretsForm, Typed, described
+from backups.admin.servers import question_of
 from backups.admin.standing_down import ACTIONS, StandingDownAdmin
+from backups.admin.trying import SecretsAdmin
 from backups.choices import Action, StandDownKind
 from backups.configuration import bootstrap
 from backups.models import Database, Run, Snapshot, StandDown
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
+from backups.requests.set_up_questions import ServerQuestion
 from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.findings import by_severity
@@ -125,9 +129,18 @@ class _StandingList(QuickList):
             row.findings = (*overall.of_database(row.name), *overall.of_repository(row.repository.name))
 
 
+class DatabaseForm(SecretsForm):
+    """With a password for test restores that may be typed."""
+
+    verify_password_typed = Typed(_("Its password"))
+
+
 @admin.register(Database)
-class DatabaseAdmin(StandingDownAdmin):
+class DatabaseAdmin(StandingDownAdmin, SecretsAdmin):
     """What is backed up."""
+
+    form = DatabaseForm
+    tried_fields = ("server", "database")
 
     list_display = (
         "state",
@@ -191,7 +204,7 @@ class DatabaseAdmin(StandingDownAdmin):
         """With a preview of the retention for one that is there."""
         fieldsets = list(super().get_fieldsets(request, obj))
         name, options = fieldsets[_TEST_RESTORES]
-        fieldsets[_TEST_RESTORES] = (name, {**options, "description": _where_by_default()})
+        fieldsets[_TEST_RESTORES] = (name, described(options, _where_by_default()))
         if obj is None:
             return fieldsets
         if obj.is_primary:
@@ -210,6 +223,10 @@ class DatabaseAdmin(StandingDownAdmin):
         fields = super().get_readonly_fields(request, obj)
         settled = obj is not None and (obj.runs.exists() or obj.snapshots.exists())
         return (*fields, "name", "database") if settled else fields
+
+    def question(self, row: Database, database: str) -> ServerQuestion:
+        """Whether its server has it, and what the user lacks there."""
+        return question_of(row.server, row.database)
 
     def get_urls(self) -> list[URLPattern]:
         """The hints of the forms."""

@@ -43,6 +43,9 @@ def key_in_use() -> InstallationKey:
         )
     if known is None or known.signing != key.public_signing:
         _take(key, known)
+    elif known.sealing != key.public_sealing:
+        # Whoever put another one there could read what people type.
+        PublicKey.objects.filter(pk=known.pk).update(sealing=key.public_sealing)
     return key
 
 

@@ -76,6 +76,12 @@ class InstallationKey:
         """The signature of a message, in base64."""
         return base64.b64encode(self._signs.sign(message)).decode()
 
+    def opened(self, box: bytes) -> bytes:
+        """What was sealed for `public_sealing`. Raises nacl's CryptoError for what was not."""
+        from nacl.public import PrivateKey, SealedBox  # by who opens one alone
+
+        return SealedBox(PrivateKey(self._derived(_SEALS))).decrypt(box)
+
     def _derived(self, purpose: bytes) -> bytes:
         return HKDF(hashes.SHA256(), length=_BYTES, salt=None, info=purpose).derive(self._secret)
 

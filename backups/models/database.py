@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from backups import validators
 from backups.choices import DumpFormat, SslMode, StandDownKind
 from backups.models.fitted import FittedCharField, FittedJSONField
-from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.kinds import REFERENCE_WIDTH, Leased, RefersToSecrets
 from backups.models.label import Label
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
@@ -65,7 +65,7 @@ class Database(RefersToSecrets, Leased):
     verify_user = models.CharField(_("its user"), max_length=128, blank=True)
     verify_password_ref = models.CharField(
         _("its password"),
-        max_length=300,
+        max_length=REFERENCE_WIDTH,
         blank=True,
         validators=[validators.secret_reference],
         help_text=_("Where that user's password is found: env:NAME or file:/path. Never the password."),
@@ -144,6 +144,10 @@ class Database(RefersToSecrets, Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def use_of(self, name: str) -> tuple[str, str]:
+        """To log in at the server for test restores."""
+        return "server for test restores", f"{self.verify_host}:{self.verify_port}"
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """What is used as a part of a connection has to be fit for that, too."""

@@ -25,6 +25,10 @@ class Leased(models.Model):
         abstract = True
 
 
+# As wide as a sealed password is, which a form takes up to 500 bytes of.
+REFERENCE_WIDTH = 2000
+
+
 class RefersToSecrets(models.Model):
     """A row that says where its secrets are."""
 
@@ -47,6 +51,18 @@ class RefersToSecrets(models.Model):
                     wrong[name] = error
         if wrong:
             raise ValidationError(wrong)
+
+    def use_of(self, name: str) -> tuple[str, str]:
+        """What the secret of a field is for, and whose: what was typed for this is given to no other.
+
+        Whoever changes an address beside a password types that again. These texts are sealed in with what
+        was typed, so they never change.
+        """
+        raise NotImplementedError
+
+    def takes(self, name: str) -> bool:
+        """Whether the secret of a field is used, with the row as it is."""
+        return True
 
     def references(self) -> list[str]:
         """All that it refers to."""

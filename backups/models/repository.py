@@ -8,7 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from backups import validators
 from backups.choices import Health
 from backups.models.fitted import FittedTextField
-from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.kinds import REFERENCE_WIDTH, Leased, RefersToSecrets
+
+_WITH_KEYS = ("s3", "rest", "b2", "azure")
 
 
 class Repository(RefersToSecrets, Leased):
@@ -30,14 +32,14 @@ class Repository(RefersToSecrets, Leased):
     )
     password_ref = models.CharField(
         _("password"),
-        max_length=300,
+        max_length=REFERENCE_WIDTH,
         default="env:RESTIC_PASSWORD",
         validators=[validators.secret_reference],
         help_text=_("Where the repository's password is found: env:NAME or file:/path."),
     )
     access_key_ref = models.CharField(
         _("access key id"),
-        max_length=300,
+        max_length=REFERENCE_WIDTH,
         blank=True,
         default="env:AWS_ACCESS_KEY_ID",
         validators=[validators.secret_reference],
@@ -45,7 +47,7 @@ class Repository(RefersToSecrets, Leased):
     )
     secret_key_ref = models.CharField(
         _("secret access key"),
-        max_length=300,
+        max_length=REFERENCE_WIDTH,
         blank=True,
         default="env:AWS_SECRET_ACCESS_KEY",
         validators=[validators.secret_reference],
@@ -83,6 +85,19 @@ class Repository(RefersToSecrets, Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    def use_of(self, name: str) -> tuple[str, str]:
+        """Keys are shown to the storage at its location; the password encrypts here and goes nowhere.
+
+        So a repository that is moved keeps its password, without which nobody reads it.
+        """
+        if name == "password_ref":
+            return "repository", ""
+        return f"storage {name.removesuffix('_ref')}", self.url
+
+    def takes(self, name: str) -> bool:
+        """Keys are for some storages alone, and never for a folder."""
+        return name == "password_ref" or self.url.partition(":")[0] in _WITH_KEYS
 
     @property
     def is_damaged(self) -> bool:

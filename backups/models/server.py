@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from backups import validators
 from backups.choices import SslMode
 from backups.models.fitted import FittedCharField
-from backups.models.kinds import RefersToSecrets
+from backups.models.kinds import REFERENCE_WIDTH, RefersToSecrets
 from backups.text import checked
 
 
@@ -38,7 +38,7 @@ class Server(RefersToSecrets):
     user = models.CharField(max_length=128)
     password_ref = models.CharField(
         _("password"),
-        max_length=300,
+        max_length=REFERENCE_WIDTH,
         default="env:MYSQL_PASSWORD",
         validators=[validators.secret_reference],
         help_text=_("Where the user's password is found: env:NAME or file:/path. Never the password."),
@@ -63,6 +63,10 @@ class Server(RefersToSecrets):
     def address(self) -> str:
         """Where it listens, as host:port."""
         return f"{self.host}:{self.port}"
+
+    def use_of(self, name: str) -> tuple[str, str]:
+        """To log in at its address."""
+        return "database server", self.address
 
     @property
     def is_of_environment(self) -> bool:
