@@ -120,6 +120,7 @@ UNFOLD = {
                         _("Repositories"), "hard_drive", "backups_repository_changelist",
                         "backups.view_repository",
                     ),
+                    _item(_("Channels"), "campaign", "backups_channel_changelist", "backups.view_channel"),
                 ],
             },
             {

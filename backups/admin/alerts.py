@@ -10,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
@@ -20,8 +21,8 @@ from backups import verdict
 from backups.admin import asked
 from backups.admin.base import ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
-from backups.choices import ALERT_COLOURS, AlertState
-from backups.models import Alert
+from backups.choices import ALERT_COLOURS, AlertState, DeliveryState
+from backups.models import Alert, Delivery
 from backups.notifications import channels
 from backups.reports import standing
 from backups.requests.questions import TestMessageQuestion, ask
@@ -59,6 +60,8 @@ class AlertAdmin(ReadOnlyAdmin):
         """The list, and who is told at all."""
         context = {
             "addresses": len(settings.NOTIFY_URLS),
+            "in_portal": len(channels.watching()),
+            "may_add": request.user.has_perm("backups.add_channel"),
             "pings": bool(settings.PING_URL),
             "silent": verdict.of_channels(standing.read().overall),
         }
@@ -102,12 +105,14 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.error:
             more = phrase("tried again") if alert.is_pending else phrase("given up")
             return formatting.label(phrase("Not everyone, {more}", more=more), "warning")
+        if by_channels := _told_by_channels(alert):
+            return by_channels
+        if alert.is_pending and settings.NOTIFY_URLS:
+            return phrase("Just being told")
+        if channels.watching():
+            return phrase("No channel tells of it")
         if alert.is_pending:
-            return (
-                phrase("Just being told")
-                if settings.NOTIFY_URLS
-                else phrase("Waits for an address in NOTIFY_URLS")
-            )
+            return phrase("Waits for an address in NOTIFY_URLS")
         return formatting.EMPTY if alert.state == AlertState.GOOD else phrase("Nobody is set up to be told")
 
     @display(description=_("Not told"))
@@ -125,8 +130,9 @@ class AlertAdmin(ReadOnlyAdmin):
         permissions=["run_maintenance"],
         dialog=dialog(
             phrase("Send a test notification?"),
-            phrase("The worker sends a test message to each address in NOTIFY_URLS. Once it has reached "
-"everyone, earlier messages that failed are sent again. This takes up to 20 seconds."),
+            phrase("The worker sends a test message to each address in NOTIFY_URLS, and by each channel. "
+"Once it has reached everyone, earlier messages that failed are sent again. This takes up to 20 "
+"seconds."),
             phrase("Send it"),
         ),
     )  # fmt: skip
@@ -135,6 +141,30 @@ class AlertAdmin(ReadOnlyAdmin):
         row = ask(TestMessageQuestion(), asked.person_of(request))
         _audit(request, phrase("Had the worker send a test notification."))
         return redirect(request, reverse("question", args=[row.pk]))
+
+
+def _told_by_channels(alert: Alert) -> str:
+    """Whether channels told how it stands now; empty where none was to."""
+    rows = Delivery.objects.filter(alert=alert, made_at__gte=alert.since).select_related("channel")
+    found = list(rows.order_by("pk")[:_MOST_CHANNELS])
+    sent = [each for each in found if each.state in _SENT]
+    if sent:
+        names = ", ".join(dict.fromkeys(each.channel.name for each in sent))
+        by = phrase("By {channels}", channels=names)
+        return format_html("{} {}", by, formatting.relative_time(sent[-1].tried_at))
+    for state, words in _NOT_SENT.items():
+        if any(each.state == state for each in found):
+            return formatting.label(words, "warning")
+    return ""
+
+
+_MOST_CHANNELS = 20
+_SENT = (DeliveryState.SENT, DeliveryState.JOINED)
+_NOT_SENT = {
+    DeliveryState.WAITING: phrase("Just being told"),
+    DeliveryState.HELD: phrase("Held back until the quiet hours end"),
+    DeliveryState.FAILED: phrase("Not everyone, given up"),
+}
 
 
 def _audit(request: HttpRequest, text: str) -> None:

@@ -4,6 +4,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 """
 
 from backups.models.alert import Alert
+from backups.models.channel import Channel, Delivery
 from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
@@ -24,7 +25,9 @@ from backups.models.worker_pulse import WorkerPulse
 name_in_words(
     [
         Alert,
+        Channel,
         Database,
+        Delivery,
         DownloadTicket,
         Pin,
         PortalStart,

@@ -55,6 +55,11 @@ NAMES = (
     template("until"), template("used at"),
     template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
     template("end reason"), template("parts"),
+    template("channel"), template("channels"), template("shown"), template("sealed"),
+    template("sealed for portal"), template("events"), template("event"), template("last at"),
+    template("last ok"), template("last answer"), template("tended at"), template("summed up at"),
+    template("delivery"), template("key"), template("next at"), template("tries"),
+    template("answer status"),
 )  # fmt: skip
 
 

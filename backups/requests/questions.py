@@ -54,6 +54,8 @@ class Question(ABC):
     rights: ClassVar[tuple[str, ...]]
     # What is safe where it cannot be answered, if anybody would think that it is not.
     safe: ClassVar[str] = ""
+    # What it asks is forgotten once it is answered.
+    is_secret: ClassVar[bool] = False
 
     @abstractmethod
     def asked(self) -> dict[str, Any]:
@@ -375,10 +377,11 @@ def _being_answered(now: datetime) -> QuerySet[Row]:
 def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:
     """Give a question its answer, or why there is none."""
     content: dict[str, Any] = {"told": told}
+    kind = KINDS.get(row.kind)
     if isinstance(told, Problem):
-        kind = KINDS.get(row.kind)
         content = {"problem": told.sentence(safe=kind.safe if kind else ""), "code": told.code}
-    Row.objects.filter(pk=row.pk).update(answer=content)
+    asked = {} if kind and kind.is_secret else row.asked
+    Row.objects.filter(pk=row.pk).update(answer=content, asked=asked)
 
 
 def forget_old(now: datetime | None = None) -> None:

@@ -347,6 +347,9 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0023":
+        lines = list(_without("backups.Channel", lines))
+        lines = list(_without("backups.Channel_databases", lines))
     if "backups" in names and names["backups"] < "0018":
         lines = list(_without("backups.Pin", lines))
     if "backups" in names and names["backups"] < "0012":
@@ -403,7 +406,7 @@ LATER = {
     "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
     "scratch_address", "verify_host", "verify_port", "verify_user", "verify_password_ref",
     "verify_ssl_mode", "verify_ssl_ca", "request", "error_code", "error_params", "slot", "waits_for_id",
-    "priority", "parts",
+    "priority", "parts", "event",
 }  # fmt: skip
 
 

@@ -15,7 +15,17 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from backups.choices import RestoreMode, Status, Swap
-from backups.models import Alert, Database, Pin, Restore, Run, Snapshot, Suspicion, Verification
+from backups.models import (
+    Alert,
+    Channel,
+    Database,
+    Pin,
+    Restore,
+    Run,
+    Snapshot,
+    Suspicion,
+    Verification,
+)
 from backups.restoring import kept_states
 from tests.admin.conftest import (
     database,
@@ -71,6 +81,7 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
         "backups_server": past.databases[0].server,
         "backups_repository": past.repository,
         "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
+        "backups_channel": Channel.objects.create(name="on call", kind="ntfy", events=["failed"]),
         "auth_user": known,
         "auth_group": Group.objects.all()[0],
         "admin_logentry": LogEntry.objects.create(
