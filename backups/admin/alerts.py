@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -19,7 +21,7 @@ from unfold.forms import BaseDialogForm
 
 from backups import verdict
 from backups.admin import asked
-from backups.admin.base import ReadOnlyAdmin, redirect
+from backups.admin.base import QuickList, ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
 from backups.choices import ALERT_COLOURS, AlertState, DeliveryState
 from backups.models import Alert, Delivery
@@ -37,6 +39,18 @@ def badge(request: HttpRequest) -> str:
     if not request.user.has_perm("backups.view_alert"):
         return ""
     return str(channels.failing() or "")
+
+
+class _ToldList(QuickList):
+    """With what channels told of each, in one look for all rows."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows, each with what was told of it."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        told = _by_channels(self.result_list)
+        for row in self.result_list:
+            row.by_channels = told[row.pk]
 
 
 @admin.register(Alert)
@@ -66,6 +80,10 @@ class AlertAdmin(ReadOnlyAdmin):
             "silent": verdict.of_channels(standing.read().overall),
         }
         return super().changelist_view(request, {**(extra_context or {}), **context})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """A list whose rows know what was told of them."""
+        return _ToldList
 
     @display(description=_("Subject"), ordering="subject")
     def what(self, alert: Alert) -> str:
@@ -105,11 +123,12 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.error:
             more = phrase("tried again") if alert.is_pending else phrase("given up")
             return formatting.label(phrase("Not everyone, {more}", more=more), "warning")
-        if by_channels := _told_by_channels(alert):
+        is_watched, deliveries = getattr(alert, "by_channels", None) or _by_channels([alert])[alert.pk]
+        if by_channels := _told_by_channels(deliveries):
             return by_channels
         if alert.is_pending and settings.NOTIFY_URLS:
             return phrase("Just being told")
-        if channels.watching():
+        if is_watched:
             return phrase("No channel tells of it")
         if alert.is_pending:
             return phrase("Waits for an address in NOTIFY_URLS")
@@ -143,10 +162,20 @@ class AlertAdmin(ReadOnlyAdmin):
         return redirect(request, reverse("question", args=[row.pk]))
 
 
-def _told_by_channels(alert: Alert) -> str:
-    """Whether channels told how it stands now; empty where none was to."""
-    rows = Delivery.objects.filter(alert=alert, made_at__gte=alert.since).select_related("channel")
-    found = list(rows.order_by("pk")[:_MOST_CHANNELS])
+def _by_channels(alerts: Sequence[Alert]) -> dict[int, tuple[bool, list[Delivery]]]:
+    """Whether any channel watches, and what channels were to tell of how each stands now."""
+    is_watched = bool(channels.watching())
+    rows = Delivery.objects.filter(alert__in=alerts).select_related("channel").defer("text")
+    since = {alert.pk: alert.since for alert in alerts}
+    found: dict[int, list[Delivery]] = {pk: [] for pk in since}
+    for each in rows.order_by("pk"):
+        if each.alert_id is not None and each.made_at >= since[each.alert_id]:
+            found[each.alert_id].append(each)
+    return {pk: (is_watched, deliveries) for pk, deliveries in found.items()}
+
+
+def _told_by_channels(found: Sequence[Delivery]) -> str:
+    """Whether channels told of it; empty where none was to."""
     sent = [each for each in found if each.state in _SENT]
     if sent:
         names = ", ".join(dict.fromkeys(each.channel.name for each in sent))
@@ -158,7 +187,6 @@ def _told_by_channels(alert: Alert) -> str:
     return ""
 
 
-_MOST_CHANNELS = 20
 _SENT = (DeliveryState.SENT, DeliveryState.JOINED)
 _NOT_SENT = {
     DeliveryState.WAITING: phrase("Just being told"),

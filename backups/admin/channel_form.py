@@ -73,9 +73,11 @@ class ChannelForm(forms.ModelForm):
         else:
             self.initial.setdefault("events", list(EVENTS_AT_FIRST))
         for each in services.SERVICES[self.kind].asked:
+            is_set = each.name in self._known.get(_SET, [])
+            self.fields[PREFIX + each.name].required = each.required and not is_set
             if not each.secret and each.name in self._known:
                 self.initial[PREFIX + each.name] = self._known[each.name]
-            if each.secret and each.name in self._known.get(_SET, []):
+            if is_set:
                 field = self.fields[PREFIX + each.name]
                 field.widget.attrs["placeholder"] = phrase("Set. Leave it empty to keep it.")
         # What is to be stored, once it was found to be right: the box, and what of it may be shown.
@@ -113,8 +115,6 @@ class ChannelForm(forms.ModelForm):
             if value:
                 if wrong := each.check(value):
                     self.add_error(PREFIX + each.name, wrong)
-            elif each.required and not was_set:
-                self.add_error(PREFIX + each.name, phrase("It is needed."))
             elif was_set and (each.required or (not needs_any and values.get("user"))):
                 self.add_error(PREFIX + each.name, self._again())
         return values
@@ -163,7 +163,7 @@ class ChannelForm(forms.ModelForm):
 
 
 def _field(asked: services.Asked) -> forms.Field:
-    """A field for one thing that a service wants to know. Whether it has to be there, `clean` looks."""
+    """A field for one thing that a service wants to know."""
     attrs = {"placeholder": asked.example, "autocomplete": "off"}
     options: dict[str, Any] = {
         "label": asked.label, "help_text": asked.help, "required": False, "initial": asked.initial,

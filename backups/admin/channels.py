@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone, translation
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
@@ -40,7 +41,7 @@ _NOT_SAVED = "A channel that is not saved"
 class ChannelAdmin(VedettaAdmin):
     """The ways to people."""
 
-    list_display = ("name", "service", "tells", "last", "answered")
+    list_display = ("called", "last", "service", "tells", "answered")
     search_fields = ("name",)
     search_help_text = _("Name")
     ordering = ("name",)
@@ -49,7 +50,7 @@ class ChannelAdmin(VedettaAdmin):
     change_form_after_template = "backups/channel_try.html"
     change_form_outer_after_template = "backups/channel_deliveries.html"
     actions_detail = ("send_test",)
-    readonly_fields = ("service", "place", "tells", "of_databases", "peace", "by_portal", "last", "answered")
+    readonly_fields = ("service", "tells", "of_databases", "peace", "by_portal", "last", "answered")
 
     # ------------------------------------------------------------ The list
 
@@ -60,16 +61,16 @@ class ChannelAdmin(VedettaAdmin):
         context = {"addresses": len(settings.NOTIFY_URLS), "pings": bool(settings.PING_URL)}
         return super().changelist_view(request, {**(extra_context or {}), **context})
 
+    @display(description=_("Name"), ordering="name")
+    def called(self, channel: Channel) -> str:
+        """What the portal calls it."""
+        return _wrapped(channel.name)
+
     @display(description=_("Service"), ordering="kind")
     def service(self, channel: Channel) -> str:
-        """By which service, and where to."""
-        place = services.place(channel.kind, channel.shown)
+        """By which service, and where to as far as that is no secret."""
+        place = _wrapped(services.place(channel.kind, channel.shown))
         return formatting.two_lines(channel.get_kind_display(), place)
-
-    @display(description=_("Where to"))
-    def place(self, channel: Channel) -> str:
-        """Where it leads, as far as that is no secret."""
-        return services.place(channel.kind, channel.shown) or formatting.EMPTY
 
     @display(description=_("Tells of"))
     def tells(self, channel: Channel) -> str:
@@ -81,7 +82,8 @@ class ChannelAdmin(VedettaAdmin):
             return phrase("Everything, and each week") if AlertEvent.WEEKLY in channel.wanted else (
                 phrase("Everything")
             )  # fmt: skip
-        return "; ".join(str(AlertEvent(each).label) for each in EVENTS_TO_CHOOSE if each in channel.wanted)
+        chosen = [str(each.label) for each in EVENTS_TO_CHOOSE if each in channel.wanted]
+        return _wrapped("; ".join(chosen))
 
     @display(description=_("Of which databases"))
     def of_databases(self, channel: Channel) -> str:
@@ -116,7 +118,7 @@ class ChannelAdmin(VedettaAdmin):
     @display(description=_("Answer"))
     def answered(self, channel: Channel) -> str:
         """What the service said."""
-        return str(channel.answer) or formatting.EMPTY
+        return _wrapped(str(channel.answer) or formatting.EMPTY)
 
     # ------------------------------------------------------------ The form
 
@@ -172,12 +174,15 @@ class ChannelAdmin(VedettaAdmin):
             return [(None, {"fields": seen})]
         service = services.SERVICES[kind]
         own = [PREFIX + each.name for each in service.asked]
-        last: list[Any] = [(_("Last message"), {"fields": (("last", "answered"),)})] if obj else []
+        last: list[Any] = [(_("Last message"), {"fields": ("last", "answered")})] if obj else []
         return [
             (None, {"fields": (("name", "is_enabled"),)}),
             *last,
             (ChannelKind(kind).label, {"fields": own, "description": service.how}),
-            (_("What it tells"), {"fields": ("events", "databases", "remind_hours")}),
+            (
+                _("What it tells"),
+                {"fields": ("events", "databases", "remind_hours"), "classes": ["v-choices"]},
+            ),
             (
                 _("Quiet hours"),
                 {"fields": (("quiet_from", "quiet_until"),), "description": _quiet_words()},
@@ -188,6 +193,17 @@ class ChannelAdmin(VedettaAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Channels with the databases that they tell of."""
         return super().get_queryset(request).prefetch_related("databases")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The form; few want to add another at once."""
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The channel alone: the messages that go with it would be a long list."""
+        return [str(each) for each in objs], {}, set(), []
 
     # ------------------------------------------------------------ A test
 
@@ -253,6 +269,15 @@ class ChannelAdmin(VedettaAdmin):
                 action_flag=CHANGE,
                 change_message=str(text),
             )
+
+
+def _wrapped(text: str) -> SafeString:
+    """What somebody else wrote, at any length, so that it pushes no other column away."""
+    return format_html(
+        '<span style="display: inline-block; max-width: 24rem; overflow-wrap: anywhere; white-space: normal">'
+        "{}</span>",
+        text,
+    )
 
 
 def _quiet_words() -> str:

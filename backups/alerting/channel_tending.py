@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from backups.alerting import outbox, weekly
+from backups.alerting import channel_delivery, outbox, weekly
 from backups.choices import AlertEvent, AlertState, DeliveryState
-from backups.models import Alert, Channel, Delivery
+from backups.models import Alert, Channel, Delivery, PublicKey
 from backups.reports import standing
+from backups.text import sealed_text
 from backups.text.sentences import joined, phrase
 
 # Of a channel's messages.
@@ -30,6 +31,7 @@ def tend(now: datetime) -> None:
         if not Channel.objects.filter(pk=channel.pk, tended_at=last).update(tended_at=now):
             continue
         if channel.is_enabled:
+            _note_key(channel, now)
             _remind(channel, now)
             _sum_up(channel, now)
         else:
@@ -37,6 +39,15 @@ def tend(now: datetime) -> None:
                 state=DeliveryState.FAILED, answer=phrase("The channel was switched off.")
             )
         _forget_old(channel)
+
+
+def _note_key(channel: Channel, now: datetime) -> None:
+    """That nobody opens its settings any more, before there is anything to tell."""
+    public, sealed = PublicKey.objects.first(), sealed_text.read(channel.sealed)
+    is_ours = public and sealed and sealed.key_id == sealed_text.key_id(public.sealing)
+    if not is_ours and channel.last_ok is not False:
+        answer = phrase("Its settings were sealed for another VEDETTA_KEY. Type them again in the portal.")
+        channel_delivery.note_last(channel, channel_delivery.Outcome(False, None, answer), now)
 
 
 def _remind(channel: Channel, now: datetime) -> None:

@@ -9,6 +9,20 @@ import uuid
 from django.db import migrations, models
 
 
+_EVENTS = {"failed": "failed", "lost": "failed", "overdue": "overdue", "suspicious": "suspicious"}
+_OF_SUBJECTS = {"Worker": "worker", "Queue": "worker", "Gate": "gate", "Restore of ": "restore"}
+
+
+def name_events(apps, schema_editor):
+    """What went wrong and lasts is told again as what it is, too."""
+    alerts = apps.get_model("backups", "Alert").objects.using(schema_editor.connection.alias)
+    for state, event in _EVENTS.items():
+        alerts.filter(state=state).update(event=event)
+    alerts.filter(state="trouble").update(event="failed")
+    for begin, event in _OF_SUBJECTS.items():
+        alerts.exclude(state="good").filter(subject__startswith=begin).update(event=event)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -74,4 +88,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['state', 'next_at'], name='delivery_due')],
             },
         ),
+        migrations.RunPython(name_events, migrations.RunPython.noop),
     ]

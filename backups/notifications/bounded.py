@@ -47,7 +47,7 @@ def begin() -> None:
         answered.get([]).append(Answered(response.status_code, text))
         return response
 
-    requests.adapters.HTTPAdapter.send = bounded  # type: ignore[method-assign,assignment]
+    requests.adapters.HTTPAdapter.send = bounded  # type: ignore[method-assign]
     requests.Session.get_redirect_target = lambda *_: None  # type: ignore[method-assign]
     look_up = socket.getaddrinfo
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from backups import process
 from backups.choices import AlertState
@@ -47,7 +47,7 @@ def failing() -> int:
     wrong = ~Q(error="")
     if settings.PING_URL:
         wrong |= Q(subject=PING, state=AlertState.FAILED)
-    return Alert.objects.filter(wrong).count() + len(unknown()) + len(failing_channels())
+    return Alert.objects.filter(wrong).count() + len(unknown()) + failing_channels().count()
 
 
 def watching() -> list[Channel]:
@@ -55,9 +55,9 @@ def watching() -> list[Channel]:
     return [each for each in Channel.objects.filter(is_enabled=True) if each.is_watching]
 
 
-def failing_channels() -> list[Channel]:
+def failing_channels() -> QuerySet[Channel]:
     """Those whose last message did not get through."""
-    return list(Channel.objects.filter(is_enabled=True, last_ok=False))
+    return Channel.objects.filter(is_enabled=True, last_ok=False)
 
 
 def ask_messenger(order: bytes, hear: Callable[[str], None], seconds: float, program: str = "sender") -> None:

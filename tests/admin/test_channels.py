@@ -118,7 +118,7 @@ def test_what_is_kept_stays_sealed_and_where_it_goes_is_not_changed_without_the_
     [
         ("webhook", {"service_url": "file:///etc/passwd"}, "begins with https:// or http://"),
         ("webhook", {"service_secret": "short"}, "16 characters or more"),
-        ("webhook", {"service_url": ""}, "It is needed."),
+        ("webhook", {"service_url": ""}, "This field is required."),
         ("webhook", {"quiet_from": "22:00"}, "Quiet hours need a beginning and an end."),
         ("webhook", {"events": []}, "This field is required."),
         ("telegram", {"service_token": "x", "service_chat": "5"}, "That is no bot token"),

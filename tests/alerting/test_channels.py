@@ -20,8 +20,9 @@ from backups.choices import (
     DeliveryState,
     Status,
 )
-from backups.models import Alert, Channel, Database, Delivery
+from backups.models import Alert, Channel, Database, Delivery, PublicKey
 from backups.notifications import channels, sealing, services
+from backups.portal_copy import strangers
 from backups.reports import standing
 from backups.verdict import GateFacts, State
 from tests.alerting.conftest import ended
@@ -180,6 +181,26 @@ def test_of_a_channel_few_messages_are_kept(channel: MakeChannel, monkeypatch: p
         row.save()
     channel_tending.tend(NOW)
     assert states() == [(f"number {number}", "sent") for number in (3, 4, 5)]
+
+
+def test_that_nobody_opens_it_any_more_is_known_before_there_is_anything_to_tell(
+    channel: MakeChannel,
+) -> None:
+    channel()
+    channel_tending.tend(NOW)
+    assert not channels.failing_channels()
+    PublicKey.objects.update(sealing=keys.InstallationKey.made().public_sealing)
+    channel_tending.tend(NOW + timedelta(minutes=1))
+    (found,) = channels.failing_channels()
+    assert found.last_answer.startswith("Its settings were sealed for another VEDETTA_KEY.")
+
+
+def test_channels_of_a_strange_copy_tell_nobody(channel: MakeChannel) -> None:
+    channel("of a stranger")
+    (sentence,) = strangers._switch_off_channels()
+    assert sentence.endswith("until an administrator switches them on: of a stranger.")
+    assert not Channel.objects.filter(is_enabled=True).exists()
+    assert list(strangers._switch_off_channels()) == []
 
 
 # ---------------------------------------------------------------- Events and databases
