@@ -164,6 +164,8 @@ class AlertAdmin(ReadOnlyAdmin):
 
 def _by_channels(alerts: Sequence[Alert]) -> dict[int, tuple[bool, list[Delivery]]]:
     """Whether any channel watches, and what channels were to tell of how each stands now."""
+    if not alerts:
+        return {}
     is_watched = bool(channels.watching())
     rows = Delivery.objects.filter(alert__in=alerts).select_related("channel").defer("text")
     since = {alert.pk: alert.since for alert in alerts}

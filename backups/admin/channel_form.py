@@ -79,7 +79,7 @@ class ChannelForm(forms.ModelForm):
                 self.initial[PREFIX + each.name] = self._known[each.name]
             if is_set:
                 field = self.fields[PREFIX + each.name]
-                field.widget.attrs["placeholder"] = phrase("Set. Leave it empty to keep it.")
+                field.widget.attrs["placeholder"] = str(phrase("Set. Leave it empty to keep it."))
         # What is to be stored, once it was found to be right: the box, and what of it may be shown.
         self.sealed: str = ""
         self.told: dict[str, Any] = {}
@@ -163,13 +163,15 @@ class ChannelForm(forms.ModelForm):
 
 
 def _field(asked: services.Asked) -> forms.Field:
-    """A field for one thing that a service wants to know."""
+    """A field for one thing that a service wants to know, in the reader's language."""
     attrs = {"placeholder": asked.example, "autocomplete": "off"}
     options: dict[str, Any] = {
-        "label": asked.label, "help_text": asked.help, "required": False, "initial": asked.initial,
+        "label": str(asked.label), "help_text": str(asked.help), "required": False,
+        "initial": asked.initial,
     }  # fmt: skip
     if asked.choices:
-        return forms.ChoiceField(choices=asked.choices, widget=UnfoldAdminSelectWidget, **options)
+        choices = [(value, str(words)) for value, words in asked.choices]
+        return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, **options)
     if asked.secret:
         attrs["autocomplete"] = "new-password"
         widget: forms.Widget = UnfoldAdminPasswordWidget(attrs=attrs)

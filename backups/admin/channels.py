@@ -178,7 +178,7 @@ class ChannelAdmin(VedettaAdmin):
         return [
             (None, {"fields": (("name", "is_enabled"),)}),
             *last,
-            (ChannelKind(kind).label, {"fields": own, "description": service.how}),
+            (str(ChannelKind(kind).label), {"fields": own, "description": str(service.how)}),
             (
                 _("What it tells"),
                 {"fields": ("events", "databases", "remind_hours"), "classes": ["v-choices"]},
@@ -292,12 +292,13 @@ def _quiet_words() -> str:
 
 def _told(delivery: Delivery) -> dict[str, Any]:
     """A row of the table of what was sent."""
-    state = DeliveryState(delivery.state)
+    state = delivery.state
+    colour = DELIVERY_COLOURS[DeliveryState(state)] if state in DeliveryState else ""
     return {
         "when": formatting.time_with_age(delivery.made_at),
         "event": delivery.get_event_display(),
         "title": delivery.in_words("title"),
-        "state": formatting.label(delivery.get_state_display(), DELIVERY_COLOURS[state]),
+        "state": formatting.label(delivery.get_state_display(), colour),
         "tries": plural("{n} try", "{n} tries", n=delivery.tries) if delivery.tries else "",
         "next": formatting.relative_time(delivery.next_at)
         if state == DeliveryState.WAITING and delivery.tries

@@ -101,17 +101,19 @@ def _join(channel: Channel, found: list[Delivery], now: datetime) -> None:
 
 
 def _list_of(found: Iterable[Delivery]) -> str:
-    """Each with its time and its first lines, as far as a message goes."""
+    """Each with its time and title, and with its text as far as a message goes."""
     texts: list[str] = []
     length, left = 0, 0
     for each in found:
         when = f"{timezone.localtime(each.made_at):%Y-%m-%d %H:%M}"
-        told = joined([f"{when}  ", each.in_words("title"), "\n", each.in_words("text")], "")
-        length += len(told)
-        if length > _LONGEST:
+        told = joined([f"{when}  ", each.in_words("title")], "")
+        if length + len(told) > _LONGEST:
             left += 1
-        else:
-            texts.append(told)
+            continue
+        if length + len(told) + len(each.text) <= _LONGEST:
+            told = joined([told, each.in_words("text")], "\n")
+        length += len(told)
+        texts.append(told)
     if left:
         texts.append(plural("{n} more is in the portal.", "{n} more are in the portal.", n=left))
     return joined(texts, "\n\n")

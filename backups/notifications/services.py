@@ -287,8 +287,10 @@ def shown(kind: str, values: Mapping[str, str]) -> dict[str, str]:
     return told
 
 
-def place(kind: str, told: Mapping[str, str]) -> str:
+def place(kind: str, told: object) -> str:
     """Where a channel leads, of what is no secret: for lists, so that one tells two apart."""
+    if not isinstance(told, Mapping):  # a row that somebody else wrote
+        return ""
     if kind == "email":
         return told.get("to", "")
     if kind == "telegram":

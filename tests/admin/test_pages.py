@@ -23,7 +23,7 @@ from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
 
-SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert")
+SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert", "channel")
 QUEUE = ["schedule"]
 
 
@@ -117,7 +117,7 @@ def test_lists_are_called_in_the_browser_what_the_sidebar_calls_them(login: Logi
         "admin_logentry": "Audit", "auth_user": "Users", "auth_group": "Roles",
         "django_q_schedule": "Schedules",
         **{f"backups_{kind}": f"{kind.capitalize()}s" for kind in SEEN_BY_ALL if kind != "repository"},
-        "backups_repository": "Repositories",
+        "backups_repository": "Repositories", "backups_channel": "Channels",
     }  # fmt: skip
     for page, title in titles.items():
         text = client.get(reverse(f"admin:{page}_changelist")).content.decode()
@@ -167,7 +167,7 @@ def test_lists_take_the_same_queries_for_more_rows(login: Login, kind: str, role
             Run.objects.update(parent=None)
         table._default_manager.all().delete()
     history.make(days=30)
-    assert few == queries(client, url) <= {"database": 27, "alert": 25}.get(kind, 13)
+    assert few == queries(client, url) <= {"database": 28, "alert": 27}.get(kind, 13)
 
 
 def queries(client: Client, url: str) -> int:

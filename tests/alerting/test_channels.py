@@ -311,6 +311,20 @@ def test_what_closes_the_gate_within_them_is_told_at_once(
     assert states()[0][1] == DeliveryState.WAITING
 
 
+def test_what_comes_as_one_is_as_long_as_people_read(channel: MakeChannel) -> None:
+    made = channel(quiet_from=time(11), quiet_until=time(14))
+    long = [
+        outbox.delivery(made, AlertEvent.WEEKLY, (f"number {n}", "x" * 2000), None, NOW) for n in range(300)
+    ]
+    Delivery.objects.bulk_create(long)
+    quiet.hold_back(NOW)
+    quiet.hold_back(NOW + timedelta(hours=3))
+    text = Delivery.objects.get(event=AlertEvent.SEVERAL).text
+    assert text.startswith(f"2026-03-04 12:00  number 0\n{'x' * 2000}\n\n2026-03-04 12:00  number 1\n\n")
+    assert text.endswith(" more are in the portal.")
+    assert len(text) < 4000
+
+
 # ---------------------------------------------------------------- Reminders, the week
 
 
