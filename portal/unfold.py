@@ -128,6 +128,7 @@ UNFOLD = {
                         "backups.view_repository",
                     ),
                     _item(_("Labels"), "label", "backups_label_changelist", "backups.view_label"),
+                    _item(_("Channels"), "campaign", "backups_channel_changelist", "backups.view_channel"),
                 ],
             },
             {

@@ -38,7 +38,7 @@ HOUSE = {
     "models": "choices dumpfile text validators",
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
-    "notifications": "choices models process text",
+    "notifications": "choices errors keys models process text",
     "scheduling": "choices models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
@@ -63,7 +63,7 @@ HOUSE = {
         "scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
-        "choices endpoints errors gate installation keeping models notifications process reports "
+        "choices endpoints errors gate installation keeping keys models notifications process reports "
         "requests scheduling sentinel snapshots text verdict"
     ),
     "actions": (

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from backups import mysql, secret_references
 from backups.actions.steps import tried
-from backups.alerting import delivery
+from backups.alerting import channel_delivery, delivery
 from backups.catalog import made_here
 from backups.endpoints import restoring_server
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Channel, Database
 from backups.reports import proof, proof_files, proof_rows
+from backups.requests.channel_test import ChannelTestQuestion
 from backups.requests.questions import (
     ANSWER_SECONDS,
     KeptSizeQuestion,
@@ -29,7 +31,7 @@ from backups.requests.questions import (
 )
 from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
 from backups.restoring.plan import plan
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 _CUT_AGAIN_SECONDS = 0.5
 _CLOCKS_APART = timedelta(minutes=5)
@@ -68,9 +70,20 @@ def _secret(question: SecretQuestion) -> Answer:
 
 
 def _test_message(_question: TestMessageQuestion) -> Answer:
-    sentence = delivery.send_test()
-    delivery.tell_again()
-    return {"sentence": sentence}
+    in_portal = list(Channel.objects.filter(is_enabled=True).order_by("name"))
+    sentences = []
+    if settings.NOTIFY_URLS or not in_portal:
+        sentences.append(delivery.send_test())
+        delivery.tell_again()
+    if in_portal:
+        sentences.append(channel_delivery.send_tests(in_portal))
+    return {"sentence": joined(sentences)}
+
+
+def _channel_test(question: ChannelTestQuestion) -> Answer:
+    if question.channel is not None:
+        return {"sentence": channel_delivery.send_tests([question.channel])}
+    return {"sentence": channel_delivery.send_test_unsaved(question.service, question.sealed)}
 
 
 def _report(question: ReportQuestion) -> Answer:
@@ -140,6 +153,7 @@ _ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
     KeptSizeQuestion: _kept_size,
     SecretQuestion: _secret,
     TestMessageQuestion: _test_message,
+    ChannelTestQuestion: _channel_test,
     ReportQuestion: _report,
     ServerQuestion: tried.server,
     RepositoryQuestion: tried.repository,

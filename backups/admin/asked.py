@@ -20,11 +20,20 @@ from backups.errors import Problem
 from backups.models import Question, WorkerPulse
 from backups.reports import standing
 from backups.requests import questions
+from backups.requests.channel_test import ChannelTestQuestion
 from backups.runs import queue
 from backups.text import formatting
 from backups.text.sentences import phrase
 
-_TITLES = {questions.TestMessageQuestion.kind: phrase("Test notification")}
+_TITLES = {
+    questions.TestMessageQuestion.kind: phrase("Test notification"),
+    ChannelTestQuestion.kind: phrase("Test notification"),
+}
+# Where whoever asked came from.
+_BACK = {
+    questions.TestMessageQuestion.kind: ("admin:backups_alert_changelist", phrase("Back to the alerts")),
+    ChannelTestQuestion.kind: ("admin:backups_channel_changelist", phrase("Back to the channels")),
+}
 
 
 def person_of(request: HttpRequest) -> User:
@@ -65,11 +74,13 @@ def question_view(request: HttpRequest, pk: int) -> HttpResponse:
     row = _asked(request, pk)
     if request.headers.get("HX-Request"):
         return HttpResponse(answered(row))
+    back, back_words = _BACK.get(row.kind, ("", ""))
     context = {
         **admin.site.each_context(request),
         "title": _TITLES.get(row.kind, phrase("Question to the worker")),
         "row": row,
-        "back": reverse("admin:backups_alert_changelist") if row.kind in _TITLES else "",
+        "back": reverse(back) if back else "",
+        "back_words": back_words,
         **_context(row),
     }
     return TemplateResponse(request, "backups/asked_page.html", context)

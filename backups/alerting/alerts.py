@@ -20,10 +20,17 @@ from typing import ParamSpec
 from django.conf import settings
 from django.utils import timezone
 
-from backups.alerting import delivery, pings, subjects
+from backups.alerting import channel_delivery, channel_tending, delivery, pings, subjects
 from backups.alerting.findings import note_findings, note_retired, note_secrets
 from backups.alerting.overdue import deadlines
-from backups.choices import FORGET_SNAPSHOT, Action, AlertState, Status
+from backups.choices import (
+    FORGET_SNAPSHOT,
+    RESTORE_ACTIONS,
+    Action,
+    AlertEvent,
+    AlertState,
+    Status,
+)
 from backups.keeping import suspicions
 from backups.models import Alert, Database, Run
 from backups.reports import standing
@@ -86,14 +93,21 @@ def run_ended(run_id: int) -> None:
     sentence = run.error_told
     if state == AlertState.GOOD and (suspicious := run.result.get("suspicious")):
         state, sentence = AlertState.SUSPICIOUS, suspicions.told(run.pk, suspicious)
-    subjects.change(
-        subject, subjects.Standing(state, sentence), database=run.database if whose == run.database else None
+    stands = subjects.Standing(
+        state, sentence, event=AlertEvent.RESTORE if run.action in RESTORE_ACTIONS else None
     )
+    subjects.change(subject, stands, database=run.database if whose == run.database else None)
     until = time.monotonic() + delivery.SEND_SECONDS
     if run.action == Action.BACKUP and settings.PING_URL:
         pings.ended(run, state)
     # One deadline for all; whom it does not reach in time is tried again, here or by the worker.
     delivery.deliver(seconds=until - time.monotonic())
+    if (left := until - time.monotonic()) > _WORTH_SECONDS and channel_delivery.is_able():
+        channel_delivery.deliver(seconds=left)
+
+
+# In less, a program that sends would be ended while it begins. The worker does it within a minute.
+_WORTH_SECONDS = 5.0
 
 
 def _is_looked_at(run: Run) -> bool:
@@ -147,6 +161,8 @@ def tend(now: datetime | None = None) -> None:
     note_retired(now)
     _forget_strange_order(now)
     delivery.deliver(now)
+    channel_tending.tend(now)
+    channel_delivery.deliver(now)
 
 
 @_harmless
@@ -158,3 +174,6 @@ def watch(now: datetime | None = None) -> None:
     now = now or timezone.now()
     note_findings(now)
     delivery.deliver(now)
+    if channel_delivery.is_worker_silent():
+        channel_tending.tend(now)
+        channel_delivery.deliver(now, by=channel_delivery.Sender.PORTAL)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from backups import endpoints
 from backups.alerting import subjects
-from backups.choices import AlertState
+from backups.choices import AlertEvent, AlertState
 from backups.errors import Problem
 from backups.models import Alert, Database, Repository
 from backups.reports import standing
@@ -21,16 +21,19 @@ class _Told(NamedTuple):
 
     subject: str
     word: str
+    event: AlertEvent
 
 
 _TOLD = {
-    "worker": _Told(phrase("Worker"), phrase("silent")),
-    "gate": _Told(phrase("Gate"), phrase("closed")),
-    "queue": _Told(phrase("Queue"), phrase("stands still")),
-    "repository_suspect": _Told(template("Repository {name}"), phrase("suspect")),
-    "maintenance_overdue": _Told(template("Timely maintenance of {name}"), phrase("overdue")),
-    "disk_fills": _Told(template("Room for {name}"), phrase("runs out")),
-    "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld")),
+    "worker": _Told(phrase("Worker"), phrase("silent"), AlertEvent.WORKER),
+    "gate": _Told(phrase("Gate"), phrase("closed"), AlertEvent.GATE),
+    "queue": _Told(phrase("Queue"), phrase("stands still"), AlertEvent.WORKER),
+    "repository_suspect": _Told(template("Repository {name}"), phrase("suspect"), AlertEvent.SUSPICIOUS),
+    "maintenance_overdue": _Told(
+        template("Timely maintenance of {name}"), phrase("overdue"), AlertEvent.OVERDUE
+    ),
+    "disk_fills": _Told(template("Room for {name}"), phrase("runs out"), AlertEvent.SUSPICIOUS),
+    "heartbeat_withheld": _Told(template("Heartbeat of {name}"), phrase("withheld"), AlertEvent.FAILED),
 }
 
 
@@ -67,10 +70,10 @@ def note_findings(now: datetime) -> None:
         if findings[0].key == "worker" and not soon and time.monotonic() - since < _PATIENCE_SECONDS:
             continue
         sentence = joined(each.sentence for each in findings)
-        word = _TOLD[findings[0].key].word
+        told = _TOLD[findings[0].key]
         database = next((each for each in found.databases if each.name == findings[0].database), None)
-        standing_now = subjects.Standing(AlertState.TROUBLE, sentence, word=word)
-        subjects.change(subject, standing_now, database=database, now=now)
+        trouble = subjects.Standing(AlertState.TROUBLE, sentence, word=told.word, event=told.event)
+        subjects.change(subject, trouble, database=database, now=now)
     # The gate's process is asked by itself, and only its answer makes it good.
     troubles = Alert.objects.filter(state=AlertState.TROUBLE).exclude(
         subject__startswith=standing.GATE_PROCESS

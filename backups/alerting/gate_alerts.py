@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backups.alerting import subjects
-from backups.choices import AlertState
+from backups.choices import AlertEvent, AlertState
 from backups.models import Alert
 from backups.reports import standing
 from backups.text.sentences import joined, parts_of, phrase
@@ -39,7 +39,7 @@ def _of_gate_process(address: str, state: AlertState, sentence: str = "", word: 
     subject = phrase("Gate process at {address}", address=address)
     # It was moved; nobody asks there any more.
     Alert.objects.filter(subject__startswith=standing.GATE_PROCESS).exclude(subject=subject).delete()
-    subjects.change(subject, subjects.Standing(state, sentence, word=word), begin=True)
+    subjects.change(subject, subjects.Standing(state, sentence, word=word, event=AlertEvent.GATE), begin=True)
     # It may have begun to hang and be dead by now, which is no news, but is to be read.
     for alert in Alert.objects.filter(subject=subject, state=AlertState.TROUBLE):
         parts = {**alert.parts, "text": parts_of(sentence)}

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
-from backups.choices import AlertState
+from backups.alerting import outbox
+from backups.choices import AlertEvent, AlertState
 from backups.models import Alert, Database
 from backups.text.sentences import parts_of, phrase
 
@@ -26,13 +28,14 @@ class Standing:
     """How a subject stands, and the sentence that says why.
 
     `word` is for the title, where the state's own says too little, and `good` what it is good for where it
-    does not just work again.
+    does not just work again. `event` is what channels choose by, where the state does not say it.
     """
 
     state: AlertState
     sentence: str = ""
     word: str = ""
     good: str = ""
+    event: AlertEvent | None = None
 
 
 def change(
@@ -58,20 +61,34 @@ def change(
         return
     title = phrase("{subject}: {words}", subject=subject, words=standing.word or _WORDS[state])
     text = standing.sentence if state != AlertState.GOOD else standing.good or _recovered(alert)
+    event = standing.event or _EVENTS.get(state)
     # Of two processes that see the same change, one makes it.
-    Alert.objects.filter(pk=alert.pk, state=alert.state).update(
-        state=state,
-        since=now,
-        title=title,
-        text=text,
-        parts={"subject": parts_of(subject), "title": parts_of(title), "text": parts_of(text)},
-        # Also where we know no address: another process may.
-        is_pending=True,
-        reached=[],
-        tried_at=None,
-        told_at=None,
-        error="",
-    )
+    with transaction.atomic():
+        if Alert.objects.filter(pk=alert.pk, state=alert.state).update(
+            state=state,
+            since=now,
+            title=title,
+            text=text,
+            parts={"subject": parts_of(subject), "title": parts_of(title), "text": parts_of(text)},
+            # What is good again was bad so.
+            event=event or alert.event,
+            # Also where we know no address: another process may.
+            is_pending=True,
+            reached=[],
+            tried_at=None,
+            told_at=None,
+            error="",
+        ):
+            outbox.note(Alert.objects.select_related("database").get(pk=alert.pk))
+
+
+_EVENTS = {
+    AlertState.FAILED: AlertEvent.FAILED,
+    AlertState.LOST: AlertEvent.FAILED,
+    AlertState.OVERDUE: AlertEvent.OVERDUE,
+    AlertState.SUSPICIOUS: AlertEvent.SUSPICIOUS,
+    AlertState.TROUBLE: AlertEvent.FAILED,
+}
 
 
 @dataclass(frozen=True)

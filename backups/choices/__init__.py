@@ -14,6 +14,15 @@ from backups.choices.actions import (
     right_to_start,
 )
 from backups.choices.alerts import ALERT_COLOURS, AlertState
+from backups.choices.channels import (
+    DELIVERY_COLOURS,
+    EVENTS_AT_FIRST,
+    EVENTS_TO_CHOOSE,
+    TROUBLES,
+    AlertEvent,
+    ChannelKind,
+    DeliveryState,
+)
 from backups.choices.databases import DumpFormat, SslMode
 from backups.choices.repositories import Health
 from backups.choices.restores import (

@@ -9,7 +9,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "Viewer": (
         "view_run", "view_runline", "view_snapshot", "view_database", "view_server",
         "view_repository", "view_verification", "view_restore", "view_alert",
-        "view_label",
+        "view_label", "view_channel",
     ),
     "Operator": (
         "run_backup", "run_verify", "run_maintenance", "cancel_run", "accept_backup", "pin_snapshot",
@@ -18,7 +18,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "Administrator": (
         "override_gate", "add_database", "change_database", "delete_database", "add_server",
         "change_server", "delete_server", "add_repository", "change_repository", "delete_repository",
-        "manage_people", "add_label", "change_label", "delete_label",
+        "manage_people", "add_label", "change_label", "delete_label", "add_channel", "change_channel",
+        "delete_channel",
     ),
 }  # fmt: skip
 

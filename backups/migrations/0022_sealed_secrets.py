@@ -9,7 +9,7 @@ _WIDE = {"max_length": 2000, "validators": [backups.validators.secret_reference]
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0019_alert_parts"),
+        ("backups", "0020_stand_down"),
     ]
 
     operations = [

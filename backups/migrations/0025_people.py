@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("backups", "0019_alert_parts"),
+        ("backups", "0023_channels"),
     ]
 
     operations = [

@@ -5,6 +5,7 @@ To the rest of Vedetta all of them are `models`; which module holds which is thi
 
 from backups.models.account import Account
 from backups.models.alert import Alert
+from backups.models.channel import Channel, Delivery
 from backups.models.database import Database, DatabaseQuerySet
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
@@ -29,7 +30,9 @@ name_in_words(
     [
         Account,
         Alert,
+        Channel,
         Database,
+        Delivery,
         DownloadTicket,
         Label,
         Pin,

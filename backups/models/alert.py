@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from backups.choices import AlertState
+from backups.choices import AlertEvent, AlertState
 from backups.models.database import Database
 from backups.models.fitted import FittedCharField, FittedTextField
 from backups.text.sentences import phrase, told_again
@@ -28,6 +28,9 @@ class Alert(models.Model):
     text = FittedTextField(blank=True)
     parts = models.JSONField(
         default=dict, blank=True, help_text=_("What its texts are made of, to be told in another language.")
+    )
+    event = models.CharField(
+        max_length=20, blank=True, choices=AlertEvent.every, help_text=_("What went wrong last.")
     )
     is_pending = models.BooleanField(default=False, help_text=_("Somebody is still to be told."))
     reached = models.JSONField(

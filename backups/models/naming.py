@@ -59,6 +59,11 @@ NAMES = (
     template("key"), template("address"), template("browser"), template("stand down"),
     template("stand downs"), template("label"), template("labels"), template("disk bytes"),
     template("disk free bytes"), template("disk seen at"), template("disk full at"),
+    template("channel"), template("channels"), template("shown"), template("sealed"),
+    template("sealed for portal"), template("events"), template("event"), template("last at"),
+    template("last ok"), template("last answer"), template("tended at"), template("summed up at"),
+    template("delivery"), template("next at"), template("tries"),
+    template("answer status"),
 )  # fmt: skip
 
 

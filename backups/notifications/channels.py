@@ -1,4 +1,4 @@
-"""Whom this process could tell: the addresses of NOTIFY_URLS, PING_URL, and which of them tell nobody.
+"""Whom this process could tell: NOTIFY_URLS, PING_URL, the portal's channels, and which of them tell nobody.
 
 Addresses hold secrets, so they are named by their place and scheme.
 """
@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from backups import process
 from backups.choices import AlertState
-from backups.models import Alert
+from backups.models import Alert, Channel
 from backups.notifications import sender
 from backups.text.sentences import phrase
 
@@ -47,14 +47,27 @@ def failing() -> int:
     wrong = ~Q(error="")
     if settings.PING_URL:
         wrong |= Q(subject=PING, state=AlertState.FAILED)
-    return Alert.objects.filter(wrong).count() + len(unknown())
+    alerts = Alert.objects.filter(wrong).order_by().values_list("pk")
+    # Asked for by every page, in one query.
+    found = alerts.union(failing_channels().order_by().values_list("pk"), all=True)
+    return found.count() + len(unknown())
 
 
-def ask_messenger(order: bytes, hear: Callable[[str], None], seconds: float) -> None:
+def watching() -> list[Channel]:
+    """The portal's channels that tell of what goes wrong."""
+    return [each for each in Channel.objects.filter(is_enabled=True) if each.is_watching]
+
+
+def failing_channels() -> QuerySet[Channel]:
+    """Those whose last message did not get through."""
+    return Channel.objects.filter(is_enabled=True, last_ok=False)
+
+
+def ask_messenger(order: bytes, hear: Callable[[str], None], seconds: float, program: str = "sender") -> None:
     """Have the program that sends messages do `order`. Raises DeadlineExceeded."""
     fd = process.secret_fd(order)
     try:
-        messenger = [sys.executable, "-m", "backups.notifications.sender", str(fd)]
+        messenger = [sys.executable, "-m", f"backups.notifications.{program}", str(fd)]
         process.run(
             process.Program(messenger, _messenger_environment(), pass_fds=[fd]),
             on_stdout=hear,

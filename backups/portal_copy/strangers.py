@@ -12,7 +12,7 @@ from django.db.models import Model, Q
 from backups import mysql, restic, secret_references
 from backups.choices import UNSETTLED, Swap
 from backups.configuration import bootstrap
-from backups.models import Database, Repository, Restore, Server, Snapshot
+from backups.models import Channel, Database, Repository, Restore, Server, Snapshot
 from backups.runs import notes
 from backups.text.sentences import phrase
 
@@ -59,6 +59,7 @@ def switch_off_strange() -> Iterator[str]:
         for name in ("scratch", "partial"):
             notes.leftover_cleared(run.pk, name)
     yield from _leave_swaps()
+    yield from _switch_off_channels()
     Snapshot.objects.verified().update(verified_at=None, verdict="")
     yield from _without_strange_secrets()
     yield from _as_the_environment_says()
@@ -78,6 +79,18 @@ def _leave_swaps() -> Iterator[str]:
         incoming="", kept_in="", definitions_before=None, definitions_after=None, tables_after=None,
         definitions_left=[],
     )  # fmt: skip
+
+
+def _switch_off_channels() -> Iterator[str]:
+    """What goes wrong here is told to nobody whom a stranger chose."""
+    enabled = Channel.objects.filter(is_enabled=True)
+    names = list(enabled.order_by("name").values_list("name", flat=True))
+    enabled.update(is_enabled=False)
+    if names:
+        yield phrase(
+            "These channels of the copy tell nobody until an administrator switches them on: {names}.",
+            names=", ".join(names),
+        )
 
 
 def _without_strange_secrets() -> Iterator[str]:

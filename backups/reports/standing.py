@@ -159,6 +159,7 @@ def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> ve
     untold = [alert for alert in rows.alerts if alert.error]
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
     commands = installation.commands()
+    in_portal = channels.watching()
     return verdict.Facts(
         now=rows.now,
         databases=[_database(database, rows) for database in databases],
@@ -171,8 +172,9 @@ def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> ve
         clocks_differ=queue.PULSE_AHEAD,
         waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
         is_busy=Run.objects.filter(status=Status.RUNNING).exists(),
-        channels=len(settings.NOTIFY_URLS),
+        channels=len(settings.NOTIFY_URLS) + len(in_portal),
         unknown_channels=channels.unknown(),
+        failing_channels=[(each.name, each.answer) for each in in_portal if each.is_failing],
         pings=bool(settings.PING_URL),
         ping_error=rows.failure(channels.PING) if settings.PING_URL else "",
         env_file=_env_file(),
@@ -181,7 +183,9 @@ def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> ve
         key_to_copy=made_here.not_copied(),
         strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
         untold=len(untold),
-        told_nobody=sum(not alert.reached for alert in untold),
+        told_nobody=0
+        if any(not each.is_failing for each in in_portal)
+        else sum(not alert.reached for alert in untold),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )

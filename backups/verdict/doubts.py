@@ -12,7 +12,7 @@ from backups.verdict.wording import FOUND_WORDS, Found, ended, typed, typed_of
 
 NOBODY_WATCHES = (
     phrase("Nobody watches: if backups fail or the worker stops, nobody is told."),
-    phrase("Set NOTIFY_URLS to the addresses that should be told, or PING_URL."),
+    phrase("Add a channel in the portal, or set NOTIFY_URLS to the addresses to be told, or PING_URL."),
 )
 
 
@@ -297,7 +297,7 @@ def watched(facts: Facts) -> Found:
     if facts.databases and not facts.channels and not facts.pings:
         yield Finding("nobody_watches", State.DOUBTFUL, *NOBODY_WATCHES, page=page)
     is_pinged = facts.pings and not facts.ping_error
-    is_told = is_pinged or facts.channels > len(facts.unknown_channels)
+    is_told = is_pinged or facts.channels > len(facts.unknown_channels) + len(facts.failing_channels)
     state = State.DOUBTFUL if is_told else State.BAD
     follows = "" if is_told else phrase(" If backups fail or the worker stops, nobody is told.")
     for channel in facts.unknown_channels:
@@ -307,6 +307,7 @@ def watched(facts: Facts) -> Found:
                    channel=capitalized(channel), follows=follows),
             phrase("Correct it, and start portal and worker again."), page=page,
         )  # fmt: skip
+    yield from _failing_channels(facts, state, follows)
     if facts.ping_error:
         yield Finding(
             "ping_failed",
@@ -337,6 +338,23 @@ def watched(facts: Facts) -> Found:
             phrase("Not everyone could be told of {alerts}.", alerts=_alerts(facts.untold)),
             _SAYS_WHY,
             page=page,
+        )
+
+
+def _failing_channels(facts: Facts, state: State, follows: str) -> Found:
+    for name, answer in facts.failing_channels:
+        yield Finding(
+            "channel_failing",
+            state,
+            phrase(
+                "The last message by the channel {name} did not get through, so nobody is told by it: "
+                "{answer}{follows}",
+                name=name,
+                answer=answer,
+                follows=follows,
+            ),
+            phrase("Correct the channel, and send a test by it."),
+            page=Page("alerts"),
         )
 
 

@@ -162,6 +162,8 @@ class Facts:
     is_busy: bool = False
     channels: int = 0
     unknown_channels: Sequence[str] = ()
+    # Of the portal's, with what became of the last message.
+    failing_channels: Sequence[tuple[str, str]] = ()
     pings: bool = False
     ping_error: str = ""
     env_file: tuple[str, str] | None = None

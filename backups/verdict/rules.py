@@ -42,7 +42,7 @@ from backups.verdict.unrestorable import damaged, no_backup, no_database, verifi
 from backups.verdict.wording import Found
 
 # Keys of what tells nobody, known before there is anything to tell.
-_SILENT = frozenset({"nobody_watches", "channel_unknown", "ping_failed"})
+_SILENT = frozenset({"nobody_watches", "channel_unknown", "channel_failing", "ping_failed"})
 
 
 def of_channels(found: Overall) -> list[Finding]:

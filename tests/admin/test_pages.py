@@ -23,7 +23,7 @@ from tests.admin.conftest import Login
 from tools import history
 from tools.history import History
 
-SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert")
+SEEN_BY_ALL = ("run", "snapshot", "verification", "restore", "database", "repository", "alert", "channel")
 QUEUE = ["schedule"]
 
 
@@ -119,7 +119,7 @@ def test_lists_are_called_in_the_browser_what_the_sidebar_calls_them(login: Logi
         "admin_logentry": "Audit", "auth_user": "People",
         "django_q_schedule": "Schedules",
         **{f"backups_{kind}": f"{kind.capitalize()}s" for kind in SEEN_BY_ALL if kind != "repository"},
-        "backups_repository": "Repositories",
+        "backups_repository": "Repositories", "backups_channel": "Channels",
     }  # fmt: skip
     for page, title in titles.items():
         text = client.get(reverse(f"admin:{page}_changelist")).content.decode()

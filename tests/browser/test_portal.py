@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Person, Site
+from tests.servers.inbox import inbox
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -628,3 +629,21 @@ def test_what_was_typed_into_a_rows_form_outlives_a_session_but_for_passwords(
     expect(name).to_have_value("kept over the signing in")
     page.reload()
     expect(name).to_have_value(before)
+
+
+def test_a_channel_is_tried_before_it_is_saved_and_nothing_typed_is_lost(site: Site, sign_in: SignIn) -> None:
+    page = sign_in("administrator").page
+    with inbox() as box:
+        page.get_by_role("link", name="Channels").click()
+        page.locator("a[href$='/backups/channel/add/']").first.click()
+        page.get_by_role("link", name="Set up Webhook").click()
+        page.get_by_label("Name").fill("ticket system")
+        page.locator("#id_service_url").fill(f"{box.url}/hook")
+        page.get_by_label("Signing secret").fill("a secret of the tests")
+        page.get_by_role("button", name="Send a test message").click()
+        expect(page.locator("#channel-tried")).to_contain_text("It answered 200: ok", timeout=A_RUN_MS)
+        assert [each.told["event"] for each in box.requests] == ["test"]
+        expect(page.get_by_label("Signing secret")).to_have_value("a secret of the tests")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#result_list")).to_contain_text("ticket system")
+    expect(page.locator("#result_list")).to_contain_text("Never tried")

@@ -352,6 +352,9 @@ def with_migrations(content: bytes, **names: str) -> bytes:
     if "backups" in names and names["backups"] < "0020":
         for table in ("backups.StandDown", "backups.Label", "backups.Database_labels"):
             lines = list(_without(table, lines))
+    if "backups" in names and names["backups"] < "0023":
+        lines = list(_without("backups.Channel", lines))
+        lines = list(_without("backups.Channel_databases", lines))
     if "backups" in names and names["backups"] < "0018":
         lines = list(_without("backups.Pin", lines))
     if "backups" in names and names["backups"] < "0012":
@@ -408,7 +411,7 @@ LATER = {
     "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
     "scratch_address", "verify_host", "verify_port", "verify_user", "verify_password_ref",
     "verify_ssl_mode", "verify_ssl_ca", "request", "error_code", "error_params", "slot", "waits_for_id",
-    "priority", "parts", "disk_bytes", "disk_free_bytes", "disk_seen_at", "disk_full_at",
+    "priority", "parts", "disk_bytes", "disk_free_bytes", "disk_seen_at", "disk_full_at", "event",
 }  # fmt: skip
 
 

@@ -15,7 +15,18 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from backups.choices import RestoreMode, Status, Swap
-from backups.models import Alert, Database, Label, Pin, Restore, Run, Snapshot, Suspicion, Verification
+from backups.models import (
+    Alert,
+    Channel,
+    Database,
+    Label,
+    Pin,
+    Restore,
+    Run,
+    Snapshot,
+    Suspicion,
+    Verification,
+)
 from backups.restoring import kept_states
 from tests.admin.conftest import (
     database,
@@ -73,6 +84,7 @@ def a_row_of_each_kind(past: History) -> dict[str, Model]:
         "backups_label": Label.objects.create(name="production"),
         "backups_repository": past.repository,
         "backups_alert": Alert.objects.create(subject="Backup of shop", state="failed", since=now),
+        "backups_channel": Channel.objects.create(name="on call", kind="ntfy", events=["failed"]),
         "auth_user": known,
         "admin_logentry": LogEntry.objects.create(
             user=known, action_flag=CHANGE, object_repr="Gate",

@@ -94,6 +94,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/repository/test/": (NOBODY, ADMINISTRATOR),
     # Buttons.
     "admin/backups/alert/send_test/": (OPERATOR, OPERATOR),
+    "admin/backups/channel/<path:object_id>/send_test/": (OPERATOR, OPERATOR),
+    "admin/backups/channel/try/": (NOBODY, ADMINISTRATOR),
     "admin/backups/database/<path:object_id>/back_up/": (OPERATOR, OPERATOR),
     "admin/backups/database/<path:object_id>/verify/": (OPERATOR, OPERATOR),
     "admin/backups/database/<path:object_id>/test_connection/": (OPERATOR, OPERATOR),
@@ -152,6 +154,7 @@ ROWS: dict[str, tuple[Role, Role, Role, Role]] = {
     "backups/verification": (VIEWER, NOBODY, NOBODY, NOBODY),
     "backups/restore": (VIEWER, NOBODY, NOBODY, NOBODY),
     "backups/alert": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "backups/channel": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/database": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/server": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
     "backups/label": (VIEWER, ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR),
