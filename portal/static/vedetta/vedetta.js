@@ -19,7 +19,9 @@
       if (button && !others && !button.hasAttribute("aria-label")) {
         button.setAttribute("aria-label", button.title || said(NAMES[icon.textContent.trim()]) || icon.textContent.trim());
       }
-      icon.setAttribute("aria-hidden", "true");
+      if (icon !== button) {
+        icon.setAttribute("aria-hidden", "true");
+      }
     }
   }
 
