@@ -36,6 +36,7 @@ HOUSE = {
     "checks": "process reports text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
+    "marks": "choices models",
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices models process text",
@@ -58,8 +59,8 @@ HOUSE = {
     ),
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
-        "catalog choices configuration endpoints errors gate installation keys models notifications runs "
-        "scheduling sentinel snapshots text verdict"
+        "catalog choices configuration endpoints errors gate installation keys marks models notifications "
+        "runs scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping models notifications process reports "
@@ -71,7 +72,7 @@ HOUSE = {
         "scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration downloads errors gate keeping models notifications reports "
+        "actions choices configuration downloads errors gate keeping marks models notifications reports "
         "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators "
         "verdict"
     ),
@@ -86,7 +87,7 @@ HOUSE = {
         "validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
-    "apps": "checks runs tasks text worker",
+    "apps": "checks marks runs tasks text worker",
 }
 
 # A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.

@@ -7,6 +7,7 @@ from backups.models.alert import Alert
 from backups.models.database import Database
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
+from backups.models.mark import Mark
 from backups.models.naming import name_in_words
 from backups.models.pin import Pin, PinQuerySet
 from backups.models.portal_start import PortalStart
@@ -26,6 +27,7 @@ name_in_words(
         Alert,
         Database,
         DownloadTicket,
+        Mark,
         Pin,
         PortalStart,
         PublicKey,

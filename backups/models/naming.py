@@ -54,7 +54,7 @@ NAMES = (
     template("portal start"), template("portal starts"), template("secrets"), template("taken at"),
     template("until"), template("used at"),
     template("pin"), template("pins"), template("made at"), template("ended at"), template("ended by"),
-    template("end reason"), template("parts"),
+    template("end reason"), template("parts"), template("mark"), template("marks"), template("value"),
 )  # fmt: skip
 
 
