@@ -71,7 +71,7 @@ UNFOLD = {
     "STYLES": [_file("vedetta.css")],
     "SCRIPTS": [_file("components.js"), _file("vedetta.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
-    "DASHBOARD_CALLBACK": "backups.admin.dashboard.callback",
+    "DASHBOARD_CALLBACK": "backups.admin.first_page.callback",
     "SIDEBAR": {
         "navigation": [
             {

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention
+from backups.admin import asked, first_page, forgetting, gate, proof, restoring, retention
 from portal import monitoring
 
 handler500 = monitoring.server_error
@@ -14,7 +14,7 @@ urlpatterns = [
     path("", include("sentinel.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/language/", set_language, name="set_language"),
-    path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
+    path("admin/live/", first_page.live_view, name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/live/", admin.site.admin_view(gate.live_view), name="gate-live"),
     path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),

@@ -148,6 +148,8 @@
     watchChoices();
     document.getElementById("plan")?.scrollIntoView({ block: "start" });
   });
+  // What a page is about to take over from the server.
+  document.addEventListener("vedetta:fresh", (event) => mend(event.detail));
   document.addEventListener("vedetta:replaced", (event) => {
     mend(event.target);
     followPlan();
@@ -159,6 +161,12 @@
       opener = event.detail.elt;
     }
   });
+
+  // Where the page was renewed meanwhile, the button that does the same.
+  function openerNow() {
+    const address = opener?.getAttribute("hx-get");
+    return opener?.isConnected || !address ? opener : document.querySelector(`[hx-get="${CSS.escape(address)}"]`);
+  }
 
   // What a dialog got in the place of what it asked for, in a sentence: it never fails without a word.
   function trouble(request) {
@@ -260,7 +268,7 @@
       return;
     }
     if (event.key === "Escape") {
-      setTimeout(() => opener?.focus(), 50);
+      setTimeout(() => openerNow()?.focus(), 50);
     } else if (event.key === "Tab") {
       keepInside(dialog, event);
     }
