@@ -32,11 +32,12 @@ class BackupsConfig(AppConfig):
         from django.db.models.signals import pre_delete
         from django.utils.translation import gettext, ngettext
 
-        from backups import checks  # noqa: F401  registers itself
+        from backups import checks, marks  # noqa: F401  `checks` registers itself
         from backups.text import sentences
 
         sentences.translate_by(gettext, ngettext)
         connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
+        connection_created.connect(marks.watch, dispatch_uid="backups.marks")
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
 
 

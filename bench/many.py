@@ -111,6 +111,19 @@ def _subjects(client: Client) -> dict[str, Callable[[], int]]:
 
         return call
 
+    def unchanged(address: str) -> Callable[[], int]:
+        """Asked for again by who has it, as an open page does; a new tag where time alone changed it."""
+        tags = {"": ""}
+
+        def call() -> int:
+            answer = client.get(address, headers={"If-None-Match": tags[""]})
+            if answer.status_code != 304:
+                tags[""] = answer.headers["ETag"]
+                answer = client.get(address, headers={"If-None-Match": tags[""]})
+            return len(answer.serialize_headers()) + len(answer.content)
+
+        return call
+
     def silent(work: Callable[[], object]) -> Callable[[], int]:
         def call() -> int:
             work()
@@ -121,6 +134,9 @@ def _subjects(client: Client) -> dict[str, Callable[[], int]]:
     return {
         "first page": get("/admin/"),
         "its live part": get("/admin/live/"),
+        "its live part, unchanged": unchanged("/admin/live/"),
+        # Of the same session: nothing but who asks, and Django's words for scripts.
+        "an empty page": get("/admin/jsi18n/"),
         "/metrics": get("/metrics"),
         "the gate's list": silent(heartbeat_files.write_gates),
         "alerts, each minute": silent(alerts.tend),

@@ -34,6 +34,7 @@ _TAKEN = (
     "picture-in-picture", "screen-wake-lock", "serial", "storage-access", "usb", "window-management",
     "xr-spatial-tracking",
 )  # fmt: skip
+_NOT_MODIFIED = 304
 _PERMISSIONS = ", ".join(f"{name}=()" for name in _TAKEN)
 
 
@@ -52,7 +53,7 @@ def keep_private() -> None:
 def tell_browsers(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware that sends both policies with every answer.
+    """Middleware that sends both policies with every answer that brings anything.
 
     It stands before all others, because some of those answer themselves: with static files, redirects
     and refusals.
@@ -60,6 +61,9 @@ def tell_browsers(
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
+        if response.status_code == _NOT_MODIFIED:
+            # What the browser has keeps its own. Every few seconds they would be most of the answer.
+            return response
         response.headers.setdefault("Content-Security-Policy", _CONTENT)
         response.headers.setdefault("Permissions-Policy", _PERMISSIONS)
         return response

@@ -20,7 +20,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore as InDatabase
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
-from django.db.models import Value
+from django.db.models import IntegerField, Value
 from django.db.models.functions import Length
 from django.db.models.signals import m2m_changed, pre_delete, pre_save
 from django.http import HttpRequest
@@ -138,7 +138,9 @@ def _who_asks(request: HttpRequest) -> AnyUser:
         if auth.SESSION_KEY in request.session:  # of somebody who may not sign in any more
             request.session.flush()
         return user
-    standing = standing_of(user)
+    held = _held(user, *getattr(request, "vedetta_asks", ()))
+    standing = _standing(user, held)
+    request.vedetta_answers = held  # type: ignore[attr-defined]
     # A session of before this was noted goes on.
     if request.session.setdefault(_STANDING, standing) == standing:
         sign_ins.seen(kept_as(request.session.session_key or ""), user.pk, _visitor(request))
@@ -149,10 +151,29 @@ def _who_asks(request: HttpRequest) -> AnyUser:
 
 def standing_of(user: User) -> list[Any]:
     """What somebody is and may: account, roles, and rights of their own. In one query a page."""
-    roles = User.groups.through.objects.filter(user_id=user.pk).values_list(Value("role"), "group_id")
+    return _standing(user, _held(user))
+
+
+# Numbers in the query, where what others ask for stands beside them; words in sessions.
+_KINDS = {1: "role", 2: "right"}
+Held = Iterable[tuple[int, int]]
+
+
+def _held(user: User, *others: Any) -> list[tuple[int, int]]:
+    """Roles and rights by their keys, each with its kind, and the rows of the same form of `others`.
+
+    A page that is asked for every few seconds may have a question of its own answered with them: it puts
+    such querysets into `vedetta_asks` of a request before anybody wants to know who asks.
+    """
+    number = partial(Value, output_field=IntegerField())
+    roles = User.groups.through.objects.filter(user_id=user.pk).values_list(number(1), "group_id")
     rights = User.user_permissions.through.objects.filter(user_id=user.pk)
-    held = roles.union(rights.values_list(Value("right"), "permission_id"))
-    return [*(getattr(user, flag) for flag in _FLAGS), *sorted([kind, pk] for kind, pk in held)]
+    return list(roles.union(rights.values_list(number(2), "permission_id"), *others))
+
+
+def _standing(user: User, held: Held) -> list[Any]:
+    ours = sorted([_KINDS[kind], pk] for kind, pk in held if kind in _KINDS)
+    return [*(getattr(user, flag) for flag in _FLAGS), *ours]
 
 
 def end_sessions_of(people: Iterable[int]) -> None:

@@ -72,7 +72,7 @@ UNFOLD = {
     "STYLES": [_file("vedetta.css"), _file("reach.css")],
     "SCRIPTS": [_file("components.js"), _file("vedetta.js"), _file("reach.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
-    "DASHBOARD_CALLBACK": "backups.admin.dashboard.callback",
+    "DASHBOARD_CALLBACK": "backups.admin.first_page.callback",
     "SIDEBAR": {
         "navigation": [
             {

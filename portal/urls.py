@@ -8,7 +8,7 @@ from django.views.i18n import set_language
 from backups.admin import (
     asked,
     checklist,
-    dashboard,
+    first_page,
     forgetting,
     gate,
     proof,
@@ -29,7 +29,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/language/", set_language, name="set_language"),
     path("admin/welcome/", welcome.welcome_view, name="welcome"),
-    path("admin/live/", admin.site.admin_view(dashboard.live_view), name="dashboard-live"),
+    path("admin/live/", first_page.live_view, name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/live/", admin.site.admin_view(gate.live_view), name="gate-live"),
     path("admin/gate/clear/", admin.site.admin_view(gate.clear_view), name="gate-clear"),

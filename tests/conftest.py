@@ -124,10 +124,10 @@ def pytest_collection() -> Generator[None, object, object]:
 def nobody_heard_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process heard of another test's worker tells nothing of this one's."""
     from backups.alerting import findings
-    from backups.reports import standing
+    from backups.reports import workers
     from backups.runs.hearing import Hearing
 
-    monkeypatch.setattr(standing, "PULSES", Hearing())
+    monkeypatch.setattr(workers, "PULSES", Hearing())
     monkeypatch.setattr(findings, "_seen_since", {})
 
 

@@ -36,6 +36,7 @@ HOUSE = {
     "checks": "process reports text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
+    "marks": "choices models",
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices errors keys models process text",
@@ -59,8 +60,8 @@ HOUSE = {
     "people": "configuration errors models text",
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
-        "catalog choices configuration endpoints errors gate installation keys models notifications runs "
-        "scheduling sentinel snapshots text verdict"
+        "catalog choices configuration endpoints errors gate installation keys marks models notifications "
+        "runs scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping keys models notifications process reports "
@@ -72,9 +73,9 @@ HOUSE = {
         "scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration downloads errors gate keeping models notifications people reports "
-        "repositories requests restoring runs scheduling sentinel snapshots templatetags text validators "
-        "verdict"
+        "actions choices configuration downloads errors gate keeping marks models notifications people "
+        "reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
+        "validators verdict"
     ),
     "worker": (
         "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "
@@ -87,7 +88,7 @@ HOUSE = {
         "validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
-    "apps": "checks runs tasks text worker",
+    "apps": "checks marks runs tasks text worker",
 }
 
 # A module tells of one subject and a function of one thing: what is longer nobody reads from end to end.

@@ -1,33 +1,37 @@
-"""The first page: could we restore, is the gate open, what runs, what needs a look."""
+"""The first page: could we restore, is the gate open, what needs a look, what runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.http import HttpRequest, JsonResponse
-from django.template.loader import render_to_string
+from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.http import urlencode
 
-from backups.admin import checklist, gate, live
+from backups import marks
+from backups.admin import alerts, attention, checklist, gate, live, verifications
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
-from backups.admin.strips import DAYS, Day, Recent, recent_runs, strips_of
+from backups.admin.sparks import Spark, sparks_of
+from backups.admin.strips import DAYS, Day, recent_runs, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import maintenance, standing
+from backups.reports.maintenance import Tended
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 from backups.verdict import Finding, Overall, State
 
-_ACTIVE_SHOWN = 8
-# On a page.
-_CARDS = 20
-_EVERY_BUSY, _EVERY_IDLE = 2, 15
+_ACTIVE_SHOWN = 16
+# So many have a card each; of more, so many are on a page.
+_CARDS, _ON_A_PAGE = 6, 50
+# What somebody types who looks for one.
+_LONGEST_SEARCH = 200
 
 
 @dataclass(frozen=True)
@@ -73,66 +77,102 @@ class Card:
         )
 
 
-def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What unfold asks for the first page."""
-    context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
-    if context["may_see"]:
-        found = standing.read()
-        shown = _shown(request, found)
-        databases = list(shown.object_list)
-        recent = recent_runs(databases, found.now)
-        context |= state(request, found, shown, recent)
-        context["charts"] = charts(databases, recent, found.now)
-        context["legend"] = legend_of(databases)
-    return context
+@dataclass(frozen=True)
+class Line:
+    """How one of many databases stands that needs no look of its own."""
+
+    database: Database
+    state: State
+    snapshot: Snapshot | None
+    # What is found of its repository.
+    why: str
+    spark: Spark
+
+    @property
+    def colour(self) -> str:
+        """How it stands, in colour."""
+        return STATE_COLOURS[self.state]
+
+    @property
+    def word(self) -> str:
+        """The same in words."""
+        return STATE_WORDS[self.state]
 
 
-def live_view(request: HttpRequest) -> JsonResponse:
-    """What the first page shows now."""
-    if not request.user.has_perm("backups.view_run"):
-        return JsonResponse({}, status=403)
-    found = standing.read()
-    shown = _shown(request, found)
-    context = state(request, found, shown, recent_runs(list(shown.object_list), found.now))
-    return JsonResponse(
-        {
-            "over": False,
-            "every": _EVERY_BUSY if context["active"] else _EVERY_IDLE,
-            "chip": gate.chip(context["gate"]),
-            "html": render_to_string("backups/dashboard.html", context, request),
-        }
-    )
+@dataclass(frozen=True)
+class Asked:
+    """What of the page is asked for."""
+
+    search: str
+    page: str
+
+    @classmethod
+    def by(cls, request: HttpRequest) -> Asked:
+        """As the address says it."""
+        search = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
+        return cls(search, request.GET.get("page", "")[:20])
+
+    @property
+    def query(self) -> str:
+        """For the address from which the page is kept up to date."""
+        said = {"q": self.search, "page": self.page}
+        return urlencode({name: value for name, value in said.items() if value})
 
 
-def _shown(request: HttpRequest, found: Standing) -> Page:
-    """The databases that have a card: all of a few, of more a page, what needs a look first."""
-    databases = list(found.databases)
-    if len(databases) > _CARDS:
-        databases.sort(key=lambda each: _NEEDS_A_LOOK.index(found.overall.state_of(each.name)))
-    return Paginator(databases, _CARDS).get_page(request.GET.get("page"))
-
-
-_NEEDS_A_LOOK = (State.BAD, State.DOUBTFUL, State.GOOD)
-
-
-def state(request: HttpRequest, found: Standing, shown: Page, recent: Sequence[Recent]) -> dict[str, Any]:
-    """Everything on the first page but the charts."""
+def state(request: HttpRequest, version: str) -> dict[str, Any]:
+    """Everything on the first page."""
+    asked = Asked.by(request)
+    found = standing.read(version=version)
+    shown = _shown(asked, found)
     databases = list(shown.object_list)
-    strips = strips_of(databases, recent, found.now)
-    return {
+    looks = attention.of_databases(request, databases, found)
+    has_cards = len(found.databases) <= _CARDS
+    context = {
         "gate": gate.look(found, is_short=True),
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
-        "others": [*_unbelieved(request), *_others(found.overall)],
-        "cards": [_card(database, found, strips[database.pk]) for database in databases],
+        # Who looks for a database finds it, and what is of all on the page without the search.
+        "looks": [*(attention.of_all(found) if shown.number == 1 and not asked.search else ()), *looks],
+        "others": [*_unbelieved(request), *_notes(found.overall)],
+        "is_set_up": bool(found.databases),
+        "asked": asked,
         "shown": shown,
-        "active": _active(found.now),
-        "tended": maintenance.tended(now=found.now),
+        "tended": _TENDED.get(version, lambda: maintenance.tended(now=found.now)),
         "checklist": checklist.of_first_page(request, found.overall),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
         "may_restore": request.user.has_perm("backups.run_restore"),
+        "may_search": not has_cards,
+        **running(found.now),
     }
+    return context | (_cards(databases, found) if has_cards else _lines(databases, looks, found))
+
+
+_TENDED = marks.Kept[list[Tended]]()
+
+
+def badges(request: HttpRequest) -> dict[str, str]:
+    """What the sidebar counts, by the name that it has there."""
+    return {f"{each.__module__}.badge": each(request) for each in (alerts.badge, verifications.badge)}
+
+
+def tab_title(context: dict[str, Any]) -> str:
+    """The answer first: it is all that a tab has room for."""
+    return phrase("{answer} · Dashboard", answer=context["answer"])
+
+
+def _shown(asked: Asked, found: Standing) -> Page:
+    """The databases on this page, what needs a look first; all of a few."""
+    databases = list(found.databases)
+    if len(databases) > _CARDS:
+        wanted = asked.search.casefold()
+        databases = attention.worst_first(found, (each for each in databases if _fits(each, wanted)))
+    return Paginator(databases, _ON_A_PAGE).get_page(asked.page)
+
+
+def _fits(database: Database, wanted: str) -> bool:
+    names = (database.name, database.database, database.server.name, database.repository.name)
+    return any(wanted in name.casefold() for name in names)
 
 
 # ---------------------------------------------------------------- The verdict
@@ -144,18 +184,22 @@ def _hero(overall: Overall) -> Notice:
     """The question that the page is there for, answered by the worst of all."""
     if not overall.findings:
         return Notice("success", overall.all_well)
-    return notice_of(overall.findings[0])
+    count = sum(1 for name in overall.databases if overall.of_database(name))
+    every = len(overall.databases)
+    if not count:
+        told = phrase("No database is in doubt by itself. See below what is.")
+    elif every == 1:
+        told = phrase("The database needs a look.")
+    else:
+        told = plural(
+            "{n} of {all} databases needs a look.", "{n} of {all} databases need a look.", n=count, all=every
+        )
+    return Notice(STATE_COLOURS[overall.state], told)
 
 
-def _others(overall: Overall) -> list[Notice]:
-    """What is of no database and stands nowhere else: the first is the answer, the gate has its card.
-
-    That there is no database has a card of its own as well.
-    """
-    shown = overall.findings[:1] if overall.databases else ()
-    found = [each for each in overall.of_all() if each not in shown and each.key not in _WITH_A_CARD]
-    notes = [each for each in overall.notes if not each.database]
-    return [notice_of(each) for each in (*found, *notes)]
+def _notes(overall: Overall) -> list[Notice]:
+    """What nothing is the worse for, and is of no single database."""
+    return [notice_of(each) for each in overall.notes if not each.database]
 
 
 def _unbelieved(request: HttpRequest) -> list[Notice]:
@@ -189,10 +233,18 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
     ]
 
 
-_WITH_A_CARD = frozenset({"gate", "no_database"})
-
-
 # ---------------------------------------------------------------- Databases
+
+
+def _cards(databases: Sequence[Database], found: Standing) -> dict[str, Any]:
+    """Of a few databases all that is worth telling, and the charts."""
+    recent = recent_runs(databases, found.now)
+    strips = strips_of(databases, recent, found.now)
+    return {
+        "cards": [_card(database, found, strips[database.pk]) for database in databases],
+        "charts": charts(databases, recent, found.now),
+        "legend": legend_of(databases),
+    }
 
 
 def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
@@ -210,15 +262,28 @@ def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
 
 
 def _notices(database: Database, overall: Overall) -> list[Notice]:
-    """What needs a look, the worst first; of a lone database not what is the answer above already."""
-    above = overall.findings[:1] if len(overall.databases) == 1 else ()
-    own = [notice_of(each) for each in overall.of_database(database.name) if each not in above]
+    """What is found of its repository, and notes; what is of itself needs a look and stands above."""
+    own = []
     of_repository = overall.of_repository(database.repository.name)
     if of_repository and len(overall.databases) > 1:
         words = _of_repository(database.repository, of_repository[0])
         href = reverse("admin:backups_repository_change", args=[database.repository_id])
         own.append(Notice(STATE_COLOURS[of_repository[0].state], words, href, phrase("See why")))
     return [*own, *(notice_of(each) for each in overall.notes if each.database == database.name)]
+
+
+def _lines(databases: Iterable[Any], looks: Iterable[attention.Item], found: Standing) -> dict[str, Any]:
+    """A line for each that needs no look of its own."""
+    above = {item.name for item in looks}
+    others = [each for each in databases if each.name not in above]
+    sparks = sparks_of(others, found.now)
+    return {"lines": [_line(each, found, sparks[each.pk]) for each in others]}
+
+
+def _line(database: Any, found: Standing, spark: Spark) -> Line:
+    of_repository = found.overall.of_repository(database.repository.name)
+    why = _of_repository(database.repository, of_repository[0]) if of_repository else ""
+    return Line(database, found.overall.state_of(database.name), found.newest(database), why, spark)
 
 
 def _of_repository(repository: Repository, worst: Finding) -> str:
@@ -240,22 +305,23 @@ def _next(cron: str, now: datetime) -> datetime | None:
     return schedules.next_times(cron, 1, after=now)[0] if schedules.usable(cron) else None
 
 
-# ---------------------------------------------------------------- What runs, what is wrong
+# ---------------------------------------------------------------- What runs
 
 
-def _active(now: datetime) -> list[dict[str, Any]]:
-    """Running and waiting work, each with how far it is."""
-    runs = Run.objects.filter(status__in=ACTIVE).select_related("database", "repository", "requested_by")
-    found = []
-    for run in sorted(
-        runs.order_by("queued_at")[:_ACTIVE_SHOWN], key=lambda run: run.status != Status.RUNNING
-    ):
-        usual = live.typical(live.earlier(run)) if run.status == Status.RUNNING else live.Typical(None, {})
-        found.append(
+def running(now: datetime) -> dict[str, Any]:
+    """Running and waiting work, each with how far it is; what runs comes first."""
+    rows = Run.objects.filter(status__in=ACTIVE).select_related("database", "repository")
+    # "running" is after "queued".
+    runs = list(rows.order_by("-status", "queued_at")[: _ACTIVE_SHOWN + 1])
+    usual = live.usual(runs[:_ACTIVE_SHOWN]) if runs else {}
+    return {
+        "active": [
             {
                 "run": run,
                 "colour": STATUS_COLOURS[Status(run.status)],
-                "progress": live.progress(run, usual, now),
+                "progress": live.progress(run, usual.get(run.pk, live.Typical(None, {})), now),
             }
-        )
-    return found
+            for run in runs[:_ACTIVE_SHOWN]
+        ],
+        "has_more_active": len(runs) > _ACTIVE_SHOWN,
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from django.db.models import QuerySet
+from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 
 from backups.choices import Status
 from backups.models import Run
@@ -136,6 +136,26 @@ def earlier(run: Run) -> QuerySet[Run]:
     else:
         found = found.filter(database=run.database_id)
     return found.order_by("-finished_at").only("phases", "started_at", "finished_at")[:_EARLIER]
+
+
+def usual(runs: Collection[Run]) -> dict[int, Typical]:
+    """What `earlier` brings for each of these, by its key; in two queries for all of them."""
+    mine = Run.objects.filter(action=OuterRef("action"), status=Status.SUCCEEDED).order_by("-finished_at")
+    of_database = mine.filter(database=OuterRef("database")).values("pk")
+    of_repository = mine.filter(repository=OuterRef("repository")).values("pk")
+    nth = {
+        # One by one, as each is found through an index.
+        f"earlier_{n}": Case(
+            When(database=None, then=Subquery(of_repository[n : n + 1])),
+            default=Subquery(of_database[n : n + 1]),
+        )
+        for n in range(_EARLIER)
+    }
+    keys = Run.objects.filter(pk__in=[run.pk for run in runs]).order_by().annotate(**nth)
+    found = {pk: [key for key in earlier if key] for pk, *earlier in keys.values_list("pk", *nth)}
+    wanted = {key for keys in found.values() for key in keys}
+    rows = Run.objects.only("phases", "started_at", "finished_at").in_bulk(wanted) if wanted else {}
+    return {pk: typical(rows[key] for key in keys if key in rows) for pk, keys in found.items()}
 
 
 def typical(runs: Iterable[Run]) -> Typical:

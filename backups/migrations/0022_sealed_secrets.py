@@ -9,7 +9,7 @@ _WIDE = {"max_length": 2000, "validators": [backups.validators.secret_reference]
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0020_stand_down"),
+        ("backups", "0021_mark"),
     ]
 
     operations = [

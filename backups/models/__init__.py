@@ -10,6 +10,7 @@ from backups.models.database import Database, DatabaseQuerySet
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.label import Label
+from backups.models.mark import Mark
 from backups.models.naming import name_in_words
 from backups.models.pin import Pin, PinQuerySet
 from backups.models.portal_start import PortalStart
@@ -35,6 +36,7 @@ name_in_words(
         Delivery,
         DownloadTicket,
         Label,
+        Mark,
         Pin,
         PortalStart,
         PublicKey,

@@ -64,6 +64,7 @@ NAMES = (
     template("last ok"), template("last answer"), template("tended at"), template("summed up at"),
     template("delivery"), template("next at"), template("tries"),
     template("answer status"),
+    template("mark"), template("marks"), template("value"),
 )  # fmt: skip
 
 

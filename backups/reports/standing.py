@@ -6,9 +6,9 @@ The number of queries does not grow with the history, nor with the number of dat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backups import installation, verdict
+from backups import installation, marks, verdict
 from backups.catalog import made_here
 from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.configuration import environment
@@ -31,14 +31,12 @@ from backups.models import (
     Snapshot,
     Suspicion,
     Verification,
-    WorkerPulse,
 )
 from backups.notifications import channels
-from backups.reports import gate_words, own_database, portal_start, stand_downs
+from backups.reports import gate_words, own_database, portal_start, stand_downs, workers
 from backups.reports.rows import FAILED, by_key, databases_with_newest, share
 from backups.reports.rows import first as _first
 from backups.runs import queue
-from backups.runs.hearing import Hearing
 from backups.scheduling import maintenance, schedules, staleness
 from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
@@ -77,9 +75,40 @@ class Standing:
         return self.snapshots.get(database.newest_proved)
 
 
-def read(now: datetime | None = None) -> Standing:
-    """Look at everything."""
+def read(now: datetime | None = None, version: str = "") -> Standing:
+    """Look at everything. Rows are read once for each `version` of them, if need be asked for here.
+
+    What time alone decides is judged anew each time, and so are files, and whether workers are there.
+    """
     now = now or timezone.now()
+    # A caller's own time is not that of the version.
+    of = f"{version or marks.version()} {int(now.timestamp()) // marks.BOUND_SECONDS}"
+    seen = _SEEN.get(of, partial(_see, now))
+    files = observe(settings.SENTINEL, now)
+    facts = replace(
+        seen.facts,
+        now=now,
+        gate=gate_by_files(now, files),
+        workers=workers.facts(),
+    )
+    overall = verdict.overall(facts)
+    return Standing(now, seen.databases, seen.runs, seen.snapshots, overall, facts.gate.closes_at, files)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What rows tell, whoever asks, and when."""
+
+    databases: Sequence[Any]
+    runs: Mapping[int, Run]
+    snapshots: Mapping[int, Snapshot]
+    facts: verdict.Facts
+
+
+_SEEN = marks.Kept[_Seen]()
+
+
+def _see(now: datetime) -> _Seen:
     databases = list(databases_with_newest(now))
     repositories = list(_repositories())
     share(databases, repositories)
@@ -96,9 +125,7 @@ def read(now: datetime | None = None) -> Standing:
         list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
         stand_downs.read(now),
     )  # fmt: skip
-    files = observe(settings.SENTINEL, now)
-    facts = _facts(rows, databases, gate_by_files(now, files))
-    return Standing(now, databases, runs, snapshots, verdict.overall(facts), facts.gate.closes_at, files)
+    return _Seen(databases, runs, snapshots, _facts(rows, databases))
 
 
 @dataclass(frozen=True)
@@ -155,7 +182,7 @@ def _withheld(databases: Iterable[Any]) -> dict[int, str]:
 # ---------------------------------------------------------------- Facts
 
 
-def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> verdict.Facts:
+def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
     untold = [alert for alert in rows.alerts if alert.error]
     waits = Run.objects.filter(status=Status.QUEUED).order_by("queued_at").first()
     commands = installation.commands()
@@ -165,9 +192,7 @@ def _facts(rows: _Rows, databases: Sequence[Any], gate: verdict.GateFacts) -> ve
         databases=[_database(database, rows) for database in databases],
         retired=rows.stood_down.retired,
         repositories=[_repository(each, databases, rows) for each in rows.repositories],
-        gate=gate,
         gate_process=gate_process(),
-        workers=[_worker(pulse) for pulse in WorkerPulse.objects.all()],
         silent_after=queue.PULSE_LOST,
         clocks_differ=queue.PULSE_AHEAD,
         waiting=verdict.RunFacts(waits.pk, str(waits), since=waits.queued_at) if waits else None,
@@ -315,20 +340,6 @@ def _is_withheld(
 
 def _run(run: Run | None) -> verdict.RunFacts | None:
     return verdict.RunFacts(run.pk, str(run), run.error) if run else None
-
-
-# Of this process: one that runs for long knows better than clocks do.
-PULSES = Hearing()
-
-
-def _worker(pulse: WorkerPulse) -> verdict.WorkerFacts:
-    heard = PULSES.is_heard(pulse.cluster, pulse.seen_at, queue.PULSE_LOST.total_seconds())
-    plays = (
-        phrase("Restores")
-        if pulse.cluster == settings.RESTORES_CLUSTER
-        else phrase("Backups and verifications")
-    )
-    return verdict.WorkerFacts(pulse.cluster, pulse.seen_at, heard, plays)
 
 
 # ---------------------------------------------------------------- The gate

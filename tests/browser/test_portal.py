@@ -364,6 +364,65 @@ def test_a_dialog_comes_although_its_button_was_renewed_meanwhile(site: Site, si
     expect(page.get_by_role("dialog")).to_contain_text("is dumped into the repository")
 
 
+SPOIL = """
+from backups.models import Alert, Repository
+Repository.objects.update(health="{health}", check_error="Pack 1a2b is missing.")
+Alert.objects.filter(subject="a test").delete()
+if {is_untold}:
+    Alert.objects.create(subject="a test", error="The mail server does not answer.")
+"""
+LOOK_AGAIN = """() => {
+  Object.defineProperty(document, "hidden", { get: () => window.isHidden === true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_the_first_page_follows_what_others_do_and_leaves_the_rest_as_it_is(
+    site: Site, sign_in: SignIn
+) -> None:
+    """Nothing is asked for while nobody looks, and whoever comes back sees at once how it is then."""
+    person = sign_in("operator")
+    page = person.page
+    answers: list[int] = []
+    page.on("response", lambda told: answers.append(told.status) if "/admin/live/" in told.url else None)
+    badge = page.locator("[data-live-badge$='alerts.badge']")
+    site.portal.shell(SPOIL.format(health="damaged", is_untold=False))
+    page.clock.install()
+    person.goto("/admin/")
+    expect(page).to_have_title(re.compile("^ *No · Dashboard"))
+    expect(badge).to_be_hidden()
+    opener = page.locator("[data-live-state] [hx-get$='/back_up/']").first
+    opener.click()
+    expect(page.get_by_role("dialog")).to_contain_text("is dumped into the repository")
+    page.evaluate("window.warning = document.querySelector('[data-live-state] [role=alert]')")
+
+    page.evaluate("window.isHidden = true")
+    page.evaluate(LOOK_AGAIN)
+    answers.clear()
+    page.clock.fast_forward(600_000)
+    page.wait_for_timeout(500)
+    assert answers == []
+
+    site.portal.shell(SPOIL.format(health="damaged", is_untold=True))
+    page.evaluate("window.isHidden = false")
+    page.evaluate(LOOK_AGAIN)
+    expect(badge).to_have_text("1")
+    expect(page.get_by_text("could be told of 1 alert")).to_be_attached()
+    assert page.evaluate("window.warning.isConnected")
+    page.keyboard.press("Escape")
+    page.clock.run_for(1000)
+    expect(opener).to_be_focused()
+
+    answers.clear()
+    with page.expect_response("**/admin/live/*"):
+        page.evaluate(LOOK_AGAIN)
+    site.portal.shell(SPOIL.format(health="good", is_untold=False))
+    page.evaluate(LOOK_AGAIN)
+    expect(badge).to_be_hidden()
+    # As long as time alone changes nothing, which it does twice a minute.
+    assert set(answers) <= {200, 304}
+
+
 def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: SignIn) -> None:
     page = sign_in("restorer").goto("/admin/backups/snapshot/")
     page.locator("#result_list tbody a").first.click()

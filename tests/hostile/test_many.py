@@ -16,9 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from backups import marks
 from backups.alerting import alerts
+from backups.choices import Action, Status, Trigger
 from backups.gate import heartbeat_files
-from backups.models import Run, Snapshot
+from backups.models import Database, Run, Snapshot
 from backups.scheduling import schedules
 from backups.worker import queue
 from sentinel import heartbeat
@@ -27,13 +29,15 @@ from tools import many
 TOKEN = "only Prometheus knows it"
 COUNT = 2000 if "VEDETTA_SOAK" in os.environ else 200
 # What is sent of the first page while anything runs, every two seconds: in bytes.
-MOST_SENT = 400_000
+MOST_SENT = 150_000
 
 
 @pytest.fixture
 def client(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     """Who may see everything, in a portal whose secrets can be read."""
     settings.METRICS_TOKEN = TOKEN
+    # On a busy machine a page takes so long that what was kept for the next one would be too old.
+    monkeypatch.setattr(marks, "BOUND_SECONDS", 10**6)
     settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "last_ok")
     for name in ("MYSQL_PASSWORD", "RESTIC_PASSWORD"):
         monkeypatch.setenv(name, "any")
@@ -78,29 +82,87 @@ def test_very_many_databases_take_as_many_queries_as_one(client: Client, setting
 
     many.make(COUNT, days=1)
 
-    assert {name: queries(work) for name, work in subjects.items()} == one
+    found = {name: queries(work) for name, work in subjects.items()}
+    # A few have cards and charts.
+    for name in ("first page", "its live part"):
+        assert found.pop(name) <= one.pop(name) <= 15
+    assert found == one
     assert sizes["/admin/"] < MOST_SENT
     assert sizes["/admin/live/"] < MOST_SENT
     assert len(heartbeat.gates_read(settings.SENTINEL.heartbeat_path)) == COUNT
 
 
 def test_what_needs_a_look_comes_first_where_not_all_have_room(client: Client) -> None:
-    databases = many.make(50, days=1)
+    databases = many.make(110, days=1)
     bad = databases[40]
     Run.objects.filter(database=bad).delete()
     Snapshot.objects.filter(database=bad).update(forgotten_at=timezone.now())
 
     def shown(page: str) -> list[str]:
         sent = client.get("/admin/live/", query_params={"page": page}).json()["html"]
-        return re.findall(r'class="v-big" href="[^"]*">(\w+)<', sent)
+        return re.findall(r'class="v-strong" href="[^"]*database[^"]*">(\w+)<', sent)
 
     pages = [shown(str(number)) for number in (1, 2, 3)]
 
-    assert [len(names) for names in pages] == [20, 20, 10]
+    assert [len(names) for names in pages] == [50, 50, 10]
     assert pages[0][0] == bad.name
     assert sorted(name for names in pages for name in names) == [each.name for each in databases]
     assert shown("no number") == pages[0]
     text = client.get("/admin/", query_params={"page": "2"}).content.decode()
     assert 'data-live="/admin/live/?page=2"' in text
     assert 'rel="next" href="/admin/?page=3"' in text
-    assert text.count("v-swatch") == 20
+    assert "v-swatch" not in text
+
+
+def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(client: Client) -> None:
+    """Forty failed, ten run, five wait, and each has a name of sixty characters."""
+    databases = many.make(200, days=2)
+    for database in databases:
+        database.name = f"{database.name}_of_the_customer_with_the_longest_name".ljust(60, "x")
+    Database.objects.bulk_update(databases, ["name"])
+    now = timezone.now()
+    made = [
+        (status, database)
+        for status, some in {
+            Status.FAILED: databases[:40], Status.RUNNING: databases[50:60], Status.QUEUED: databases[60:65],
+        }.items()
+        for database in some
+    ]  # fmt: skip
+    Run.objects.bulk_create(
+        Run(
+            action=Action.BACKUP, database=database, repository=database.repository, status=status,
+            trigger=Trigger.SCHEDULE, queued_at=now, started_at=None if status == Status.QUEUED else now,
+            beat_at=now if status == Status.RUNNING else None,
+            finished_at=now if status == Status.FAILED else None, phase="dump",
+            error="The server db1.example.com:3306 does not answer. Check its address and its firewall.",
+        )
+        for status, database in made
+    )  # fmt: skip
+    client.get("/admin/")
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get("/admin/")
+    text = page.content.decode()
+
+    assert len(asked) <= 15
+    assert len(page.content) <= MOST_SENT
+    # Of another four it is one of `many`.
+    assert "44 of 200 databases need a look." in text
+    assert text.count('data-key="database-') == 44
+    assert text.count('data-key="run-') == 15
+    failed = text.index('data-key="database-')
+    assert failed < text.index('data-key="run-') < text.index('data-key="line-')
+
+    found = client.get("/admin/", query_params={"q": databases[133].name[:12].upper()}).content.decode()
+    assert re.findall(r'data-key="line-(\d+)"', found) == [str(databases[133].pk)]
+
+
+def test_asking_again_where_nothing_changed_costs_next_to_nothing(client: Client) -> None:
+    many.make(COUNT, days=1)
+    client.get("/admin/live/")  # which notes that the gate is there
+    tag = client.get("/admin/live/").headers["ETag"]
+    with CaptureQueriesContext(connection) as asked:
+        again = client.get("/admin/live/", headers={"If-None-Match": tag})
+
+    assert again.status_code == 304
+    assert len(asked) <= 3
+    assert len(again.serialize_headers()) + len(again.content) < 1000

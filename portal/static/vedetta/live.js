@@ -1,4 +1,6 @@
 // Keeps a page as it is on the server: asks its `data-live` address, puts in what has changed, stops at the end.
+// What is the same stays the same node: so focus, an open dialog's button and what was typed stay, and a screen
+// reader reads no warning twice.
 "use strict";
 
 (() => {
@@ -11,29 +13,41 @@
   const chip = document.querySelector("[data-live-chip]");
   const offline = root.querySelector("[data-live-offline]");
   let lastLine = root.dataset.lastLine || "0";
-  let shown = null;
+  // Of what is shown: the server answers by nothing while that is what there is.
+  let tag = root.dataset.tag || "";
+  let seconds = Number(root.dataset.every || 1);
+  let timer = null;
+  let isAsking = false;
 
   async function ask() {
     const address = new URL(root.dataset.live, window.location);
     address.searchParams.set("after", lastLine);
-    const response = await fetch(address, {
-      headers: { Accept: "application/json" },
-      cache: "no-store",
-    });
+    const headers = { Accept: "application/json" };
+    if (tag) {
+      headers["If-None-Match"] = tag;
+    }
+    const response = await fetch(address, { headers, cache: "no-store" });
     if (response.redirected || response.status === 403) {
       window.location.reload(); // signed out meanwhile
       return null;
     }
+    if (response.status === 304) {
+      return { every: seconds };
+    }
     if (!response.ok) {
       throw new Error(response.statusText);
     }
-    return response.json();
+    const news = await response.json();
+    tag = response.headers.get("ETag") || "";
+    return news;
   }
 
   function show(news) {
-    if (news.html !== shown) {
-      replace(news.html);
-      shown = news.html;
+    if (news.html !== undefined) {
+      replace(state, news.html);
+    }
+    for (const [name, html] of Object.entries(news.parts || {})) {
+      replace(state.querySelector(`[data-part="${name}"]`), html);
     }
     if (log && news.log) {
       const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
@@ -49,24 +63,120 @@
     if (news.title) {
       document.title = news.title;
     }
+    for (const [name, text] of Object.entries(news.badges || {})) {
+      showBadge(name, text);
+    }
+    showCharts(news.charts || []);
   }
 
-  function replace(html) {
-    const active = state.contains(document.activeElement) ? document.activeElement : null;
-    const focused = active?.getAttribute("href");
-    const within = active?.id;
-    state.innerHTML = html;
-    window.htmx?.process(state);
-    state.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
-    if (focused) {
-      state.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
-    } else if (within) {
-      document.getElementById(within)?.focus({ preventScroll: true });
+  function showBadge(name, text) {
+    for (const badge of document.querySelectorAll(`[data-live-badge="${CSS.escape(name)}"]`)) {
+      if (badge.textContent !== text) {
+        badge.textContent = text;
+      }
+      badge.hidden = !text;
     }
   }
 
+  // Their colours stay: unfold has looked them up once.
+  function showCharts(all) {
+    for (const [number, place] of [...document.querySelectorAll("[data-live-chart]")].entries()) {
+      const canvas = place.querySelector("canvas");
+      if (!canvas || all[number] === undefined || all[number] === canvas.dataset.value) {
+        continue;
+      }
+      const chart = window.Chart?.getChart(canvas);
+      const { labels, datasets } = JSON.parse(all[number]);
+      if (!chart || chart.data.datasets.length !== datasets.length) {
+        continue;
+      }
+      chart.data.labels = labels;
+      for (const [line, { data, suffixYAxis }] of datasets.entries()) {
+        Object.assign(chart.data.datasets[line], { data, suffixYAxis });
+      }
+      chart.update("none");
+      canvas.dataset.value = all[number];
+    }
+  }
+
+  function replace(place, html) {
+    if (!place) {
+      return;
+    }
+    const fresh = document.createElement("div");
+    fresh.innerHTML = html;
+    // As what is there was mended when it came, so that equals are equal.
+    document.dispatchEvent(new CustomEvent("vedetta:fresh", { detail: fresh }));
+    const focused = place.contains(document.activeElement) ? document.activeElement : null;
+    const href = focused?.getAttribute("href");
+    takeOverChildren(place, fresh);
+    window.htmx?.process(place);
+    place.dispatchEvent(new CustomEvent("vedetta:replaced", { bubbles: true }));
+    if (focused && document.activeElement !== focused) {
+      const now = focused.isConnected || !href ? focused : place.querySelector(`[href="${CSS.escape(href)}"]`);
+      now?.focus();
+    }
+  }
+
+  function takeOver(old, fresh) {
+    if (old.isEqualNode(fresh)) {
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.data = fresh.data;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name)) {
+        old.removeAttribute(name);
+      }
+    }
+    for (const { name, value } of [...fresh.attributes]) {
+      if (old.getAttribute(name) !== value) {
+        old.setAttribute(name, value);
+      }
+    }
+    takeOverChildren(old, fresh);
+  }
+
+  // Rows are known by their `data-key`, wherever they went; others by their place.
+  function takeOverChildren(old, fresh) {
+    const keyed = new Map([...old.children].filter((each) => each.dataset.key).map((each) => [each.dataset.key, each]));
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      const key = next.dataset?.key;
+      const known = key ? keyed.get(key) : sameAs(at, next);
+      if (!known) {
+        old.insertBefore(next, at);
+        continue;
+      }
+      if (known === at) {
+        at = at.nextSibling;
+      } else {
+        old.insertBefore(known, at);
+      }
+      takeOver(known, next);
+    }
+    while (at) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+  }
+
+  function sameAs(at, next) {
+    const look = (node) => `${node.nodeName} ${node.getAttribute?.("class")}`;
+    return at && !at.dataset?.key && look(at) === look(next) ? at : null;
+  }
+
   async function tick() {
-    let seconds = Number(root.dataset.every || 1);
+    clearTimeout(timer);
+    // Nobody looks: whoever comes back is shown at once how it is then.
+    if (isAsking || document.hidden) {
+      return;
+    }
+    isAsking = true;
+    let wait = seconds;
     try {
       const news = await ask();
       if (!news) {
@@ -76,18 +186,23 @@
       offline?.setAttribute("hidden", "");
       if (news.over) {
         root.dataset.over = "1";
+        document.removeEventListener("visibilitychange", tick);
         return;
       }
       seconds = news.every || seconds;
+      wait = seconds;
     } catch {
       offline?.removeAttribute("hidden");
-      seconds = 5;
+      wait = 5;
+    } finally {
+      isAsking = false;
     }
-    setTimeout(tick, seconds * 1000);
+    timer = setTimeout(tick, wait * 1000);
   }
 
   if (log) {
     log.scrollTop = log.scrollHeight;
   }
-  setTimeout(tick, Number(root.dataset.every || 1) * 1000);
+  document.addEventListener("visibilitychange", tick);
+  timer = setTimeout(tick, seconds * 1000);
 })();

@@ -200,6 +200,8 @@
     lookAtPlan();
     goToForm();
   });
+  // What a page is about to take over from the server.
+  document.addEventListener("vedetta:fresh", (event) => mend(event.detail));
   document.addEventListener("vedetta:replaced", (event) => {
     mend(event.target);
     followPlan();

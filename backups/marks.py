@@ -1,0 +1,244 @@
+"""Whether anything was written since somebody looked: a version of tables that costs one query.
+
+The rule. Each statement that writes to one of TABLES, by whichever process and in whatever way (a page, the
+worker, a command, `.update()`, SQL of our own), gives the table's mark another number once it is committed.
+`version` is made of these numbers. Whoever asks for it first, and then reads the rows, may take what was
+read for what is there now for as long as the version is the same.
+
+Its limits:
+- A mark is raised after the commit, in a transaction of its own, so that two writers never wait for each
+  other's. Whoever reads in between sees newer rows under the older version, and reads once more than needed.
+- A process that is killed in between, or cannot reach the database any more, raises none. So a version also
+  holds for BOUND_SECONDS at most. For no longer than that anything is called unchanged that is not.
+- What changes by time alone (an age, a deadline that passes) is as late at most, for the same reason.
+- An update or a delete that hits no row writes nothing.
+- A run's beats, once a second, leave no mark, nor do the leases that follow them: COLUMNS_OF_THE_MOMENT. Who
+  shows how far a run is asks for `beats` as well. Workers' signs of life, lines of a run's log, questions and
+  tickets leave none either.
+- Files, the environment and the settings are no tables: see who asks.
+- What a transaction has written itself, and not committed, counts for itself alone.
+- A program that writes past Django leaves no mark. BOUND_SECONDS hold for that too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, Error, connection
+from django.db.models import F, IntegerField, QuerySet, Value
+from django.db.models.functions import Coalesce, ExtractSecond
+
+from backups.choices import Status
+from backups.models import Mark, Run
+
+logger = logging.getLogger(__name__)
+
+BOUND_SECONDS = 30
+TABLES = frozenset(
+    {
+        "backups_alert", "backups_channel", "backups_database", "backups_delivery", "backups_pin",
+        "backups_portalstart", "backups_publickey", "backups_repository", "backups_restore", "backups_run",
+        "backups_server", "backups_snapshot", "backups_standdown", "backups_suspicion",
+        "backups_verification",
+        # Who overrides the gate is noted there.
+        "django_admin_log",
+        "django_q_schedule",
+    }
+)  # fmt: skip
+# What no page shows, or asks the row itself for. An update of nothing else leaves no mark.
+_OF_A_LEASE = frozenset({"lease_run_id", "lease_until"})
+COLUMNS_OF_THE_MOMENT = {
+    "backups_run": frozenset({"beat_at", "phase", "phases", "bytes_done", "bytes_expected", "detail"}),
+    "backups_database": _OF_A_LEASE,
+    "backups_repository": _OF_A_LEASE,
+}
+# In answers of `rows` and `beats`, beside what others may ask for in the same query: see `portal.sessions`.
+MARK, BEAT = 3, 4
+
+Rows = Iterable[tuple[int, int]]
+T = TypeVar("T")
+
+
+# ---------------------------------------------------------------- Reading
+
+
+def version(tables: Collection[str] = TABLES) -> str:
+    """What stays the same until something is written to one of `tables`, for BOUND_SECONDS at most."""
+    return version_of(rows(tables), tables)
+
+
+def rows(tables: Collection[str] = TABLES) -> QuerySet[Any, tuple[int, int]]:
+    """What `version_of` wants to know, to be asked for together with something else."""
+    kind = Value(MARK, output_field=IntegerField())
+    return Mark.objects.filter(name__in=tables).order_by().values_list(kind, "value")
+
+
+def beats(status: str = Status.RUNNING) -> QuerySet[Any, tuple[int, int]]:
+    """How the running runs' beats stand; two in one second, or a minute apart, may look the same."""
+    at = Coalesce(ExtractSecond("beat_at", tzinfo=UTC), Value(60))
+    kind = Value(BEAT, output_field=IntegerField())
+    found = Run.objects.filter(status=status).order_by()
+    return found.annotate(beat=F("pk") * Value(61) + at).values_list(kind, "beat")
+
+
+def version_of(found: Rows, tables: Collection[str] = TABLES) -> str:
+    """The version by the answer to `rows`, among which others may be."""
+    values = _values(found)
+    if len(values) < len(tables):
+        # What was written before left none. Whoever asks reads the rows after this, and so has that as well.
+        _make(tables)
+        values = _values(rows(tables))
+    own = _pending(tables)
+    return ".".join(map(str, (int(time.time()) // BOUND_SECONDS, *values, *own)))
+
+
+def _values(found: Rows) -> list[int]:
+    return sorted(value for kind, value in found if kind == MARK)
+
+
+def _make(tables: Iterable[str]) -> None:
+    Mark.objects.bulk_create([Mark(name=name, value=_number()) for name in tables], ignore_conflicts=True)
+
+
+def _number() -> int:
+    """One that was not there before, also not in a database that was put back to how it was."""
+    return secrets.randbits(62)
+
+
+class Kept(Generic[T]):
+    """What was worked out from rows, in this process, for as long as their version is the same."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, object, T] | None = None
+
+    def get(self, version: str, make: Callable[[], T]) -> T:
+        """What is kept of this version, or what `make` answers. Nobody may change it."""
+        # Settings are changed by tests only: that is another object each time.
+        of = getattr(settings, "_wrapped", None)
+        kept = self._kept
+        if kept is not None and kept[0] == version and kept[1] is of:
+            return kept[2]
+        made = make()
+        self._kept = (version, of, made)
+        return made
+
+
+# ---------------------------------------------------------------- Writing
+
+_NAME = r'[`"]?(\w+)[`"]?'
+_WRITES = re.compile(
+    rf"\s*(?:UPDATE|INSERT\s+(?:IGNORE\s+|OR\s+\w+\s+)?INTO|DELETE\s+(?:[`\"]?\w+[`\"]?\s+)?FROM)\s+{_NAME}",
+    re.IGNORECASE,
+)
+# An update of columns to given values, and nothing that would have to be understood.
+_SIMPLE = re.compile(r'UPDATE [`"]\w+[`"] SET ((?:[`"]\w+[`"] = (?:%s|NULL)(?:, )?)+) WHERE ')
+_COLUMN = re.compile(r'[`"](\w+)[`"] =')
+_KNOWN_WRITES = ("UPDATE", "INSERT", "DELETE")
+_READS = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "SET", "SHOW", "EXPLAIN")
+
+
+def written(sql: str) -> frozenset[str]:
+    """The tables of TABLES to whose marks a statement gives another number; rather one too many."""
+    start = sql[:12].lstrip().upper()
+    if start.startswith(_KNOWN_WRITES) and (found := _WRITES.match(sql)):
+        table = found[1]
+        if table not in TABLES or _is_of_the_moment(sql, table):
+            return frozenset()
+        return frozenset({table})
+    if start.startswith(_READS):
+        return frozenset()
+    return frozenset(name for name in TABLES if name in sql)
+
+
+def _is_of_the_moment(sql: str, table: str) -> bool:
+    columns = COLUMNS_OF_THE_MOMENT.get(table)
+    simple = _SIMPLE.match(sql) if columns else None
+    return bool(columns and simple and columns.issuperset(_COLUMN.findall(simple[1])))
+
+
+def watch(connection: Any, **_: Any) -> None:
+    """Have a connection to the portal's own database raise marks: for Django's `connection_created`."""
+    # Before those of tests, which take the last one away again.
+    if connection.alias == DEFAULT_DB_ALIAS and _noticing not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, _noticing)
+
+
+def _noticing(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+    answer = execute(sql, params, many, context)
+    if (tables := written(str(sql))) and not _hit_nothing(sql, context["cursor"]):
+        _note(context["connection"], tables)
+    return answer
+
+
+def _hit_nothing(sql: str, cursor: Any) -> bool:
+    """An update or a delete for which there was no row, as of a worker that looks what there is to tend.
+
+    Of others the driver may not know yet.
+    """
+    return sql.startswith(("UPDATE ", "DELETE ")) and "RETURNING" not in sql and cursor.rowcount == 0
+
+
+class _Raises:
+    """What a transaction has written to so far, and that their marks are raised once it is committed."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.number = _number()
+        self.tables: Counter[str] = Counter()
+
+    def __call__(self) -> None:
+        if _raise(self.connection, self.tables):
+            self.connection.vedetta_unmarked = None
+
+
+def _note(connection: Any, tables: Iterable[str]) -> None:
+    if not connection.in_atomic_block:
+        _raise(connection, tables)
+        return
+    noted = _noted(connection)
+    if noted is None:
+        noted = connection.vedetta_unmarked = _Raises(connection)
+        connection.on_commit(noted, robust=True)
+    noted.tables.update(tables)
+
+
+def _noted(connection: Any) -> _Raises | None:
+    """What is noted of this transaction. Django takes it away with a savepoint that is undone."""
+    hooks = reversed(connection.run_on_commit)
+    return next((hook for _, hook, _ in hooks if isinstance(hook, _Raises)), None)
+
+
+def _raise(connection: Any, tables: Iterable[str]) -> bool:
+    """Whether they could be raised.
+
+    A statement for each: a writer that held two marks could wait for one who holds them the other way.
+    No more than an update: beside an insert whose key is still to be read, SQLite takes no transaction. Where
+    there is no mark yet, whoever makes it reads the rows after that.
+    """
+    try:
+        for name in sorted(tables):
+            Mark.objects.using(connection.alias).filter(name=name).update(value=_number())
+    except Error as error:
+        # What was written is written. The table may not be there yet, or the server not any more.
+        logger.debug("no mark could be raised (%s): pages follow within %s s", error, BOUND_SECONDS)
+        return False
+    return True
+
+
+def _pending(tables: Collection[str]) -> list[Any]:
+    """What this process has written whose mark is not raised yet: also while other hooks of the commit run.
+
+    After a rollback it is one number more in each version until the next write, which changes nothing.
+    """
+    noted: _Raises | None = getattr(connection, "vedetta_unmarked", None)
+    if noted is None or noted.tables.keys().isdisjoint(tables):
+        return []
+    return [noted.number, sum(noted.tables.values()), *connection.savepoint_ids]

@@ -1,0 +1,227 @@
+"""Marks of tables: each write that is committed raises one, whoever writes and however."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+from django.apps import apps
+from django.db import connection, transaction
+from pytest_django import Settings
+
+from backups import marks
+from backups.choices import Action, Status, Trigger
+from backups.models import Database, Mark, Repository, Run
+from backups.runs import lifecycle
+from tests.backups.worlds import Portal
+from tests.rows import a_server
+
+# Of the moment, or asked for by whoever shows them: see the module.
+WITHOUT = {"downloadticket", "mark", "question", "runline", "workerpulse"}
+
+
+def test_every_table_has_a_mark_but_those_that_say_why_not() -> None:
+    ours = {model._meta.db_table for model in apps.get_app_config("backups").get_models()}
+    without = {f"backups_{name}" for name in WITHOUT}
+
+    assert {name for name in marks.TABLES if name.startswith("backups_")} == ours - without
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ('INSERT INTO "backups_run" ("id") SELECT 1', "backups_run"),
+        ("INSERT IGNORE INTO `backups_run` VALUES (1)", "backups_run"),
+        ("INSERT OR IGNORE INTO backups_run VALUES (1)", "backups_run"),
+        ('DELETE FROM "backups_snapshot" WHERE 1', "backups_snapshot"),
+        ("DELETE `backups_alert` FROM `backups_alert` INNER JOIN x", "backups_alert"),
+        (' update "backups_run" set "error" = %s where "id" = 1', "backups_run"),
+        ('UPDATE "backups_run" SET "beat_at" = %s, "status" = %s WHERE "id" = 1', "backups_run"),
+        # Nobody should have to understand what a beat would be set to.
+        ('UPDATE "backups_run" SET "beat_at" = (SELECT 1 WHERE 1), "status" = %s WHERE 1', "backups_run"),
+        ('UPDATE "backups_run" SET "beat_at" = %s', "backups_run"),
+        ('UPDATE "backups_run" SET "beat_at" = %s, "phase" = %s WHERE ("id" = %s)', None),
+        ('UPDATE "backups_database" SET "lease_run_id" = NULL, "lease_until" = NULL WHERE 1', None),
+        ('UPDATE "backups_database" SET "beat_at" = %s WHERE 1', "backups_database"),
+        ('TRUNCATE "backups_verification"', "backups_verification"),
+        ('WITH x AS (SELECT 1) UPDATE "backups_suspicion" SET a = 1', "backups_suspicion"),
+        ('SELECT * FROM "backups_run" FOR UPDATE', None),
+        ('INSERT INTO "backups_runline" ("id") VALUES (1)', None),
+        ('UPDATE "backups_mark" SET "value" = 1', None),
+        ('INSERT INTO "django_session" VALUES (1)', None),
+    ],
+)
+def test_it_is_seen_what_a_statement_writes_to(sql: str, table: str | None) -> None:
+    assert marks.written(sql) == ({table} if table else set())
+
+
+@pytest.fixture
+def run(transactional_db: None) -> Run:
+    """A running one, whose table and those that it needs have their marks."""
+    repository = Repository.objects.create(name="main", url="/srv/restic")
+    database = Database.objects.create(name="shop", database="shop", server=a_server(), repository=repository)
+    run = Run.objects.create(
+        action=Action.BACKUP, trigger=Trigger.CLI, database=database, repository=repository,
+        status=Status.RUNNING,
+    )  # fmt: skip
+    marks.version()
+    return run
+
+
+def same(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the version is the same after `work`, were no time to pass."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    before = marks.version()
+    assert before == marks.version()
+    work()
+    return before == marks.version()
+
+
+def undone(*, at_last: Callable[[], object] = lambda: None) -> None:
+    """A transaction in which something is written, and taken back, and then what is done `at_last`."""
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                Run.objects.update(error="of a savepoint")
+                raise LookupError
+        except LookupError:
+            at_last()
+
+
+def raw() -> None:
+    """What no model knows of."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE backups_run SET error = 'raw'")
+
+
+def many_times() -> None:
+    """Once for each of several rows."""
+    with connection.cursor() as cursor:
+        cursor.executemany("UPDATE backups_run SET error = %s", [("a",), ("b",)])
+
+
+def of_a_transaction() -> None:
+    """Written before and after what was inside is over."""
+    with transaction.atomic():
+        with transaction.atomic():
+            Run.objects.update(error="inside")
+        Repository.objects.update(check_error="after it")
+
+
+def test_whatever_is_written_changes_the_version_and_what_is_not_does_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def row(**fields: object) -> Run:
+        return Run(action=Action.CHECK, trigger=Trigger.CLI, repository=run.repository, **fields)
+
+    for write in (
+        lambda: Run.objects.update(error="none"),
+        lambda: row().save(),
+        lambda: Run.objects.bulk_create([row(), row()]),
+        lambda: Run.objects.bulk_update([run], ["error"]),
+        lambda: Run.objects.exclude(pk=run.pk).delete(),
+        raw,
+        many_times,
+        of_a_transaction,
+        lambda: undone(at_last=lambda: Run.objects.update(error="after it was undone")),
+        lambda: undone(at_last=lambda: Repository.objects.update(check_error="of another")),
+    ):
+        assert not same(write, monkeypatch)
+
+    beat = lifecycle.Beat("dump", 1, None, "a table")
+    nobody = Run.objects.filter(pk=0)
+    for other in (
+        lambda: list(Run.objects.all()),
+        lambda: lifecycle.run_beat(run.pk, beat),
+        lambda: nobody.update(error="of nobody"),
+        nobody.delete,
+    ):
+        assert same(other, monkeypatch)
+    before = set(marks.rows())
+    undone()
+    assert set(marks.rows()) == before
+    # Written in the midst of it, an insert whose key is read afterwards is there.
+    assert Run.objects.get(pk=run.pk).phase == "dump"
+
+
+def test_a_mark_that_was_not_raised_is_late_by_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a process that was killed after its commit."""
+    monkeypatch.setattr(marks, "_raise", lambda *_: None)
+    assert same(lambda: Run.objects.update(error="nobody is told"), monkeypatch)
+    version = marks.version()
+
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0 + marks.BOUND_SECONDS)
+
+    assert marks.version() != version
+
+
+def test_what_was_written_while_a_mark_was_missing_is_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose_it() -> None:
+        Mark.objects.filter(name="backups_run").delete()
+        Run.objects.update(error="that left no mark")
+
+    assert not same(lose_it, monkeypatch)
+
+
+def test_other_hooks_of_a_commit_see_what_was_committed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def write() -> None:
+        with transaction.atomic():
+            transaction.on_commit(lambda: seen.append(marks.version()))
+            Run.objects.update(error="new")
+
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    before = marks.version()
+    write()
+    assert len({before, *seen, marks.version()}) == 3
+
+
+def test_what_is_kept_is_made_anew_when_something_was_written_or_set(run: Run, settings: Settings) -> None:
+    kept = marks.Kept[int]()
+    made = count()
+
+    def get() -> int:
+        return kept.get(marks.version(), lambda: next(made))
+
+    settings.PING_URL = "https://example.com/a"
+    first = get()
+    assert get() in (first, first + 1)  # that is, unless half a minute is just over
+    now = get()
+    Run.objects.update(error="new")
+    assert get() > now
+    now = get()
+    settings.PING_URL = "https://example.com/b"
+    assert get() > now
+
+
+_TELL = """
+import time
+from django.utils import timezone
+from backups import marks
+from backups.models import Repository, Run
+time.time = lambda: 1.8e9
+repository = Repository.objects.get()
+{work}
+print(marks.version(["backups_repository"]))
+"""
+# Numbers of runs are told by their beats, in the query that tells marks.
+_BEGIN = """
+run = Run.objects.create(action="check", trigger="cli", repository=repository, status="running")
+Run.objects.filter(pk=run.pk).update(beat_at=timezone.now())
+asked = list(marks.rows().union(marks.beats()))
+print(run.pk in [beat // 61 for kind, beat in asked if kind == marks.BEAT])
+print(len(marks.TABLES) == sum(kind == marks.MARK for kind, _ in asked))
+"""
+
+
+def test_another_process_sees_it_on_each_kind_of_database(portal: Portal) -> None:
+    def told(work: str = "") -> list[str]:
+        return portal.shell(_TELL.format(work=work)).splitlines()
+
+    before = told()
+    changed = told("Repository.objects.update(check_error='odd')")
+    assert changed != before
+    assert told(_BEGIN) == ["True", "True", *changed]
