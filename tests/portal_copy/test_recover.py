@@ -481,7 +481,20 @@ def test_a_copy_of_an_older_schema_is_restored_and_migrated(portal: Portal, make
     assert new.run()["trigger"] == "cli"
 
 
-def test_a_pin_and_its_last_day_come_back(portal: Portal, make_portal: MakePortal) -> None:
+PAUSE_AND_LABEL = """
+from backups.choices import StandDownKind
+from backups.keeping import stand_downs
+from backups.models import Database, Label
+database = Database.objects.get()
+stand_downs.begin(database, StandDownKind.PAUSE, stand_downs.Wish("The server moves.", "anna"))
+database.labels.add(Label.objects.create(name="production"))
+"""
+
+
+def test_what_people_said_of_snapshots_and_databases_comes_back(
+    portal: Portal, make_portal: MakePortal
+) -> None:
+    portal.shell(PAUSE_AND_LABEL)
     pinned = portal.manage("backup", "--pin", "before migration 42", "--until", "2099-01-31")
     assert pinned.code == 0, pinned.err
     assert "holds the portal itself" in pinned.out
@@ -492,6 +505,10 @@ def test_a_pin_and_its_last_day_come_back(portal: Portal, make_portal: MakePorta
     assert ran.code == 0, ran.err
     assert "until 2099-01-31" in (told := new.manage("pins").out)
     assert "before migration 42" in told
+    status = json.loads(new.manage("status", "--json").out)
+    assert [each["paused"]["reason"] for each in status["databases"]] == ["The server moves."]
+    labelled = "from backups.models import Label; print(Label.objects.get().databases.count())"
+    assert new.shell(labelled) == "1"
 
 
 def test_without_a_copy_the_history_is_rebuilt_from_the_snapshots(
