@@ -19,7 +19,7 @@ from tests.backups.worlds import Portal
 from tests.rows import a_server
 
 # Of the moment, or asked for by whoever shows them: see the module.
-WITHOUT = {"downloadticket", "mark", "question", "runline", "workerpulse"}
+WITHOUT = {"account", "downloadticket", "label", "mark", "question", "runline", "signin", "workerpulse"}
 
 
 def test_every_table_has_a_mark_but_those_that_say_why_not() -> None:
