@@ -169,7 +169,7 @@ def test_lists_take_the_same_queries_for_more_rows(login: Login, kind: str, role
             Run.objects.update(parent=None)
         table._default_manager.all().delete()
     history.make(days=30)
-    assert few == queries(client, url) <= {"database": 30, "repository": 30, "alert": 27}.get(kind, 14)
+    assert few == queries(client, url) <= {"database": 32, "repository": 30, "alert": 29}.get(kind, 14)
 
 
 def queries(client: Client, url: str) -> int:
