@@ -17,7 +17,7 @@ from backups.admin import alerts, attention, checklist, gate, live, verification
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
 from backups.admin.sparks import Spark, sparks_of
-from backups.admin.strips import DAYS, Day, recent_runs, strips_of
+from backups.admin.strips import DAYS, Day, left_out_days, recent_runs, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import maintenance, standing
@@ -239,7 +239,7 @@ def _unbelieved(request: HttpRequest) -> list[Notice]:
 def _cards(databases: Sequence[Database], found: Standing) -> dict[str, Any]:
     """Of a few databases all that is worth telling, and the charts."""
     recent = recent_runs(databases, found.now)
-    strips = strips_of(databases, recent, found.now)
+    strips = strips_of(databases, recent, found.now, left_out_days(databases, found.now))
     return {
         "cards": [_card(database, found, strips[database.pk]) for database in databases],
         "charts": charts(databases, recent, found.now),
@@ -248,22 +248,24 @@ def _cards(databases: Sequence[Database], found: Standing) -> dict[str, Any]:
 
 
 def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
+    pause = found.overall.paused.get(database.name)
+    begins = found.now if pause is None else pause.until
     return Card(
         database=database,
         state=found.overall.state_of(database.name),
         good=found.good(database),
         snapshot=found.newest(database),
         proved=found.proved(database),
-        next_backup=_next(database.backup_cron, found.now),
-        next_verify=_next(database.verify_cron, found.now),
+        next_backup=_next(database.backup_cron, begins),
+        next_verify=_next(database.verify_cron, begins),
         notices=_notices(database, found.overall),
         strip=strip,
     )
 
 
 def _notices(database: Database, overall: Overall) -> list[Notice]:
-    """What is found of its repository, and notes; what is of itself needs a look and stands above."""
-    own = []
+    """What else is found of it and of its repository, and notes; the worst of itself stands above."""
+    own = [notice_of(each) for each in overall.of_database(database.name)[1:]]
     of_repository = overall.of_repository(database.repository.name)
     if of_repository and len(overall.databases) > 1:
         words = _of_repository(database.repository, of_repository[0])
@@ -301,8 +303,11 @@ _WORDS_OF_REPOSITORY = {
 }
 
 
-def _next(cron: str, now: datetime) -> datetime | None:
-    return schedules.next_times(cron, 1, after=now)[0] if schedules.usable(cron) else None
+def _next(cron: str, begins: datetime | None) -> datetime | None:
+    """When it is due next; None also where it is paused until somebody resumes it."""
+    if begins is None or not schedules.usable(cron):
+        return None
+    return schedules.next_times(cron, 1, after=begins)[0]
 
 
 # ---------------------------------------------------------------- What runs

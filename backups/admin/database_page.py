@@ -155,6 +155,6 @@ def weeks(database: Database) -> dict[str, Any]:
     now = timezone.now()
     rows = list(databases_with_newest(now, Database.objects.filter(pk=database.pk)))
     recent = recent_runs(rows, now)
-    strip = strips_of(rows, recent, now, left_out_days(database, now))[database.pk]
+    strip = strips_of(rows, recent, now, left_out_days(rows, now))[database.pk]
     drawn = [each for each in charts(rows, recent, now) if not each["is_empty"]]
     return {"strip": strip, "strip_words": strip_words(strip), "charts": drawn}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -72,6 +72,11 @@ class Row:
     proof: str = ""
     verification: Verification | None = None
     restore: Restore | None = None
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long its run took; None where no run of this portal made it."""
+        return self.run.duration() if self.run else None
 
 
 def rows_of(row: Model, tab: str) -> dict[str, Any]:

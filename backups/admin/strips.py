@@ -97,13 +97,13 @@ def strips_of(
     }
 
 
-def left_out_days(database: Database, now: datetime) -> set[tuple[int, date]]:
-    """The days of these weeks on which a database was paused or retired, be it for a part of them."""
-    found = StandDown.objects.of(StandDownKind.PAUSE, StandDownKind.RETIREMENT).filter(database=database)
+def left_out_days(databases: Sequence[Database], now: datetime) -> set[tuple[int, date]]:
+    """The days of these weeks on which databases were paused or retired, be it for a part of them."""
     days = last_days(now)
+    found = StandDown.objects.of(StandDownKind.PAUSE, StandDownKind.RETIREMENT)
     return {
-        (database.pk, day)
-        for each in found.exclude(ended_at__lt=start_of(days[0]))
+        (each.database_id, day)
+        for each in found.filter(database__in=databases).exclude(ended_at__lt=start_of(days[0]))
         for day in days
         if timezone.localdate(each.made_at) <= day
         and day <= timezone.localdate(min(filter(None, (each.ended_at, each.until, now))))

@@ -127,6 +127,9 @@ def untold(page: str, known: list[str]) -> list[str]:
     for text in visible.texts:
         rest, depth = outside(text, depth)
         if re.search("[A-Za-z]{2}", rest):
+            # A sentence of a row is one as it is stored: the address in it is not taken out before.
+            for each in (each for each in known if len(each) > 40):
+                rest = rest.replace(each, " ")
             rest = NO_TEXT.sub(" ", rest)
             for each in known:
                 rest = rest.replace(each, " ")
