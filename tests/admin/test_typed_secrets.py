@@ -91,7 +91,8 @@ def test_a_password_is_typed_and_never_shown_again(
     client.post(page_url(server), typed_server(password_typed="another"))
     server.refresh_from_db()
     assert password_of(server) == "another"
-    assert "Changed Name and Password." in [entry.get_change_message() for entry in LogEntry.objects.all()]
+    changes = [entry.get_change_message() for entry in LogEntry.objects.all()]
+    assert "Name from renamed to new. Password changed." in changes
     client.post(page_url(server), typed_server(password_typed="", password_ref="env:MYSQL_NEW"))
     server.refresh_from_db()
     assert server.password_ref == "env:MYSQL_NEW"
