@@ -311,7 +311,7 @@
 
   // A browser gives its clipboard to pages of HTTPS and of this machine alone; elsewhere the text is marked.
   async function copy(button) {
-    const text = document.getElementById(button.dataset.copy);
+    const text = document.getElementById(button.dataset.copies);
     window.getSelection().selectAllChildren(text);
     try {
       await navigator.clipboard.writeText(text.textContent);
@@ -324,13 +324,13 @@
   }
 
   function showCopy(root) {
-    for (const button of root.querySelectorAll("[data-copy]")) {
+    for (const button of root.querySelectorAll("[data-copies]")) {
       button.hidden = false;
     }
   }
 
   document.addEventListener("click", (event) => {
-    const copies = event.target.closest("[data-copy]");
+    const copies = event.target.closest("[data-copies]");
     if (copies) {
       copy(copies);
     }
