@@ -11,7 +11,7 @@ from django.conf import settings
 from backups import mysql, restic
 from backups.choices import SslMode
 from backups.errors import Problem
-from backups.models import Database, Repository
+from backups.models import Database, Repository, Server
 from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
 from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
@@ -200,6 +200,28 @@ def _database_password(database: Database) -> str:
     return Secret(server.password_ref, of=of, use=server.use_of("password_ref")).resolve()
 
 
+def server_of_form(server: Server) -> mysql.Server:
+    """A server whose form is not saved yet, and which has no database. Raises Problem."""
+    return mysql.Server(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=Secret(
+            server.password_ref, of=phrase("the password of the form"), use=server.use_of("password_ref")
+        ).resolve(),
+        question_seconds=_OF_FORMS_SECONDS,
+        ssl_mode=server.ssl_mode,
+        ssl_ca=server.ssl_ca,
+        skips_binary_log=False,
+        account_set_by=phrase("the user and password of the form"),
+        address_set_by=phrase("the host and port of the form"),
+        ssl_mode_set_by=phrase("the TLS mode of the form"),
+        ssl_ca_set_by=phrase("the authority of the form"),
+    )
+
+
+# Somebody waits for it before a form.
+_OF_FORMS_SECONDS = 20.0
 # How much is asked for; an environment that says nothing of it has PREFERRED.
 _TLS = {mode.value: level for level, mode in enumerate(SslMode)}
 

@@ -112,6 +112,12 @@ UNFOLD = {
                 "title": _("Set up"),
                 "separator": True,
                 "items": [
+                    {
+                        "title": _("Checklist"),
+                        "icon": "checklist",
+                        "link": reverse_lazy("set-up"),
+                        "permission": _may("backups.view_database"),
+                    },
                     _item(
                         _("Databases"), "database", "backups_database_changelist", "backups.view_database"
                     ),

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from backups.admin import asked, dashboard, forgetting, gate, proof, restoring, retention
+from backups.admin import asked, checklist, dashboard, forgetting, gate, proof, restoring, retention, trying
 from portal import monitoring
 
 handler500 = monitoring.server_error
@@ -55,6 +55,13 @@ urlpatterns = [
         admin.site.admin_view(restoring.preview_view),
         name="question-preview",
     ),
+    path(
+        "admin/backups/questions/<int:pk>/tried/",
+        admin.site.admin_view(trying.tried_view),
+        name="question-tried",
+    ),
+    path("admin/set-up/", admin.site.admin_view(checklist.set_up_view), name="set-up"),
+    path("admin/set-up/live/", admin.site.admin_view(checklist.live_view), name="set-up-live"),
     path("admin/proof/", admin.site.admin_view(proof.proof_view), name="proof"),
     path("admin/proof/file/", admin.site.admin_view(proof.file_view), name="proof-file"),
     path("admin/", admin.site.urls),

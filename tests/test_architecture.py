@@ -63,7 +63,7 @@ HOUSE = {
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping keys models notifications process reports "
-        "scheduling sentinel snapshots text verdict"
+        "requests scheduling sentinel snapshots text verdict"
     ),
     "actions": (
         "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "

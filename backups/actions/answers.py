@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from backups import mysql, secret_references, validators
+from backups import mysql, secret_references
+from backups.actions.steps import tried
 from backups.alerting import channel_delivery, delivery
 from backups.catalog import made_here
 from backups.endpoints import restoring_server
@@ -29,6 +29,7 @@ from backups.requests.questions import (
     SecretQuestion,
     TestMessageQuestion,
 )
+from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
 from backups.restoring.plan import plan
 from backups.text.sentences import joined, phrase
 
@@ -63,15 +64,7 @@ def _kept_size(question: KeptSizeQuestion) -> Answer:
 
 def _secret(question: SecretQuestion) -> Answer:
     """Whether it is there. Of what may not be referred to nobody learns anything, whatever a row says."""
-    try:
-        validators.secret_reference(question.reference)
-        validators.declared_reference(question.reference)
-    except ValidationError as error:
-        raise Problem(
-            phrase("The worker did not look for it, because rows may not refer to it."),
-            code="secret.not_declared",
-            do=" ".join(error.messages),
-        ) from None
+    tried.refuse_undeclared(question.reference)
     secret = secret_references.Secret(question.reference)
     return {"is_found": bool(secret.resolve_optional() if question.may_be_unset else secret.resolve())}
 
@@ -162,4 +155,6 @@ _ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
     TestMessageQuestion: _test_message,
     ChannelTestQuestion: _channel_test,
     ReportQuestion: _report,
+    ServerQuestion: tried.server,
+    RepositoryQuestion: tried.repository,
 }

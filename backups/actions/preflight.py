@@ -33,7 +33,7 @@ from backups.keeping import suspicions
 from backups.models import Database, Run
 from backups.reports import own_database, portal_start, standing
 from backups.repositories import identity
-from backups.requests import DrillRequest, PreflightRequest
+from backups.requests import DrillRequest, PreflightRequest, sealing
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -214,6 +214,8 @@ def _key() -> Iterator[str]:
         made_here.key_in_use()
     except Problem as problem:
         yield problem.sentence()
+    if words := sealing.to_type_again():
+        yield words
     if words := made_here.not_copied():
         yield words
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from backups.admin import gate, live
+from backups.admin import checklist, gate, live
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
 from backups.admin.strips import DAYS, Day, Recent, recent_runs, strips_of
@@ -128,11 +128,10 @@ def state(request: HttpRequest, found: Standing, shown: Page, recent: Sequence[R
         "shown": shown,
         "active": _active(found.now),
         "tended": maintenance.tended(now=found.now),
-        "has_repository": bool(found.overall.repositories),
+        "checklist": checklist.of_first_page(request, found.overall),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
         "may_restore": request.user.has_perm("backups.run_restore"),
-        "may_set_up": request.user.has_perm("backups.add_database"),
     }
 
 

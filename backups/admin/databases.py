@@ -16,14 +16,17 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups.admin import hints, live
-from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, SetUpAdmin, get_or_none, redirect
+from backups.admin.base import STATE_COLOURS, STATE_WORDS, QuickList, get_or_none, redirect
 from backups.admin.dialogs import FactsForm, dialog
-from backups.admin.servers import software
+from backups.admin.secret_fields import SecretsForm, Typed, described
+from backups.admin.servers import question_of, software
+from backups.admin.trying import SecretsAdmin
 from backups.choices import Action
 from backups.configuration import bootstrap
 from backups.models import Database, Run, Snapshot
 from backups.reports import standing
 from backups.requests import BackupRequest, PreflightRequest, VerifyRequest
+from backups.requests.set_up_questions import ServerQuestion
 from backups.text import formatting
 from backups.text.sentences import phrase
 
@@ -84,9 +87,18 @@ class _StandingList(QuickList):
             row.stands = overall.state_of(row.name)
 
 
+class DatabaseForm(SecretsForm):
+    """With a password for test restores that may be typed."""
+
+    verify_password_typed = Typed(_("Its password"))
+
+
 @admin.register(Database)
-class DatabaseAdmin(SetUpAdmin):
+class DatabaseAdmin(SecretsAdmin):
     """What is backed up."""
+
+    form = DatabaseForm
+    tried_fields = ("server", "database")
 
     list_display = (
         "name",
@@ -140,7 +152,7 @@ class DatabaseAdmin(SetUpAdmin):
         """With a preview of the retention, and what was learned of the server, for one that is there."""
         fieldsets = list(super().get_fieldsets(request, obj))
         name, options = fieldsets[_TEST_RESTORES]
-        fieldsets[_TEST_RESTORES] = (name, {**options, "description": _where_by_default()})
+        fieldsets[_TEST_RESTORES] = (name, described(options, _where_by_default()))
         if obj is None:
             return fieldsets
         if obj.is_primary:
@@ -160,6 +172,10 @@ class DatabaseAdmin(SetUpAdmin):
         fields = super().get_readonly_fields(request, obj)
         settled = obj is not None and (obj.runs.exists() or obj.snapshots.exists())
         return (*fields, "name", "database") if settled else fields
+
+    def question(self, row: Database, database: str) -> ServerQuestion:
+        """Whether its server has it, and what the user lacks there."""
+        return question_of(row.server, row.database)
 
     def get_urls(self) -> list[URLPattern]:
         """The hints of the forms."""

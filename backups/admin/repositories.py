@@ -15,9 +15,11 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from backups.admin.base import SetUpAdmin, redirect
+from backups.admin.base import may_start, redirect
 from backups.admin.dialogs import CheckForm, dialog
-from backups.choices import Health
+from backups.admin.secret_fields import SecretsForm, Typed
+from backups.admin.trying import SecretsAdmin
+from backups.choices import Action, Health
 from backups.configuration import bootstrap, environment
 from backups.models import Repository
 from backups.reports import maintenance
@@ -25,6 +27,7 @@ from backups.repositories import places
 from backups.requests import (
     CheckRequest,
     ForgetRequest,
+    InitRequest,
     PruneRequest,
     RepairIndexRequest,
     RepairSnapshotsRequest,
@@ -33,6 +36,7 @@ from backups.requests import (
     StatsRequest,
     UnlockRequest,
 )
+from backups.requests.set_up_questions import RepositoryQuestion
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -42,12 +46,27 @@ _HEALTH_COLOURS = {
     Health.DAMAGED: "danger",
     Health.UNKNOWN: "plain",
 }
-_MORE = ("preview_retention", "forget", "prune", "stats", "unlock", "repair_index", "repair_snapshots")
+_MORE = (
+    "initialise", "preview_retention", "forget", "prune", "stats", "unlock", "repair_index",
+    "repair_snapshots",
+)  # fmt: skip
+
+# Of the sets of fields, those that a person fills in, after the first.
+_TYPED = 1
 
 
-class RepositoryForm(forms.ModelForm):
+class RepositoryForm(SecretsForm):
     """One place is one row, and snapshots go to another place only where a person says that they did."""
 
+    password_typed = Typed(
+        _("Password"),
+        _(
+            "Keep it elsewhere as well: without it nobody reads the backups. VEDETTA_KEY does not help "
+            "then, because a copy of the portal lies in the repository itself."
+        ),
+    )
+    access_key_typed = Typed(_("Access key id"))
+    secret_key_typed = Typed(_("Secret access key"))
     moved = forms.BooleanField(
         label=_("It moved"), required=False, widget=UnfoldBooleanSwitchWidget,
         help_text=_("The same repository, with its snapshots, lies at the changed location now."),
@@ -108,10 +127,14 @@ def _unsaid(repository: Repository, known: str) -> str:
 
 
 @admin.register(Repository)
-class RepositoryAdmin(SetUpAdmin):
+class RepositoryAdmin(SecretsAdmin):
     """Where the backups lie."""
 
     form = RepositoryForm
+    tried_fields = (
+        "url", "password_typed", "password_ref", "access_key_typed", "access_key_ref", "secret_key_typed",
+        "secret_key_ref",
+    )  # fmt: skip
 
     list_display = ("name", "url", "state", "checked", "holds", "check_interval")
     search_fields = ("name", "url")
@@ -131,11 +154,32 @@ class RepositoryAdmin(SetUpAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         """With a word on what the environment decides, where it does."""
         (name, options), *others = super().get_fieldsets(request, obj)
-        if obj is not None and _holds(obj) and self.has_change_permission(request, obj):
+        if obj is None:
+            # Nothing is known of it yet.
+            return [(name, options), *others[:_TYPED]]
+        if _holds(obj) and self.has_change_permission(request, obj):
             options = {**options, "fields": ("name", "url", "moved", "check_interval")}
-        if obj is not None and obj.databases.filter(is_primary=True).exists():
+        if obj.databases.filter(is_primary=True).exists():
             options = {**options, "description": bootstrap.decided_words(Repository)}
         return [(name, options), *others]
+
+    def question(self, row: Repository, database: str) -> RepositoryQuestion:
+        """What lies at its location, and whether the password opens it."""
+        references = (row.password_ref, row.access_key_ref, row.secret_key_ref)
+        return RepositoryQuestion(row.url, *references, row=row.pk)
+
+    def response_add(self, request: HttpRequest, obj: Repository, post_url_continue: Any = None) -> Any:
+        """Where to go on; a repository that was tried and is new is made at once, for who asked for that."""
+        return self._initialised(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Repository) -> Any:
+        """As of one that was added."""
+        return self._initialised(request, obj) or super().response_change(request, obj)
+
+    def _initialised(self, request: HttpRequest, obj: Repository) -> HttpResponse | None:
+        if "_initialise" in request.POST and may_start(request, Action.INIT):
+            return self.start(request, obj, InitRequest(obj))
+        return None
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save; a location that was a slip, and at which nothing lies, says nothing of the right one."""
@@ -213,6 +257,19 @@ class RepositoryAdmin(SetUpAdmin):
         """Start an integrity check."""
         repository = self.found(request, object_id)
         return self.start(request, repository, CheckRequest(repository, read_data_subset=form.subset))
+
+    @action(
+        description=_("Initialise"), icon="create_new_folder", permissions=["run_maintenance"],
+        dialog=dialog(
+            phrase("Initialise the repository?"),
+            phrase("If nothing is at its location yet, a new repository is made there with its password. One "
+"that is there already is left as it is."),
+            phrase("Initialise"),
+        ),
+    )  # fmt: skip
+    def initialise(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Make the repository."""
+        return self._tend(request, object_id, InitRequest)
 
     @action(description=_("Retention"), icon="preview", permissions=["view"])
     def preview_retention(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -13,10 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from backups.admin.base import QuickList, SetUpAdmin, page_url, redirect, run_url
+from backups.admin.secret_fields import SecretsForm, Typed, described
+from backups.admin.trying import SecretsAdmin
 from backups.choices import STATUS_COLOURS, Action, Status
 from backups.configuration import bootstrap
 from backups.models import Run, Server
 from backups.requests import PreflightRequest
+from backups.requests.set_up_questions import Place, ServerQuestion
 from backups.runs.asked import GATE
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
@@ -41,9 +44,19 @@ class _TestedList(QuickList):
             row.test = tests.get(row.tested)
 
 
+class ServerForm(SecretsForm):
+    """With a password that may be typed."""
+
+    password_typed = Typed(_("Password"))
+
+
 @admin.register(Server)
-class ServerAdmin(SetUpAdmin):
+class ServerAdmin(SecretsAdmin):
     """Where databases live."""
+
+    form = ServerForm
+    names_database = True
+    tried_fields = ("host", "port", "user", "password_typed", "password_ref", "ssl_mode", "ssl_ca")
 
     list_display = ("name", "address", "user", "software", "on_it", "connection")
     search_fields = ("name", "host")
@@ -70,12 +83,16 @@ class ServerAdmin(SetUpAdmin):
         if obj is None:
             return [(name, options), *others]
         if obj.is_of_environment:
-            options = {**options, "description": _decided_words()}
+            options = described(options, _decided_words())
         return [
             (name, options),
             *others,
             (phrase("What is known of it"), {"fields": (("software", "on_it"),)}),
         ]
+
+    def question(self, row: Server, database: str) -> ServerQuestion:
+        """Whether it answers, and what its user lacks there."""
+        return question_of(row, database)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list whose rows know their connection tests."""
@@ -128,6 +145,13 @@ class ServerAdmin(SetUpAdmin):
         shown = formatting.label(server.test.get_status_display(), STATUS_COLOURS[Status(server.test.status)])
         at = formatting.relative_time(server.test.finished_at or server.test.queued_at)
         return format_html("{} {}", formatting.link(run_url(server.test), shown), at)
+
+
+def question_of(server: Server, database: str = "") -> ServerQuestion:
+    """What the worker is asked of a server, saved or not."""
+    names = ("host", "port", "user", "password_ref", "ssl_mode", "ssl_ca")
+    place = Place(**{name: getattr(server, name) for name in names})
+    return ServerQuestion(place, database)
 
 
 def _decided_words() -> str:

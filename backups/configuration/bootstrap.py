@@ -11,15 +11,16 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from backups import restic
 from backups.configuration import environment
 from backups.configuration.environment import FirstRow
 from backups.errors import Problem
 from backups.gate import heartbeat_files
-from backups.models import Database, Repository, Server, Snapshot
+from backups.models import Database, RefersToSecrets, Repository, Server, Snapshot
 from backups.scheduling.schedules import schedules_sync
+from backups.text import sealed_text
 from backups.text.sentences import phrase
 from sentinel import heartbeat
 
@@ -309,9 +310,21 @@ def _free_name(model: type[Row], *wanted: str) -> str:
     return next(name for name in names if not model.objects.filter(name=name).exists())
 
 
+def _uses_of_sealed(row: Model) -> dict[str, tuple[str, str]]:
+    """What each secret that was typed is for; empty of a row that is new or refers to none."""
+    if row._state.adding or not isinstance(row, RefersToSecrets):
+        return {}
+    return {name: row.use_of(name) for name in row._REFERENCES if sealed_text.read(getattr(row, name))}
+
+
 def _saved(row: Row, fields: dict[str, object]) -> Row:
+    uses = _uses_of_sealed(row)
     for name, value in fields.items():
         setattr(row, name, value)
+    for name, use in _uses_of_sealed(row).items():
+        if use != uses[name]:
+            # What was typed for one address is not shown to another; the environment says that of its own.
+            setattr(row, name, getattr(type(row)(), name))
     try:
         row.full_clean()
     except ValidationError as error:

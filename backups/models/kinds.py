@@ -60,6 +60,10 @@ class RefersToSecrets(models.Model):
         """
         raise NotImplementedError
 
+    def takes(self, name: str) -> bool:
+        """Whether the secret of a field is used, with the row as it is."""
+        return True
+
     def references(self) -> list[str]:
         """All that it refers to."""
         return [reference for name in self._REFERENCES if (reference := getattr(self, name))]

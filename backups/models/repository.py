@@ -10,6 +10,8 @@ from backups.choices import Health
 from backups.models.fitted import FittedTextField
 from backups.models.kinds import REFERENCE_WIDTH, Leased, RefersToSecrets
 
+_WITH_KEYS = ("s3", "rest", "b2", "azure")
+
 
 class Repository(RefersToSecrets, Leased):
     """A restic repository and where its secrets are found."""
@@ -83,6 +85,10 @@ class Repository(RefersToSecrets, Leased):
         if name == "password_ref":
             return "repository", ""
         return f"storage {name.removesuffix('_ref')}", self.url
+
+    def takes(self, name: str) -> bool:
+        """Keys are for some storages alone, and never for a folder."""
+        return name == "password_ref" or self.url.partition(":")[0] in _WITH_KEYS
 
     @property
     def is_damaged(self) -> bool:

@@ -67,6 +67,7 @@ from backups.mysql.introspection import (
     count_rows,
     database_defaults,
     database_exists,
+    databases,
     default_collations,
     folds_names,
     inventory,

@@ -49,6 +49,8 @@ class Missing:
 
     because: str
     statement: str
+    # The same, where there is more than one.
+    statements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> 
     return Missing(
         because=phrase("it cannot see all {unseen}", unseen=joined(unseen, ", ")),
         statement=" ".join(statements),
+        statements=tuple(statements),
     )
 
 

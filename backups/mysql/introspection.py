@@ -7,7 +7,7 @@ from typing import Any
 
 import MySQLdb
 
-from backups.mysql.answers import as_number, fetch_all, fetch_one, fetch_rows
+from backups.mysql.answers import as_number, as_text, fetch_all, fetch_one, fetch_rows
 from backups.mysql.connection import at_work
 from backups.mysql.left_out import libraries
 from backups.mysql.names import quote
@@ -16,6 +16,7 @@ from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB, ServerInfo
 from backups.text.sentences import phrase
 
+_SERVERS_OWN = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
 Inventory = dict[str, list[str]]
 _INVENTORY = (
     ("TABLES", "TABLE_SCHEMA", "TABLE_TYPE", "TABLE_NAME"),
@@ -34,6 +35,12 @@ _MADE_UNDER_DEFAULTS = (
     ("EVENTS", "EVENT_SCHEMA", "'EVENT'", "EVENT_NAME"),
     ("ROUTINES", "ROUTINE_SCHEMA", "ROUTINE_TYPE", "ROUTINE_NAME"),
 )
+
+
+def databases(connection: Any) -> list[str]:
+    """The databases that the connected user sees, by name, but for the server's own."""
+    seen = [as_text(name) for (name,) in fetch_rows(connection, "SHOW DATABASES", 1)]
+    return sorted(name for name in seen if name.lower() not in _SERVERS_OWN)
 
 
 def database_exists(connection: Any, database: str) -> bool:

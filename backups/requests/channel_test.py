@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Self
 
 from backups.choices import ChannelKind
 from backups.models import Channel
-from backups.requests import questions
-from backups.requests.questions import Question
+from backups.requests.question import Question
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class ChannelTestQuestion(Question):
         "backups.add_channel",
         "backups.change_channel",
     )
-    is_secret = True
+    holds_secret = True
 
     channel: Channel | None = None
     service: str = ""
@@ -39,6 +38,3 @@ class ChannelTestQuestion(Question):
         if asked["channel"] is not None:
             return cls(Channel.objects.get(pk=asked["channel"]))
         return cls(None, ChannelKind(asked["service"]), str(asked["sealed"]))
-
-
-questions.KINDS[ChannelTestQuestion.kind] = ChannelTestQuestion

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ObjectDoesNotExist
@@ -19,11 +18,14 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups.choices import Action, may_still, right_to_start
+from backups.choices import Action, right_to_start
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot
 from backups.models import Question as Row
+from backups.requests.channel_test import ChannelTestQuestion
+from backups.requests.question import Question as Question
 from backups.requests.restore import RestoreRequest
+from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
 from backups.runs import queue
 from backups.text.checked import row_number
 from backups.text.sentences import phrase
@@ -43,37 +45,6 @@ _MOST_OPEN = 20
 _LOOK_SECONDS = 0.1
 # So long one that was taken is being answered. Then whoever took it has died.
 _ANSWERING = PATIENCE + timedelta(seconds=2 * ANSWER_SECONDS)
-
-
-@dataclass(frozen=True)
-class Question(ABC):
-    """What somebody wants to know. A question that is stored otherwise than before is of another kind."""
-
-    kind: ClassVar[str]
-    # Who has one of these may ask it.
-    rights: ClassVar[tuple[str, ...]]
-    # What is safe where it cannot be answered, if anybody would think that it is not.
-    safe: ClassVar[str] = ""
-    # What it asks is forgotten once it is answered.
-    is_secret: ClassVar[bool] = False
-
-    @abstractmethod
-    def asked(self) -> dict[str, Any]:
-        """What its row holds of it, as JSON has it."""
-
-    @classmethod
-    @abstractmethod
-    def from_row(cls, asked: Mapping[str, Any]) -> Self:
-        """The question again.
-
-        Raises Problem; ObjectDoesNotExist for rows that are gone; KeyError, TypeError or ValueError for what
-        it never stored.
-        """
-
-    @classmethod
-    def may_be_asked_by(cls, person: User) -> bool:
-        """Whether this person may ask it, and so learn its answer."""
-        return may_still(person, *cls.rights)
 
 
 @dataclass(frozen=True)
@@ -206,7 +177,16 @@ class ReportQuestion(Question):
 
 KINDS: dict[str, type[Question]] = {
     each.kind: each
-    for each in (PreviewQuestion, KeptSizeQuestion, SecretQuestion, TestMessageQuestion, ReportQuestion)
+    for each in (
+        PreviewQuestion,
+        KeptSizeQuestion,
+        SecretQuestion,
+        TestMessageQuestion,
+        ReportQuestion,
+        ServerQuestion,
+        RepositoryQuestion,
+        ChannelTestQuestion,
+    )
 }
 
 
@@ -217,6 +197,7 @@ def ask(question: Question, person: User) -> Row:
     """Put a question to the worker, which is told of it at once."""
     now = timezone.now()
     Row.objects.filter(taken_at=None, asked_at__lt=now - IN_VAIN).delete()
+    forget_secrets(now)
     waiting = Row.objects.filter(taken_at=None, asked_by=person).values_list("pk", flat=True)
     Row.objects.filter(pk__in=list(waiting[_MOST_OPEN - 1 :])).delete()
     row = Row.objects.create(kind=question.kind, asked=question.asked(), asked_by=person, asked_at=now)
@@ -375,16 +356,27 @@ def _being_answered(now: datetime) -> QuerySet[Row]:
 
 
 def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:
-    """Give a question its answer, or why there is none."""
+    """Give a question its answer, or why there is none; a secret in it goes."""
     content: dict[str, Any] = {"told": told}
     kind = KINDS.get(row.kind)
     if isinstance(told, Problem):
         content = {"problem": told.sentence(safe=kind.safe if kind else ""), "code": told.code}
-    asked = {} if kind and kind.is_secret else row.asked
-    Row.objects.filter(pk=row.pk).update(answer=content, asked=asked)
+    without: dict[str, Any] = {"asked": {}} if kind and kind.holds_secret else {}
+    Row.objects.filter(pk=row.pk).update(answer=content, **without)
+
+
+def forget_secrets(now: datetime | None = None) -> None:
+    """Remove what may hold a secret and was asked a minute ago, whether or not anybody answers it.
+
+    The portal does so by its own clock; a worker whose clock is wrong answers such questions all the same.
+    """
+    now = now or timezone.now()
+    kinds = [name for name, kind in KINDS.items() if kind.holds_secret]
+    Row.objects.filter(kind__in=kinds).exclude(asked_at__range=(now - IN_VAIN, now + IN_VAIN)).delete()
 
 
 def forget_old(now: datetime | None = None) -> None:
     """Remove what was asked a day ago, and what says that it was asked later than any clock can be wrong."""
     now = now or timezone.now()
+    forget_secrets(now)
     Row.objects.exclude(asked_at__range=(now - KEPT, now + KEPT)).delete()

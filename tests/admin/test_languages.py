@@ -166,6 +166,8 @@ def everything(past: History) -> dict[str, str]:
         "restore at": reverse("database-restore", args=[database.pk]),
         "new database": reverse("admin:backups_database_add"),
         "new repository": reverse("admin:backups_repository_add"),
+        "new server": reverse("admin:backups_server_add"),
+        "set-up": reverse("set-up"),
         "alerts": reverse("admin:backups_alert_changelist"),
         "schedules": reverse("admin:django_q_schedule_changelist"),
         "audit": reverse("admin:admin_logentry_changelist"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from backups import endpoints
+from backups import endpoints, keys
 from backups.configuration import bootstrap, environment
 from backups.errors import Problem
 from backups.management.base import database_named, repository_named
@@ -283,6 +283,20 @@ def test_a_first_database_shares_a_server_only_if_that_is_just_so(
     assert first is not None
     assert (first.server == there, first.server.name) == (shared, name)
     assert Server.objects.filter(pk=there.pk, **known).exists()
+
+
+def test_a_server_that_moved_is_not_shown_what_was_typed_for_the_one_of_before(says: Any) -> None:
+    server, key = Server.objects.get(), keys.InstallationKey.made()
+    sealed = keys.seal("typed", keys.Use(*server.use_of("password_ref")), key.public_sealing)
+    Server.objects.update(password_ref=sealed)
+    says(MYSQL_USER="another")
+    bootstrap.from_environment()
+    assert Server.objects.get().password_ref == sealed
+
+    says(**OTHER_HOST)
+    bootstrap.from_environment(moved=["database"])
+
+    assert (Server.objects.get().host, Server.objects.get().password_ref) == ("db2", "env:MYSQL_PASSWORD")
 
 
 def test_another_name_has_not_moved(says: Any, backed_up: Snapshot) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from backups import endpoints, keys, validators
+from backups.actions import preflight
 from backups.catalog import made_here
 from backups.errors import Problem
 from backups.keys import InstallationKey, Use
@@ -175,6 +176,10 @@ def test_another_key_and_none_are_sentences_that_say_what_to_type_anew(kept: Set
     assert another.value.code == "secret.of_another_key"
     assert "Type it again in the portal" in another.value.sentence()
 
+    assert next(iter(preflight._key())).startswith(
+        "Passwords and keys were typed for another VEDETTA_KEY, so nobody can read them: "
+        "server u@db:3306, repository r. Type them again in the portal"
+    )
     for problem in (gone.value, another.value):
         assert "hunter2" not in problem.sentence()
 

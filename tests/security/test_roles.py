@@ -72,6 +72,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/gate/live/": (VIEWER, VIEWER),
     "admin/gate/clear/": (NOBODY, ADMINISTRATOR),
     "admin/gate/drill/": (NOBODY, ADMINISTRATOR),
+    "admin/set-up/": (VIEWER, VIEWER),
+    "admin/set-up/live/": (VIEWER, VIEWER),
     "admin/proof/": (VIEWER, VIEWER),
     "admin/proof/file/": (NOBODY, VIEWER),
     "admin/backups/snapshot/<int:pk>/restore/": (RESTORER, RESTORER),
@@ -83,6 +85,11 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/questions/<int:pk>/": (NOBODY, NOBODY),
     "admin/backups/questions/<int:pk>/live/": (NOBODY, NOBODY),
     "admin/backups/questions/<int:pk>/preview/": (NOBODY, NOBODY),
+    "admin/backups/questions/<int:pk>/tried/": (NOBODY, NOBODY),
+    # What a form holds, tried before it is saved.
+    "admin/backups/server/test/": (NOBODY, ADMINISTRATOR),
+    "admin/backups/database/test/": (NOBODY, ADMINISTRATOR),
+    "admin/backups/repository/test/": (NOBODY, ADMINISTRATOR),
     # Buttons.
     "admin/backups/alert/send_test/": (OPERATOR, OPERATOR),
     "admin/backups/channel/<path:object_id>/send_test/": (OPERATOR, OPERATOR),
@@ -93,6 +100,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/database/<path:object_id>/restore/": (RESTORER, RESTORER),
     "admin/backups/database/<path:object_id>/preview_retention/": (VIEWER, VIEWER),
     "admin/backups/repository/<path:object_id>/preview_retention/": (VIEWER, VIEWER),
+    "admin/backups/repository/<path:object_id>/initialise/": (OPERATOR, OPERATOR),
     "admin/backups/repository/<path:object_id>/bring_list/": (OPERATOR, OPERATOR),
     "admin/backups/repository/<path:object_id>/check_now/": (OPERATOR, OPERATOR),
     "admin/backups/repository/<path:object_id>/forget/": (OPERATOR, OPERATOR),

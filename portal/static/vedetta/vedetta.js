@@ -144,6 +144,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     writeAxesForReader();
     mend(document);
+    showCopy(document);
     keepTyped();
     watchChoices();
     document.getElementById("plan")?.scrollIntoView({ block: "start" });
@@ -213,12 +214,12 @@
   // Where a dialog's answers go: its own place, and the part of it that a form is sent from.
   function placeOf(event) {
     const target = event.detail.target;
-    return ["modal-content", "dialog-form"].includes(target?.id) ? target : null;
+    return ["modal-content", "dialog-form", "set-up-test"].includes(target?.id) ? target : null;
   }
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const place = placeOf(event);
-    const wanted = { "modal-content": 'id="dialog"', "dialog-form": 'id="dialog-form"' }[place?.id];
+    const wanted = { "modal-content": 'id="dialog"', "dialog-form": 'id="dialog-form"', "set-up-test": 'id="tried"' }[place?.id];
     const request = event.detail.xhr;
     if (place && (request.status >= 400 || !request.responseText.includes(wanted))) {
       event.detail.shouldSwap = false;
@@ -235,13 +236,38 @@
     });
   }
 
+  // A browser gives its clipboard to pages of HTTPS and of this machine alone; elsewhere the text is marked.
+  async function copy(button) {
+    const text = document.getElementById(button.dataset.copy);
+    window.getSelection().selectAllChildren(text);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+    } catch {
+      if (!document.execCommand("copy")) {
+        return;
+      }
+    }
+    button.lastElementChild.textContent = button.dataset.copied;
+  }
+
+  function showCopy(root) {
+    for (const button of root.querySelectorAll("[data-copy]")) {
+      button.hidden = false;
+    }
+  }
+
   document.addEventListener("click", (event) => {
+    const copies = event.target.closest("[data-copy]");
+    if (copies) {
+      copy(copies);
+    }
     if (event.target.closest("[data-print]")) {
       window.print();
     }
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
+    showCopy(document);
     if (event.detail.target?.id !== "modal-content") {
       return;
     }
