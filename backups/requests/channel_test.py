@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Self
 
 from backups.choices import ChannelKind
 from backups.models import Channel
-from backups.requests import questions
-from backups.requests.questions import Question
+from backups.requests.question import Question
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,3 @@ class ChannelTestQuestion(Question):
         if asked["channel"] is not None:
             return cls(Channel.objects.get(pk=asked["channel"]))
         return cls(None, ChannelKind(asked["service"]), str(asked["sealed"]))
-
-
-questions.KINDS[ChannelTestQuestion.kind] = ChannelTestQuestion

@@ -22,6 +22,7 @@ from backups.choices import Action, right_to_start
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot
 from backups.models import Question as Row
+from backups.requests.channel_test import ChannelTestQuestion
 from backups.requests.question import Question as Question
 from backups.requests.restore import RestoreRequest
 from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
@@ -184,6 +185,7 @@ KINDS: dict[str, type[Question]] = {
         ReportQuestion,
         ServerQuestion,
         RepositoryQuestion,
+        ChannelTestQuestion,
     )
 }
 
