@@ -29,7 +29,7 @@ class BackupsConfig(AppConfig):
         """Whoever is deleted leaves nothing that waits. Texts are told in their reader's language."""
         from django.contrib.auth import get_user_model
         from django.db.backends.signals import connection_created
-        from django.db.models.signals import pre_delete
+        from django.db.models.signals import post_migrate, pre_delete
         from django.utils.translation import gettext, ngettext
 
         from backups import checks, marks  # noqa: F401  `checks` registers itself
@@ -38,6 +38,7 @@ class BackupsConfig(AppConfig):
         sentences.translate_by(gettext, ngettext)
         connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
         connection_created.connect(marks.watch, dispatch_uid="backups.marks")
+        post_migrate.connect(marks.make_missing, dispatch_uid="backups.make_marks")
         pre_delete.connect(_person_goes, sender=get_user_model(), dispatch_uid="backups.person_goes")
 
 

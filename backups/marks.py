@@ -104,6 +104,13 @@ def _values(found: Rows) -> list[int]:
     return sorted(value for kind, value in found if kind == MARK)
 
 
+def make_missing(app_config: Any, using: str, apps: Any = None, **_: Any) -> None:
+    """Have a mark for each table: for Django's `post_migrate`, after which there may be new ones."""
+    is_ours = (app_config.label, using) == ("backups", DEFAULT_DB_ALIAS)
+    if is_ours and (apps is None or "mark" in apps.all_models["backups"]):
+        _make(TABLES)
+
+
 def _make(tables: Iterable[str]) -> None:
     Mark.objects.bulk_create([Mark(name=name, value=_number()) for name in tables], ignore_conflicts=True)
 

@@ -7,13 +7,21 @@ import backups.validators
 _WIDE = {"max_length": 2000, "validators": [backups.validators.secret_reference]}
 
 
+class Widened(migrations.AlterField):
+    """SQLite counts no letters, and would make the table anew: without what a worker of before still reads."""
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor != "sqlite":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("backups", "0021_mark"),
     ]
 
     operations = [
-        migrations.AlterField(
+        Widened(
             model_name="database",
             name="verify_password_ref",
             field=models.CharField(
@@ -23,7 +31,7 @@ class Migration(migrations.Migration):
                 **_WIDE,
             ),
         ),
-        migrations.AlterField(
+        Widened(
             model_name="repository",
             name="access_key_ref",
             field=models.CharField(
@@ -34,7 +42,7 @@ class Migration(migrations.Migration):
                 **_WIDE,
             ),
         ),
-        migrations.AlterField(
+        Widened(
             model_name="repository",
             name="password_ref",
             field=models.CharField(
@@ -44,7 +52,7 @@ class Migration(migrations.Migration):
                 **_WIDE,
             ),
         ),
-        migrations.AlterField(
+        Widened(
             model_name="repository",
             name="secret_key_ref",
             field=models.CharField(
@@ -55,7 +63,7 @@ class Migration(migrations.Migration):
                 **_WIDE,
             ),
         ),
-        migrations.AlterField(
+        Widened(
             model_name="server",
             name="password_ref",
             field=models.CharField(

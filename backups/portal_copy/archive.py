@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -160,7 +160,7 @@ class _Writer:
 
 def _as_json(value: Any) -> str:
     """What JSON does not know, as Django's fields read it back."""
-    if isinstance(value, date):  # times too
+    if isinstance(value, date | time):  # moments too
         return value.isoformat()
     if isinstance(value, bytes | memoryview):
         return base64.b64encode(value).decode()

@@ -588,6 +588,7 @@ def test_a_repository_is_added_from_the_form_of_a_database(site: Site, sign_in: 
     window = opened.value
     window.get_by_label("Name").fill("second")
     window.get_by_label("Location").fill("/nowhere/second")
+    window.locator("#id_password_ref").fill("env:RESTIC_PASSWORD")
     with window.expect_event("close"):
         window.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#id_repository option:checked")).to_have_text("second")
@@ -675,7 +676,7 @@ def test_in_another_time_zone_a_time_says_what_ones_own_clock_showed(site: Site,
 def test_what_was_typed_into_a_rows_form_outlives_a_session_but_for_passwords(
     site: Site, sign_in: SignIn
 ) -> None:
-    page = sign_in("administrator").goto("/admin/backups/repository/1/change/")
+    page = sign_in("administrator").goto("/admin/backups/repository/1/change/?tab=settings")
     name = page.locator("[name=name]")
     before = name.input_value()
     name.fill("kept over the signing in")

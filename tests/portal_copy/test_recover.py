@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -295,7 +296,9 @@ def test_pages_say_what_to_do_about_a_damaged_database(portal: Portal) -> None:
         answer = connection.getresponse()
 
         assert answer.status == 503
-        assert "Stop portal and worker and run `manage.py recover" in answer.read().decode()
+        page = answer.read().decode()
+        assert "Stop portal and worker and run" in page
+        assert re.search(r"<code[^>]*>[^<]*recover --history-only</code>", page)
         connection.close()
         assert ask(port).body == "fresh"
 
