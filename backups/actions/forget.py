@@ -21,7 +21,7 @@ from backups.actions.steps.one_list import left_by_backup
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import Listing, brought, note_size, size_is_due
 from backups.catalog import records, series
-from backups.choices import SuspicionState
+from backups.choices import StandDownKind, SuspicionState
 from backups.models import Run, Snapshot
 from backups.requests.retention_plan import DatabasePlan, plan_of_repository
 from backups.runs import notes
@@ -176,6 +176,25 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     return [each for each in remove if each not in spared]
 
 
+def _without_those_retired_by_now(remove: list[str], run: Run, progress: Progress) -> list[str]:
+    """Of a database that was retired while this was planned nothing goes any more."""
+    retired = run.repository.snapshots.filter(
+        snapshot_id__in=remove,
+        database__stand_downs__kind=StandDownKind.RETIREMENT,
+        database__stand_downs__ended_at=None,
+    )
+    spared = set(retired.values_list("snapshot_id", flat=True))
+    if spared:
+        progress.warn(
+            plural(
+                "{n} snapshot stays, because its database was just retired.",
+                "{n} snapshots stay, because their database was just retired.",
+                n=len(spared),
+            )
+        )
+    return [each for each in remove if each not in spared]
+
+
 def _tell(plan: DatabasePlan, progress: Progress) -> None:
     """Write down what is kept of a database and why, and what goes."""
     for snapshot in plan.present:
@@ -229,6 +248,7 @@ class _Portion:
         """What restic is told now. Raises _NothingLeft: without any id restic would do something else."""
         self.ids = _not_wanted_meanwhile(self.run, self.ids, self.progress)
         self.ids = _without_those_that_wait_by_now(self.ids, self.run, self.progress)
+        self.ids = _without_those_retired_by_now(self.ids, self.run, self.progress)
         if not self.ids:
             raise _NothingLeft
         return restic.Command(

@@ -274,11 +274,11 @@ def _of_all(request: HttpRequest, overall: Overall) -> list[Step]:
 def _told(request: HttpRequest, overall: Overall) -> Step:
     title = phrase("Who is told when something fails")
     silent = verdict.of_channels(overall)
-    button = Button(phrase("Go to the alerts"), reverse("admin:backups_alert_changelist"), "notifications")
+    add = Button(phrase("Add a channel"), reverse("admin:backups_channel_add"), "campaign")
     if silent or not overall.databases:
         # Of an installation without a database nobody judges yet who is told of it.
         words = silent[0].sentence if silent else phrase("By mail, Telegram, Slack, Teams and many others.")
-        return Step(title, words, button=_if(request, "backups.view_alert", button))
+        return Step(title, words, button=_if(request, "backups.add_channel", add))
     return Step(title, phrase("Somebody is told. A test message shows that it arrives."), True)
 
 

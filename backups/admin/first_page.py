@@ -50,8 +50,10 @@ def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
         answers = list(marks.rows().union(marks.beats()))
+        # First: what changes while the page is made is news then.
+        tag = _tag(request, answers)
         context |= dashboard.state(request, marks.version_of(answers))
-        context |= {"tab_title": dashboard.tab_title(context), "tag": _tag(request, answers)}
+        context |= {"tab_title": dashboard.tab_title(context), "tag": tag}
     return context
 
 

@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from backups.admin.base import get_or_none
 from backups.admin.dialogs import FactsForm
 from backups.choices import StandDownKind
+from backups.gate import heartbeat_files
 from backups.keeping import pins, stand_downs
 from backups.models import Database
 from backups.reports import closing
@@ -197,7 +198,7 @@ def gate_words(database: Database) -> str:
 def _gate_without(database: Database) -> str:
     if not database.gates_app:
         return phrase("It does not look at this database.")
-    if Database.objects.in_service().filter(gates_app=True).exclude(pk=database.pk).exists():
+    if heartbeat_files.gating().in_service().exclude(pk=database.pk).exists():
         return phrase("It does not look at this database any more.")
     return phrase(
         "This is the last database that it looks at. It stays as it is and closes when the newest backup is "

@@ -22,7 +22,7 @@ from backups import __version__, keys, process
 from backups.alerting import outbox, quiet
 from backups.choices import AlertEvent, AlertState, DeliveryState
 from backups.errors import Problem
-from backups.models import Alert, Channel, Delivery
+from backups.models import Alert, Channel, Delivery, StandDown
 from backups.notifications import channels, courier, sealing
 from backups.text.sentences import english, joined, parts_of, phrase, told_again
 
@@ -72,6 +72,8 @@ def deliver(
         return
     quiet.hold_back(now)
     waiting = Delivery.objects.filter(state=DeliveryState.WAITING, channel__is_enabled=True)
+    # Once the mute is over, they are sent.
+    waiting = waiting.exclude(alert__database__in=StandDown.objects.muted(now))
     if by == Sender.PORTAL:
         waiting = waiting.exclude(channel__sealed_for_portal="")
     claimed: dict[Channel, list[Delivery]] = {}

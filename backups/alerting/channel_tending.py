@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backups.alerting import channel_delivery, outbox, weekly
 from backups.choices import AlertEvent, AlertState, DeliveryState
-from backups.models import Alert, Channel, Delivery, PublicKey
+from backups.models import Alert, Channel, Delivery, PublicKey, StandDown
 from backups.reports import standing
 from backups.text import sealed_text
 from backups.text.sentences import joined, phrase
@@ -55,9 +55,8 @@ def _remind(channel: Channel, now: datetime) -> None:
     if not channel.remind_hours:
         return
     wanted = set(channel.wanted) - {AlertEvent.RESTORE}
-    bad = (
-        Alert.objects.exclude(state=AlertState.GOOD).filter(event__in=wanted).exclude(subject=standing.ORDERS)
-    )
+    bad = Alert.objects.exclude(state=AlertState.GOOD).filter(event__in=wanted)
+    bad = bad.exclude(subject=standing.ORDERS).exclude(database__in=StandDown.objects.muted(now))
     told = Delivery.objects.filter(channel=channel, alert__in=bad).order_by().values("alert")
     newest = dict(told.annotate(newest=Max("made_at")).values_list("alert", "newest"))
     left = set(told.filter(state__in=_LEFT).values_list("alert", flat=True))

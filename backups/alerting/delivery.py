@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone, translation
 
 from backups import __version__, process
-from backups.choices import AlertState, StandDownKind
+from backups.choices import AlertState
 from backups.errors import Problem
 from backups.models import Alert, StandDown
 from backups.notifications import channels, sender
@@ -84,8 +84,8 @@ def deliver(now: datetime | None = None, seconds: float | None = None) -> None:
         return
     alerts = []
     # What is held back stays to be told: once the mute is over, what is bad still is news.
-    held_back = StandDown.objects.standing(now).of(StandDownKind.MUTE).values("database")
-    for alert in Alert.objects.filter(is_pending=True).exclude(database__in=held_back):
+    pending = Alert.objects.filter(is_pending=True)
+    for alert in pending.exclude(database__in=StandDown.objects.muted(now)):
         if not _not_reached(alert) or _is_old_news(alert, now):
             _end_where_all_had_time(alert, now)
         elif _claimed(alert, now):

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from backups.errors import Problem
-from backups.models import Database, Snapshot
+from backups.models import Database, DatabaseQuerySet, Snapshot
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.sentences import phrase
 from sentinel import heartbeat
@@ -118,19 +118,27 @@ def _rename(name: str, *, from_first: bool) -> None:
         raise _unwritable(error) from error
 
 
-def write_gates() -> None:
-    """Tell the gate which databases must be fresh. Raises Problem.
+def gating() -> DatabaseQuerySet:
+    """The databases that the gate is to look at, retired ones included.
 
     One that was added later has no boot grace of its own: it gates from its first backup on.
     """
-    path = settings.SENTINEL.heartbeat_path
     has_backup = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
-    listed = Database.objects.in_service().filter(Q(is_primary=True) | has_backup, gates_app=True)
+    found = Database.objects.filter(Q(is_primary=True) | has_backup, gates_app=True).order_by("pk")
+    return found.only("name", "is_primary", "heartbeat_threshold")
+
+
+def write_gates() -> None:
+    """Tell the gate which databases must be fresh. Raises Problem.
+
+    Where all of them are retired, they are looked at as before: of an empty list the gate would look at the
+    first database alone, which may be fresh.
+    """
+    path = settings.SENTINEL.heartbeat_path
+    listed = list(gating().in_service()) or list(gating())
     gates = [
-        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
-        for name, is_primary, threshold in listed.order_by("pk").values_list(
-            "name", "is_primary", "heartbeat_threshold"
-        )
+        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.heartbeat_threshold)
+        for each in listed
     ]
     try:
         heartbeat.gates_write(path, gates)

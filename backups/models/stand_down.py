@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -22,6 +23,10 @@ class StandDownQuerySet(models.QuerySet["StandDown"]):
     def of(self, *kinds: StandDownKind) -> StandDownQuerySet:
         """Those of these kinds."""
         return self.filter(kind__in=kinds)
+
+    def muted(self, now: datetime) -> models.QuerySet[Any, Any]:
+        """The keys of the databases of which nothing is to be told now."""
+        return self.standing(now).of(StandDownKind.MUTE).values("database")
 
     def by_database(self) -> dict[int, dict[str, StandDown]]:
         """By the key of the database, then by kind."""

@@ -51,8 +51,9 @@ def runs_due(now: datetime | None = None) -> list[Run]:
             complaint = phrase(_COULD_NOT_BE_QUEUED, error=type(error).__name__)
             alerts.schedule_played(name, complaint, one.database)
         else:
-            alerts.schedule_played(name, "")
-            inserted += [run] if run else []
+            if run is not None:  # of a paused database nothing shows that it could be queued
+                alerts.schedule_played(name, "")
+                inserted.append(run)
     return inserted
 
 

@@ -76,7 +76,7 @@ def test_each_step_comes_when_the_one_before_is_done(login: Login, settings: Set
     assert main_button(client) == "Verify newest"
     Snapshot.objects.update(verified_at=timezone.now())
     assert steps(client)["First verification"] == "success"
-    assert main_button(client) == "Go to the alerts"
+    assert main_button(client) == "Add a channel"
     settings.NOTIFY_URLS = ["json://localhost"]
     assert main_button(client) == "Go to the gate"
     a_run(

@@ -18,8 +18,11 @@ from backups.choices import (
     AlertEvent,
     AlertState,
     DeliveryState,
+    StandDownKind,
     Status,
 )
+from backups.keeping import stand_downs
+from backups.keeping.stand_downs import Wish
 from backups.models import Alert, Channel, Database, Delivery, PublicKey
 from backups.notifications import channels, sealing, services
 from backups.portal_copy import strangers
@@ -369,6 +372,45 @@ def test_a_week_is_summed_up_on_monday_if_somebody_asked_for_it(
 
 
 # ---------------------------------------------------------------- When the worker is silent
+
+
+def test_a_mute_holds_back_what_channels_would_tell(
+    orders: Database, box: Inbox, channel: MakeChannel
+) -> None:
+    channel(remind_hours=1)
+    stand_downs.begin(orders, StandDownKind.MUTE, Wish("A move.", "anna", timezone.now() + timedelta(days=1)))
+    now = timezone.now()
+    bad("Backup of orders", of=orders, at=now)
+    bad("Worker", AlertEvent.WORKER, at=now)
+
+    for hours in (0, 2, 4):
+        channel_tending.tend(now + timedelta(hours=hours))
+        channel_delivery.deliver(now + timedelta(hours=hours))
+    assert {title for title in told(box) if "Backup of orders" in title} == set()
+    assert any("Worker" in title for title in told(box))
+
+    channel_delivery.deliver(now + timedelta(days=1, minutes=1))
+    assert any("Backup of orders" in title for title in told(box))
+
+
+def test_a_channel_that_was_not_asked_hides_of_nobody_that_nobody_heard(
+    orders: Database, channel: MakeChannel, settings: Settings
+) -> None:
+    settings.NOTIFY_URLS = ["json://localhost"]
+    here = channel(events=[AlertEvent.RESTORE])
+    alert = Alert.objects.create(
+        subject="Backup of orders", state=AlertState.FAILED, since=NOW, error="refused", database=orders
+    )
+
+    def nobody() -> bool:
+        return "Nobody could be told" in " ".join(each.sentence for each in standing.read().overall.findings)
+
+    assert nobody()
+    Delivery.objects.create(
+        channel=here, alert=alert, event=AlertEvent.FAILED, state=DeliveryState.SENT,
+        made_at=NOW + timedelta(minutes=1),
+    )  # fmt: skip
+    assert not nobody()
 
 
 def test_the_portal_uses_what_it_may_only_when_the_worker_is_silent(

@@ -14,8 +14,9 @@ from django.utils import timezone
 from django_q.models import Schedule
 from pytest_django.fixtures import Settings
 
+from backups.actions import forget
 from backups.alerting import alerts
-from backups.choices import AlertState, StandDownKind, Status, Trigger
+from backups.choices import Action, AlertState, StandDownKind, Status, Trigger
 from backups.configuration import bootstrap
 from backups.errors import Problem
 from backups.gate import heartbeat_files
@@ -25,8 +26,12 @@ from backups.models import Alert, Database, Run, Snapshot, StandDown
 from backups.reports import closing, standing
 from backups.requests import Asker, BackupRequest
 from backups.requests.retention_plan import plan_of_repository
+from backups.runs import lifecycle
+from backups.runs.asked import Wanted
+from backups.runs.progress import Progress
 from backups.scheduling import schedules
 from backups.worker import due
+from tests.actions.tools import log_of
 from tests.runs.test_services import add_database
 
 pytestmark = pytest.mark.django_db
@@ -140,6 +145,61 @@ def test_a_retired_database_is_scheduled_and_gates_no_more_until_it_is_taken_bac
     bootstrap.apply()
     assert set(_gates()) == {database.name, "other"}
     assert Schedule.objects.filter(name=schedules.name_of("backup", database.pk)).exists()
+
+
+def test_the_last_one_that_gates_closes_the_gate_as_before_when_it_is_retired(database: Database) -> None:
+    """Of an empty list the gate would go by the first database, which may be fresh."""
+    Database.objects.filter(pk=database.pk).update(is_primary=True, gates_app=False)
+    alone = Database.objects.create(
+        name="crm", database="crm", server=database.server, repository=database.repository,
+        heartbeat_threshold=6 * 3600,
+    )  # fmt: skip
+    Database.objects.create(
+        name="not backed up yet", database="x", server=database.server, repository=database.repository
+    )
+    Snapshot.objects.create(
+        repository=alone.repository, database=alone, snapshot_id="a" * 64, time=SLOT, path="/mysql/crm.sql",
+        made_here=True,
+    )  # fmt: skip
+    stand_downs.begin(alone, RETIREMENT, wish())
+    bootstrap.apply()
+
+    (gate,) = json.loads(settings.SENTINEL.heartbeat_path.with_name("gates.json").read_text())
+    assert (gate["name"], gate["threshold_seconds"]) == ("crm", 6 * 3600)
+
+
+def test_what_was_retired_while_a_forget_was_planned_stays(database: Database) -> None:
+    snapshot = Snapshot.objects.create(
+        repository=database.repository, database=database, snapshot_id="a" * 64, time=SLOT,
+        path=f"/mysql/{database.name}.sql", made_here=True,
+    )  # fmt: skip
+    run = lifecycle.run_enqueue(Wanted(Action.FORGET, repository=database.repository), Asker(Trigger.CLI))
+    portion = forget._Portion(run, [snapshot.snapshot_id], False, Progress(run))
+    assert snapshot.snapshot_id in portion.command().args
+
+    stand_downs.begin(database, RETIREMENT, wish())
+
+    with pytest.raises(forget._NothingLeft):
+        portion.command()
+    assert "its database was just retired" in log_of(run)
+    stand_downs.end(database, RETIREMENT, by="ben")
+    portion = forget._Portion(run, [snapshot.snapshot_id], False, Progress(run))
+    assert snapshot.snapshot_id in portion.command().args
+
+
+def test_a_pause_says_of_no_schedule_that_it_works_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(due, "submit", lambda *_: 1 / 0)
+        due.runs_due(SLOT)
+    assert Alert.objects.get(subject__startswith="Schedule: ").state == AlertState.FAILED
+    stand_downs.begin(database, PAUSE, wish(SLOT + 13 * HOUR))
+
+    due.runs_due(SLOT + 12 * HOUR)
+    assert Alert.objects.get(subject__startswith="Schedule: ").state == AlertState.FAILED
+    due.runs_due(SLOT + 24 * HOUR)
+    assert Alert.objects.get(subject__startswith="Schedule: ").state == AlertState.GOOD
 
 
 def test_nothing_of_a_retired_database_is_forgotten(database: Database) -> None:
