@@ -12,7 +12,7 @@ from backups.errors import shortened
 from backups.text.sentences import joined, phrase
 
 # References say where a secret is found, and somebody may have typed the secret there.
-_SECRET = re.compile(r"password|secret|token|_ref$")
+_SECRET = re.compile(r"password|secret|token|_typed$|_ref$")
 _LONGEST = 200
 
 
@@ -24,7 +24,7 @@ def in_words(form: forms.ModelForm[Any]) -> str:
 def _changed(form: forms.ModelForm[Any], name: str) -> str:
     field = form.fields[name]
     label = field.label or name
-    if _SECRET.search(name):
+    if isinstance(field.widget, forms.PasswordInput) or _SECRET.search(name):
         return phrase("{field} changed.", field=label)
     before = _told(field, form.get_initial_for_field(field, name))
     after = _told(field, form.cleaned_data.get(name))

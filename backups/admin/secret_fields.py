@@ -110,7 +110,9 @@ class SecretsForm(forms.ModelForm):
             raise ValidationError(phrase("Type it, or say where it is found."))
         if row.use_of(name) != self._use_before(name):
             raise ValidationError(
-                phrase("Type it again: it is given to no other address than that for which it was typed.")
+                phrase(
+                    "Type it again: it was typed for another address or other TLS, and is given to no other."
+                )
             )
         return kept
 

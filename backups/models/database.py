@@ -146,8 +146,9 @@ class Database(RefersToSecrets, Leased):
         return self.name
 
     def use_of(self, name: str) -> tuple[str, str]:
-        """To log in at the server for test restores."""
-        return "server for test restores", f"{self.verify_host}:{self.verify_port}"
+        """To log in at the server for test restores, with the TLS that keeps others from reading along."""
+        address = f"{self.verify_host}:{self.verify_port}"
+        return "server for test restores", f"{address} {self.verify_ssl_mode} {self.verify_ssl_ca}"
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """What is used as a part of a connection has to be fit for that, too."""

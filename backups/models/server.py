@@ -65,8 +65,8 @@ class Server(RefersToSecrets):
         return f"{self.host}:{self.port}"
 
     def use_of(self, name: str) -> tuple[str, str]:
-        """To log in at its address."""
-        return "database server", self.address
+        """To log in at its address, with the TLS that keeps others from reading along."""
+        return "database server", f"{self.address} {self.ssl_mode} {self.ssl_ca}"
 
     @property
     def is_of_environment(self) -> bool:

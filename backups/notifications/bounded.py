@@ -60,6 +60,12 @@ def begin() -> None:
     socket.getaddrinfo = public
 
 
+# Amazon's over IPv6, Alibaba's, and all that a network translates from IPv6.
+_OF_CLOUDS = [
+    ipaddress.ip_network(each) for each in ("fd00:ec2::254/128", "100.100.100.200/32", "64:ff9b::/96")
+]
+
+
 def _is_of_the_link(address: str) -> bool:
     """Where clouds tell a machine its own credentials, and where nobody runs a service for people."""
     try:
@@ -67,4 +73,6 @@ def _is_of_the_link(address: str) -> bool:
     except ValueError:
         return False
     mapped = getattr(found, "ipv4_mapped", None) or found
+    if any(mapped in network for network in _OF_CLOUDS):
+        return True
     return mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified

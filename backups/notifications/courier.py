@@ -89,7 +89,7 @@ def _by_apprise(
     import apprise
 
     target = apprise.Apprise()
-    if not target.add(fields["url"]):
+    if not target.add(fields["url"]) or len(target) != 1:
         return Outcome(False, None, phrase("It is not an address that Apprise knows."))
     # Said to be text, so that a service which sends HTML or Markdown escapes names in it.
     is_sent = target.notify(

@@ -110,6 +110,8 @@ def _apprise(value: str) -> str:
         return phrase("That is no Apprise address: it has no ://.")
     if scheme.lower() in _OF_THIS_MACHINE:
         return phrase("That would tell the worker's machine, where nobody looks.")
+    if re.search(r"[\s,;]+[^\s,;:]+://", value):
+        return phrase("Write one address. Others are channels of their own.")
     return ""
 
 

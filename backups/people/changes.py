@@ -65,6 +65,7 @@ def why_no_say(actor: User, person: User) -> Problem | None:
 def invite(actor: User, name: str, role: str) -> tuple[User, str]:
     """Make an account without a password; answers it and its link's secret part. Raises Problem."""
     _refuse_above(actor, role)
+    name = User.normalize_username(name)  # as `full_clean` has it: other letters may look the same
     if roles.is_way_in(User(username=name, is_superuser=True)):
         raise Problem(
             phrase("{name} is the name of PORTAL_ADMIN_USER, which the set-up makes itself.", name=name),

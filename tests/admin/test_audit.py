@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
@@ -14,7 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from backups.admin import changed, channel_form
+from backups.admin.databases import DatabaseForm
+from backups.admin.repositories import RepositoryForm
+from backups.admin.secret_fields import Typed
+from backups.admin.servers import ServerForm
 from backups.models import Database, Repository, Run, Server, Snapshot
+from backups.notifications import services
 from tests.admin.conftest import Login
 from tests.admin.test_set_up import form_of, form_of_server
 from tools.history import History
@@ -57,6 +66,33 @@ def test_where_a_secret_is_found_is_told_as_changed_and_no_more(database: Databa
     assert "hunter2" not in message
     assert "MYSQL_PASSWORD" not in message
     assert "Host from 127.0.0.1 to db.example.com." in message
+
+
+# What a person types that nobody may read again, in whichever form.
+SECRET_FIELDS: list[tuple[Any, str]] = [
+    *(
+        (channel_form.form_for(kind), channel_form.PREFIX + asked.name)
+        for kind, service in services.SERVICES.items()
+        for asked in service.asked
+        if asked.secret
+    ),
+    *(
+        (form, name)
+        for form in (ServerForm, RepositoryForm, DatabaseForm)
+        for name, field in form.base_fields.items()
+        if isinstance(field, Typed)
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "name"), SECRET_FIELDS)
+def test_what_is_typed_in_secret_is_told_as_changed_and_no_more(form: Any, name: str) -> None:
+    told = SimpleNamespace(
+        fields=form.base_fields, changed_data=[name], cleaned_data={name: "the secret itself"},
+        get_initial_for_field=lambda *_: "the secret of before",
+    )  # fmt: skip
+
+    assert changed.in_words(cast(Any, told)) == f"{form.base_fields[name].label} changed."
 
 
 def test_all_who_restore_read_it_and_are_led_to_no_page_that_is_not_theirs(login: Login) -> None:

@@ -125,6 +125,7 @@ def test_what_is_kept_stays_sealed_and_where_it_goes_is_not_changed_without_the_
         ("email", {"service_to": "ops@example.com\nBcc: x@y.z"}, "Write e-mail addresses"),
         ("matrix", {"service_room": "#alias:example.com"}, "begins with an exclamation mark"),
         ("apprise", {"service_url": "syslog://"}, "where nobody looks"),
+        ("apprise", {"service_url": "json://127.0.0.1:1, syslog://"}, "Write one address"),
     ],
 )
 def test_what_no_service_would_take_is_said_beside_it(

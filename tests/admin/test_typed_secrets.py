@@ -104,7 +104,11 @@ def test_a_new_address_wants_its_password_typed_again(login: Login) -> None:
     page = page_url(Server.objects.get())
 
     refused = client.post(page, typed_server(host="evil.example", password_typed=""))
-    assert "Type it again: it is given to no other address" in html.unescape(refused.content.decode())
+    assert "Type it again: it was typed for another address or other TLS" in html.unescape(
+        refused.content.decode()
+    )
+    weaker = client.post(page, typed_server(ssl_mode="DISABLED", password_typed=""))
+    assert "Type it again" in html.unescape(weaker.content.decode())
     assert client.post(page, typed_server(host="other.example")).status_code == 302
     assert password_of(Server.objects.get()) == TYPED
 

@@ -234,6 +234,7 @@ def test_nobody_locks_themselves_out(login: Login, person: Person) -> None:
     ("name", "why"),
     [
         ("Viewer", "There is somebody called Viewer already."),
+        ("\uff36iewer", "There is somebody called Viewer already."),
         ("a b", "Enter a valid username"),
         ("", "Give a name."),
         ("x" * 151, "at most 150"),
