@@ -70,7 +70,7 @@ def hold_back(now: datetime) -> None:
     for channel, found in held.items():
         _join(channel, found, now)
     for channel, found in waiting.items():
-        # Programs want each of them. What is told in quiet hours too goes by itself: they may begin before that.
+        # Programs want each of them. What quiet hours do not hold back goes by itself: they may begin first.
         may_wait = [each for each in found if each.event not in _ALWAYS]
         if len(may_wait) > MOST_AT_ONCE and channel.kind != "webhook":
             _join(channel, may_wait, now)
