@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from backups import process
-from backups.choices import AlertState
-from backups.models import Alert, Channel
+from backups.choices import AlertState, DeliveryState
+from backups.models import Alert, Channel, Delivery
 from backups.notifications import sender
 from backups.text.sentences import phrase
 
@@ -51,6 +51,15 @@ def failing() -> int:
     # Asked for by every page, in one query.
     found = alerts.union(failing_channels().order_by().values_list("pk"), all=True)
     return found.count() + len(unknown())
+
+
+def told_nobody(untold: Sequence[Alert]) -> int:
+    """Of how many of these alerts no address of NOTIFY_URLS heard, and no channel of the portal either."""
+    silent = {alert.pk for alert in untold if not alert.reached}
+    if not silent:
+        return 0
+    sent = Delivery.objects.filter(alert__in=silent, state=DeliveryState.SENT, made_at__gte=F("alert__since"))
+    return len(silent - set(sent.values_list("alert_id", flat=True)))
 
 
 def watching() -> list[Channel]:

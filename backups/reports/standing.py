@@ -12,14 +12,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import get_language
 
 from backups import installation, marks, verdict
 from backups.catalog import made_here
-from backups.choices import TERMINAL, Action, AlertState, DeliveryState, Status, SuspicionState
+from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
 from backups.configuration import environment
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
@@ -27,7 +27,6 @@ from backups.gate import heartbeat_files
 from backups.models import (
     Alert,
     Database,
-    Delivery,
     Repository,
     Run,
     Snapshot,
@@ -84,9 +83,8 @@ def read(now: datetime | None = None, version: str = "") -> Standing:
     """
     now = now or timezone.now()
     # A caller's own time is not that of the version.
-    bucket = int(now.timestamp()) // marks.BOUND_SECONDS
     # Some of what is kept is a text already.
-    of = f"{version or marks.version()} {bucket} {get_language()}"
+    of = f"{version or marks.version()} {int(now.timestamp()) // marks.BOUND_SECONDS} {get_language()}"
     seen = _SEEN.get(of, partial(_see, now))
     files = observe(settings.SENTINEL, now)
     facts = replace(
@@ -212,19 +210,10 @@ def _facts(rows: _Rows, databases: Sequence[Any]) -> verdict.Facts:
         key_to_copy=made_here.not_copied(),
         strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
         untold=len(untold),
-        told_nobody=_told_nobody(untold),
+        told_nobody=channels.told_nobody(untold),
         start_worker=commands.start_worker,
         worker_log=commands.worker_log,
     )
-
-
-def _told_nobody(untold: Sequence[Alert]) -> int:
-    """Of how many of these alerts no address of NOTIFY_URLS heard, and no channel either."""
-    silent = {alert.pk for alert in untold if not alert.reached}
-    if not silent:
-        return 0
-    sent = Delivery.objects.filter(alert__in=silent, state=DeliveryState.SENT, made_at__gte=F("alert__since"))
-    return len(silent - set(sent.values_list("alert_id", flat=True)))
 
 
 def _env_file() -> tuple[str, str] | None:

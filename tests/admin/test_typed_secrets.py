@@ -162,7 +162,7 @@ def test_keys_of_a_storage_go_with_it(login: Login, database: Database) -> None:
     assert access.secrets["AWS_SECRET_ACCESS_KEY"] == secrets["secret_key_typed"]
 
     moved = client.post(page_url(row), a_repository(url="s3:https://evil/bucket"))
-    assert html.unescape(moved.content.decode()).count("given to no other address") == 2
+    assert html.unescape(moved.content.decode()).count("is given to no other") == 2
     no_keys = {"access_key_ref": "", "secret_key_ref": ""}
     # A folder needs none, and the password encrypts wherever the data lies.
     assert client.post(page_url(row), a_repository(url="/srv/offsite") | no_keys).status_code == 302

@@ -36,7 +36,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "moves": [], "old": "old",
     "statement": "DO 1", "chosen": ("orders",), "with_innodb": True, "views": (), "or_else": "",
     "accounts": ["a@b"], "definers": ["`a`@`b`"], "with_functions": True, "folder": "/", "wanted": 1,
-    "with_history": False, "besides": None,
+    "with_history": False, "besides": None, "tables": ("orders",), "seconds": 20.0, "tick": lambda: None,
 }  # fmt: skip
 
 

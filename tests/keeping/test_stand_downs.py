@@ -181,6 +181,7 @@ def test_what_was_retired_while_a_forget_was_planned_stays(database: Database) -
 
     with pytest.raises(forget._NothingLeft):
         portion.command()
+    portion.progress.flush()
     assert "its database was just retired" in log_of(run)
     stand_downs.end(database, RETIREMENT, by="ben")
     portion = forget._Portion(run, [snapshot.snapshot_id], False, Progress(run))
@@ -194,7 +195,8 @@ def test_a_pause_says_of_no_schedule_that_it_works_again(
         patch.setattr(due, "submit", lambda *_: 1 / 0)
         due.runs_due(SLOT)
     assert Alert.objects.get(subject__startswith="Schedule: ").state == AlertState.FAILED
-    stand_downs.begin(database, PAUSE, wish(SLOT + 13 * HOUR))
+    with time_machine.travel(SLOT, tick=False):
+        stand_downs.begin(database, PAUSE, wish(SLOT + 13 * HOUR))
 
     due.runs_due(SLOT + 12 * HOUR)
     assert Alert.objects.get(subject__startswith="Schedule: ").state == AlertState.FAILED

@@ -370,7 +370,7 @@ def test_it_stops_when_its_time_is_over_and_goes_on_the_next_minute(
     monkeypatch.setattr(history, "_SECONDS", 0.0)
     monkeypatch.setattr(history, "_LINES_AT_ONCE", 10)
 
-    with time_machine.travel(NOW, tick=False), caplog.at_level("INFO"):
+    with time_machine.travel(NOW, tick=False), caplog.at_level("INFO", logger="backups"):
         assert history.tidy_at_night() == 10
         assert "went, as too old: 10 lines of logs" in caplog.text
         assert history.tidy_at_night() == 10
