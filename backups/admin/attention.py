@@ -74,7 +74,7 @@ class Item:
 
 
 def of_all(found: Standing) -> list[Item]:
-    """What is of no single database: of the whole, and of each repository."""
+    """What is of no single database: of the whole, and of each repository, in any order."""
     overall = found.overall
     of_whole = [each for each in overall.of_all() if not each.repository and each.key not in _WITH_A_CARD]
     items = [_item(f"all-{number}", [each], "", "") for number, each in enumerate(of_whole)]
@@ -85,7 +85,12 @@ def of_all(found: Standing) -> list[Item]:
             pk = keys.get(name) or (page.pk if page and page.kind == "repository" else None)
             href = reverse("admin:backups_repository_change", args=[pk]) if pk else ""
             items.append(_item(f"repository-{name}", findings, name, href))
-    order = {id(each): number for number, each in enumerate(overall.findings)}
+    return items
+
+
+def in_order(found: Standing, items: Iterable[Item]) -> list[Item]:
+    """Whatever they are of, the worst first."""
+    order = {id(each): number for number, each in enumerate(found.overall.findings)}
     return sorted(items, key=lambda item: order[id(item.finding)])
 
 

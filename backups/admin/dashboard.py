@@ -132,7 +132,9 @@ def state(request: HttpRequest, version: str) -> dict[str, Any]:
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
         # Who looks for a database finds it, and what is of all on the page without the search.
-        "looks": [*(attention.of_all(found) if shown.number == 1 and not asked.search else ()), *looks],
+        "looks": attention.in_order(
+            found, [*(attention.of_all(found) if shown.number == 1 and not asked.search else ()), *looks]
+        ),
         "others": [*_unbelieved(request), *_notes(found.overall)],
         "is_set_up": bool(found.databases),
         "asked": asked,
