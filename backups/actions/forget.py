@@ -7,10 +7,11 @@ under one tag as one series, and a safety copy as a day's backup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups import restic
@@ -164,16 +165,16 @@ def _without_those_that_wait_by_now(remove: list[str], run: Run, progress: Progr
     late = run.repository.snapshots.filter(
         snapshot_id__in=remove, database__suspicions__state=SuspicionState.WAITING
     )
-    spared = set(late.values_list("snapshot_id", flat=True))
-    if spared:
-        progress.warn(
-            plural(
-                "{n} snapshot stays, because a backup that was just made is suspicious.",
-                "{n} snapshots stay, because a backup that was just made is suspicious.",
-                n=len(spared),
-            )
-        )
-    return [each for each in remove if each not in spared]
+    return _without(
+        remove,
+        late,
+        lambda n: plural(
+            "{n} snapshot stays, because a backup that was just made is suspicious.",
+            "{n} snapshots stay, because a backup that was just made is suspicious.",
+            n=n,
+        ),
+        progress,
+    )
 
 
 def _without_those_retired_by_now(remove: list[str], run: Run, progress: Progress) -> list[str]:
@@ -183,16 +184,26 @@ def _without_those_retired_by_now(remove: list[str], run: Run, progress: Progres
         database__stand_downs__kind=StandDownKind.RETIREMENT,
         database__stand_downs__ended_at=None,
     )
-    spared = set(retired.values_list("snapshot_id", flat=True))
-    if spared:
-        progress.warn(
-            plural(
-                "{n} snapshot stays, because its database was just retired.",
-                "{n} snapshots stay, because their database was just retired.",
-                n=len(spared),
-            )
-        )
-    return [each for each in remove if each not in spared]
+    return _without(
+        remove,
+        retired,
+        lambda n: plural(
+            "{n} snapshot stays, because its database was just retired.",
+            "{n} snapshots stay, because their database was just retired.",
+            n=n,
+        ),
+        progress,
+    )
+
+
+def _without(
+    remove: list[str], spared: QuerySet[Snapshot], words: Callable[[int], str], progress: Progress
+) -> list[str]:
+    """The ids that are not spared; of how many are, `words` says why."""
+    ids = set(spared.values_list("snapshot_id", flat=True))
+    if ids:
+        progress.warn(words(len(ids)))
+    return [each for each in remove if each not in ids]
 
 
 def _tell(plan: DatabasePlan, progress: Progress) -> None:

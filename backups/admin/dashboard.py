@@ -17,14 +17,14 @@ from backups.admin import alerts, attention, checklist, gate, live, verification
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
 from backups.admin.sparks import Spark, sparks_of
-from backups.admin.strips import DAYS, Day, left_out_days, recent_runs, strips_of
+from backups.admin.strips import Day, left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import maintenance, standing
 from backups.reports.maintenance import Tended
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import phrase, plural, template
 from backups.verdict import Finding, Overall, State
 
 _ACTIVE_SHOWN = 16
@@ -61,20 +61,10 @@ class Card:
     @property
     def strip_words(self) -> str:
         """The strip for who does not see it."""
-        good = sum(day.colour == "success" for day in self.strip)
-        missed = sum(day.is_missed for day in self.strip)
-        bad = sum(day.colour in {"warning", "danger"} for day in self.strip) - missed
-        sentence = phrase(
-            "The last {days} days: {good} with good backups only, {bad} with failures",
-            days=DAYS,
-            good=good,
-            bad=bad,
-        )
-        return (
-            phrase("{sentence}, {missed} without the backup that was due", sentence=sentence, missed=missed)
-            if missed
-            else sentence
-        )
+        return strip_words(self.strip, _STRIP)
+
+
+_STRIP = template("The last {days} days: {good} with good backups only, {bad} with failures")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from backups.choices import Action, StandDownKind, Status
 from backups.models import Database, Repository, Run, StandDown
 from backups.scheduling import schedules
 from backups.text import formatting
-from backups.text.sentences import joined, phrase
+from backups.text.sentences import joined, phrase, template
 
 DAYS = 30
 # Of each database: thirty days of a backup every ten minutes.
@@ -125,14 +125,15 @@ def strip_of_repository(repository: Repository, now: datetime) -> list[Day]:
 _MOST_OF_A_REPOSITORY = 20_000
 
 
-def strip_words(strip: Sequence[Day]) -> str:
+_IN_WORDS = template("The last {days} days: {good} good, {bad} with failures")
+
+
+def strip_words(strip: Sequence[Day], words: str = _IN_WORDS) -> str:
     """A strip for who does not see it."""
     good = sum(day.colour == "success" for day in strip)
     missed = sum(day.is_missed for day in strip)
     bad = sum(day.colour in {"warning", "danger"} for day in strip) - missed
-    sentence = phrase(
-        "The last {days} days: {good} good, {bad} with failures", days=len(strip), good=good, bad=bad
-    )
+    sentence = phrase(words, days=len(strip), good=good, bad=bad)
     if not missed:
         return sentence
     return phrase("{sentence}, {missed} without the backup that was due", sentence=sentence, missed=missed)

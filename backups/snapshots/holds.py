@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -77,11 +77,8 @@ def held(
 
     `asked_for` is what was read already of who wants which, as `reasons` tells it.
     """
-    found: dict[str, list[str]] = {}
     asked = [(hold, of_one) for of_one in _apart(present) for hold in OF_EACH_DATABASE]
-    for hold, among in [*asked, (saved, present)]:
-        for snapshot, why in hold(among, now):
-            found.setdefault(snapshot.snapshot_id, []).append(why)
+    found = reasons(each for hold, among in [*asked, (saved, present)] for each in hold(among, now))
     if asked_for is None:
         asked_for = reasons(asked_for_by_now(present.rows, now))
     for snapshot in present.snapshots:
@@ -96,7 +93,7 @@ def asked_for_by_now(rows: SnapshotQuerySet, now: datetime) -> Held:
     yield from pinned(rows, now)
 
 
-def reasons(held: Held) -> dict[str, list[str]]:
+def reasons(held: Iterable[tuple[Snapshot, str]]) -> dict[str, list[str]]:
     """The same by the snapshots' ids."""
     found: dict[str, list[str]] = {}
     for snapshot, why in held:
