@@ -17,7 +17,7 @@ from backups.text.kinds import kind_word
 from backups.text.sentences import phrase, plural
 
 _QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
-_ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb")*+\)", re.S)
+_ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb"|)*+\)", re.S)
 _BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s++", re.S)
 _HEAD_ENDS = re.compile(rb"\bVALUES?\s*(?=\()", re.I)
 _WORDS = 1 << 128
