@@ -18,10 +18,10 @@ from backups import restic
 from backups.actions import portal_copy
 from backups.actions.steps import alone, follow_ups
 from backups.actions.steps.disk import note_disk
-from backups.actions.steps.one_list import left_by_backup
+from backups.actions.steps.one_list import left_by_backup, told_by_files
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import Listing, brought, note_size, size_is_due
-from backups.catalog import records, series
+from backups.catalog import portal_copies, records, series
 from backups.choices import StandDownKind, SuspicionState
 from backups.models import Run, Snapshot
 from backups.requests.retention_plan import DatabasePlan, plan_of_repository
@@ -42,7 +42,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     if settings.BACKUP_KEEP_ALL:
         return _nothing(run, following, progress)
     access = opened(run, progress)
-    listing = left_by_backup(run) or brought(run.repository, access, progress)
+    listing = left_by_backup(run) or _listed_at_night(run, access, progress)
     plans, there = _plans(run, listing, progress)
     remove = [each for plan in plans for each in plan.plan.forget]
     # Each night is often enough, and each forget that follows a backup would plan the same again.
@@ -66,6 +66,15 @@ def run(run: Run, progress: Progress) -> Outcome:
     notes.run_update(run.pk, result={"sentence": sentence, **told})
     _tell_failed(plans, listing, sentence, following)
     return Outcome(following)
+
+
+def _listed_at_night(run: Run, access: restic.Access, progress: Progress) -> Listing:
+    """All snapshots: of a whole repository by a folder's files, where these say enough."""
+    if run.database is None and (listing := told_by_files(run, access, progress)) is not None:
+        return listing
+    listing = brought(run.repository, access, progress)
+    portal_copies.note_listed(run.repository, listing.found)
+    return listing
 
 
 def _learn_key(access: restic.Access, progress: Progress) -> None:
