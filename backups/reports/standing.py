@@ -95,7 +95,7 @@ def read_told(now: datetime) -> Standing:
 
 
 def _judged(seen: _Seen, now: datetime) -> Standing:
-    files = observe(settings.SENTINEL, now, files=_FILES)
+    files = observe(settings.SENTINEL, now, files=FILES)
     facts = replace(
         seen.facts,
         now=now,
@@ -120,7 +120,7 @@ _SEEN = marks.Kept[_Seen]()
 
 
 # Read again where they do not look as they did.
-_FILES = Kept()
+FILES = Kept()
 
 
 def _see(now: datetime, only: QuerySet[Database] | None = None) -> _Seen:
@@ -338,7 +338,7 @@ def gate_by_files(now: datetime | None = None, files: Observation | None = None)
     """What the gate's process has to say, whether it says so or not; by `files` where those are read."""
     now = now or timezone.now()
     limits: GateSettings = settings.SENTINEL
-    observation = files or observe(limits, now, files=_FILES)
+    observation = files or observe(limits, now, files=FILES)
     found = decide(observation, limits, now)
     worst = next(
         (
