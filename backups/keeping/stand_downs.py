@@ -7,6 +7,7 @@ no more; its snapshots stay.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +77,12 @@ def standing(database: Database, now: datetime | None = None) -> dict[str, Stand
 def is_retired(database: Database) -> bool:
     """Whether somebody retired it."""
     return StandDown.objects.of(StandDownKind.RETIREMENT).filter(database=database, ended_at=None).exists()
+
+
+def which_are_retired(databases: Iterable[int]) -> set[int]:
+    """Of databases, by their keys, those that somebody retired."""
+    rows = StandDown.objects.of(StandDownKind.RETIREMENT).filter(database__in=databases, ended_at=None)
+    return set(rows.values_list("database_id", flat=True))
 
 
 def retired_words(database: Database) -> str:

@@ -42,6 +42,7 @@ from sentinel.heartbeat.gates import (
     gates_write,
     last_ok_path,
     last_verified_path,
+    verified_beside,
 )
 from sentinel.heartbeat.override import Override, override_clear, override_path, override_read, override_write
 from sentinel.heartbeat.stamps import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
-from sentinel.heartbeat.files import UnreadableError, json_read, json_write
+from sentinel.heartbeat.files import UnreadableError, json_read, json_write_lines
 
 FOLDER_NAME_LIMIT = 200
 # 20,000 databases take half of it.
@@ -61,7 +61,12 @@ def last_ok_path(heartbeat: Path, database: str | None = None) -> Path:
 
 def last_verified_path(heartbeat: Path, database: str | None = None) -> Path:
     """Where the last proved restore of a further `database`, or of the first one, is noted."""
-    return last_ok_path(heartbeat, database).with_name("last_verified")
+    return verified_beside(last_ok_path(heartbeat, database))
+
+
+def verified_beside(last_ok: Path) -> Path:
+    """Where it is noted, by where the heartbeat lies."""
+    return last_ok.with_name("last_verified")
 
 
 def gate_for(heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None) -> Gate:
@@ -92,7 +97,7 @@ def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
     ]
     for entry in entries:
         _gate_from(entry)
-    json_write(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
+    json_write_lines(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
 
 
 def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
@@ -120,5 +125,5 @@ def _gate_from(entry: object) -> Gate:
 
 def _is_safe(path: str) -> bool:
     """Whether a listed path stays in the status folder."""
-    parts = PurePosixPath(path)
-    return bool(parts.name) and not parts.is_absolute() and not {"..", "\0"} & {*parts.parts, *path}
+    parts = {each for each in path.split("/") if each not in ("", ".")}
+    return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path
