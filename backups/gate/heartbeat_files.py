@@ -129,21 +129,37 @@ def gating() -> DatabaseQuerySet:
 
 
 def write_gates() -> None:
-    """Tell the gate which databases must be fresh. Raises Problem.
+    """Tell the gate which databases must be fresh, as rows have it that are committed. Raises Problem.
 
+    The rows are read under the lock: of several who write, the last one knows what all of them changed.
     Where all of them are retired, they are looked at as before: of an empty list the gate would look at the
     first database alone, which may be fresh.
     """
     path = settings.SENTINEL.heartbeat_path
-    listed = list(gating().in_service()) or list(gating())
-    gates = [
-        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.heartbeat_threshold)
-        for each in listed
-    ]
     try:
-        heartbeat.gates_write(path, gates)
+        with heartbeat.gates_held(path):
+            heartbeat.gates_write(path, _listed(path))
+    except TimeoutError as error:
+        raise _held() from error
     except OSError as error:
         raise _unwritable(error) from error
+
+
+def _listed(path: Path) -> list[heartbeat.Gate]:
+    found = list(gating().in_service()) or list(gating())
+    return [
+        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.heartbeat_threshold)
+        for each in found
+    ]
+
+
+def _held() -> Problem:
+    return Problem(
+        phrase("Another process has been writing the list of the databases that gate for too long."),
+        code="gate.files_held",
+        safe=phrase("The list is as it was."),
+        do=phrase("Try again. If it is refused again, restart portal and worker."),
+    )
 
 
 def _name(database: Database) -> str | None:
