@@ -181,6 +181,7 @@ def everything(past: History) -> dict[str, str]:
         "alerts": reverse("admin:backups_alert_changelist"),
         "schedules": reverse("admin:django_q_schedule_changelist"),
         "audit": reverse("admin:admin_logentry_changelist"),
+        "own sessions": reverse("own-sessions"),
         "people": reverse("admin:auth_user_changelist"),
         "invitation": reverse("admin:auth_user_add"),
         "person": reverse("admin:auth_user_change", args=[somebody.pk]),
