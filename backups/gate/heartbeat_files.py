@@ -133,8 +133,9 @@ _HAS_BACKUP = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
 
 
 def write_gates() -> None:
-    """Tell the gate which databases must be fresh. Raises Problem.
+    """Tell the gate which databases must be fresh, as rows have it that are committed. Raises Problem.
 
+    The rows are read under the lock: of several who write, the last one knows what all of them changed.
     Where all of them are retired, they are looked at as before: of an empty list the gate would look at the
     first database alone, which may be fresh. Where this process wrote the list and nothing was changed since,
     it is not made anew: each backup of thousands of databases asks for it.
@@ -154,16 +155,13 @@ _MOST_WAITING = 500
 def _write_gates() -> list[int]:
     """Answers which will gate from their first backup on, by their keys."""
     path = settings.SENTINEL.heartbeat_path
-    waiting = Database.objects.filter(~_HAS_BACKUP, gates_app=True, is_primary=False)
-    keys = list(waiting.order_by().values_list("pk", flat=True))
-    fields = ("name", "is_primary", "heartbeat_threshold")
-    listed = gating().in_service().values_list(*fields) or gating().values_list(*fields)
-    gates = [
-        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
-        for name, is_primary, threshold in listed
-    ]
     try:
-        heartbeat.gates_write(path, gates)
+        with heartbeat.gates_held(path):
+            waiting = Database.objects.filter(~_HAS_BACKUP, gates_app=True, is_primary=False)
+            keys = list(waiting.order_by().values_list("pk", flat=True))
+            heartbeat.gates_write(path, _listed(path))
+    except TimeoutError as error:
+        raise _held() from error
     except OSError as error:
         raise _unwritable(error) from error
     return keys
@@ -183,6 +181,24 @@ def _look_of_the_list() -> str:
     except OSError:
         return ""
     return f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _listed(path: Path) -> list[heartbeat.Gate]:
+    fields = ("name", "is_primary", "heartbeat_threshold")
+    listed = gating().in_service().values_list(*fields) or gating().values_list(*fields)
+    return [
+        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
+        for name, is_primary, threshold in listed
+    ]
+
+
+def _held() -> Problem:
+    return Problem(
+        phrase("Another process has been writing the list of the databases that gate for too long."),
+        code="gate.files_held",
+        safe=phrase("The list is as it was."),
+        do=phrase("Try again. If it is refused again, restart portal and worker."),
+    )
 
 
 def _name(database: Database) -> str | None:
