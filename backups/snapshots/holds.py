@@ -177,7 +177,7 @@ def saved(present: Present, now: datetime) -> Held:
 
 def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
-    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=rows)
+    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF], snapshot__in=rows)
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
     for runs, words in (
         (reading.filter(status__in=ACTIVE), WANTED),

@@ -1,0 +1,143 @@
+"""Two dumps of a database compared: the later one is read first, then of the earlier one what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backups.differences.held import CAME, GONE, Held, Object, changes, other_rows, unlike
+from backups.differences.recording import Recorded, Recorder
+from backups.differences.result import NO_COLUMN, NOT_CUT, NOT_READ, Differences, TableDifference
+from backups.differences.rowfile import Digests, RowFile, compared
+from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.dumpfile.digesting import Digester
+from backups.dumpfile.quoted import unquoted
+from backups.dumpfile.sections import Kind
+
+Tick = Callable[[], None]
+
+
+@dataclass
+class Comparison:
+    """What was learned so far of two dumps. Its files are open for the length of `comparison`.
+
+    `definitions` are the shapes of the earlier dump's tables, where they were read before its rows.
+    """
+
+    before: Recorded
+    after: Recorded
+    digests: Digests = field(default_factory=Digests)
+    definitions: dict[str, Shape] = field(default_factory=dict)
+    events: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    # Tables that a dump holds, and whose rows none does.
+    unread: set[str] = field(default_factory=set)
+
+    def reader_of_after(self, held: Held, digester: Digester) -> Recorder:
+        """Takes in the later dump, which `digester` digests. Of rows that the earlier one `held` too none are
+        kept."""
+
+        def layout_for(table: str, shape: Shape) -> Layout | None:
+            if table not in held.tables:
+                return None
+            # Whose definition was not read has the same one.
+            return layout_of(self.definitions.get(table, shape), shape)
+
+        def is_same(table: str) -> bool:
+            section = digester.rows_of(table)
+            digest = section.as_json({})["sha256"] if section is not None and not section.is_empty else None
+            return digest == held.rows.get(table)
+
+        return Recorder(self.after, self.digests, layout_for, held.collations, is_same)
+
+    def reader_of_before(self, held: Held) -> Recorder:
+        """Takes in the earlier dump, each table as the later one's was."""
+        return Recorder(
+            self.before, self.digests, lambda table, _: self.after.layouts.get(table), held.collations
+        )
+
+    def learn_definitions(self, digester: Digester, held: Held) -> None:
+        """Take the shapes of the earlier dump's tables, which was read, and its events."""
+        for section in digester.tables_and_events():
+            if section.kind == Kind.EVENT:
+                self.events[0][section.name] = section.event_digest()
+            elif shape := shape_of(section.definition, held.collations):
+                self.definitions[section.name] = shape
+
+    def learn_events(self, digester: Digester) -> None:
+        """Take the events of the later dump, which was read."""
+        for section in digester.tables_and_events():
+            if section.kind == Kind.EVENT:
+                self.events[1][section.name] = section.event_digest()
+
+    def wanted_of_before(self, before: Held, after: Held) -> set[str]:
+        """Of which tables and sequences the earlier dump is to be read: none where nothing differs."""
+        kept = set(self.after.extents) | (before.tables - after.tables)
+        return (kept & other_rows(before, after)) | unlike(before, after, [Kind.SEQUENCE])
+
+    # ------------------------------------------------------------ What was found
+
+    def found(self, before: Held, after: Held, tick: Tick) -> Differences:
+        """What differs, once both were read. Raises Problem for no room, what `tick` raises."""
+        names = sorted(before.tables | after.tables)
+        differ = other_rows(before, after)
+        tables = [self._of(table, before, after, tick) for table in names if table in differ]
+        differing = [each for each in tables if each is not None]
+        return Differences(
+            tables=differing,
+            objects=changes(before, after, self._is_same),
+            same_tables=len(before.tables & after.tables) - sum(not each.change for each in differing),
+            left_out=sorted(before.left_out | after.left_out),
+        )
+
+    def _is_same(self, each: Object) -> bool:
+        """Whether an object with another digest is defined as before: its number or place is not."""
+        if each.kind == Kind.TABLE:
+            then = self.definitions.get(each.name) or self.before.shapes.get(each.name)
+            now = self.after.shapes.get(each.name)
+            return then is not None and now is not None and then.digest == now.digest
+        if each.kind == Kind.SEQUENCE:
+            then_made, now_made = (side.sequences.get(each.name) for side in (self.before, self.after))
+            return then_made is not None and then_made == now_made
+        if each.kind == Kind.EVENT:
+            then_digest, now_digest = (side.get(each.name) for side in self.events)
+            return then_digest is not None and then_digest == now_digest
+        return False
+
+    def _of(self, table: str, before: Held, after: Held, tick: Tick) -> TableDifference | None:
+        then, now = self.before.rows(table), self.after.rows(table)
+        change = CAME if table not in before.tables else GONE if table not in after.tables else ""
+        if change and then is None and now is None:
+            return self._not(table, change)
+        if change:
+            return TableDifference(table, change, then or 0, now or 0, 0, then, now)
+        layout = self.after.layouts.get(table)
+        extents = self.before.extents.get(table), self.after.extents.get(table)
+        if layout is None or extents[0] is None or extents[1] is None:
+            return self._not(table)
+        counts = compared((self.before.file, extents[0]), (self.after.file, extents[1]), tick)
+        if layout.is_whole and not any(counts):
+            return None
+        return TableDifference(
+            table, "", *counts, then, now, [unquoted(name) for name in layout.key],
+            layout.came, layout.gone, layout.retyped,
+        )  # fmt: skip
+
+    def _not(self, table: str, change: str = "") -> TableDifference:
+        if table in self.unread:
+            why = NOT_READ
+        else:
+            why = NOT_CUT if table in self.before.uncut | self.after.uncut else NO_COLUMN
+        then, now = self.before.rows(table), self.after.rows(table)
+        return TableDifference(table, change, rows_before=then, rows_after=now, why_not=why)
+
+
+@contextmanager
+def comparison(folder: str) -> Iterator[Comparison]:
+    """A comparison, whose files of digests lie in `folder` for the length of a block."""
+    before, after = RowFile(folder), RowFile(folder)
+    try:
+        yield Comparison(Recorded(before), Recorded(after))
+    finally:
+        before.close()
+        after.close()

@@ -1,0 +1,128 @@
+"""What changed from one dump to another, and to now, on real servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backups.choices import Trigger
+from backups.models import Database, Run, Snapshot
+from backups.requests import DiffRequest
+from backups.runs.asked import Asker
+from backups.worker import executor
+from tests.actions.tools import back_up, log_of
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Shop
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("mariadb")]
+
+TABLES = r"""
+CREATE TABLE prices (sku BINARY(4), region CHAR(2), price DECIMAL(10,2), f DOUBLE, note TEXT,
+  PRIMARY KEY (sku, region));
+CREATE TABLE empty_one (id INT PRIMARY KEY);
+CREATE TABLE gone_one (id INT PRIMARY KEY);
+CREATE TABLE grown (id INT PRIMARY KEY, a INT, b VARCHAR(20));
+CREATE TABLE still (id INT PRIMARY KEY, v TEXT);
+CREATE TABLE `we``ird; -- x` (`a``b` VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL, v BLOB,
+  UNIQUE KEY (`a``b`));
+CREATE TABLE loose (a INT, b INT);
+INSERT INTO prices VALUES (x'61000000', 'it', 1.50, 0.1, '),(''\\'), (x'61000000', 'de', 2.50, 1e16, NULL),
+  (x'61620000', 'it', 3.00, -0.5, 'x');
+INSERT INTO gone_one VALUES (1), (2);
+INSERT INTO grown VALUES (1, 1, 'one'), (2, 2, 'two'), (3, 3, 'three');
+INSERT INTO still VALUES (1, REPEAT('always ', 100));
+INSERT INTO `we``ird; -- x` VALUES ('a*/', x'00275c0a'), ('b', x'ff'), ('c', '');
+INSERT INTO loose VALUES (1, 1), (1, 1), (1, 1), (1, 1), (1, 1), (2, NULL);
+CREATE EVENT a_first ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO DELETE FROM journal;
+"""
+CHANGES = r"""
+UPDATE prices SET price = 9 WHERE region = 'it';
+DELETE FROM prices WHERE region = 'de';
+INSERT INTO prices VALUES (x'00000000', 'fr', 1, 1, '');
+RENAME TABLE gone_one TO came_one;
+ALTER TABLE grown ADD more INT DEFAULT 5 AFTER id, MODIFY b VARCHAR(30);
+UPDATE grown SET b = 'TWO' WHERE id = 2;
+UPDATE `we``ird; -- x` SET v = x'0027' WHERE v = x'00275c0a';
+DELETE FROM loose LIMIT 1;
+INSERT INTO orders (customer, note) VALUES (3, 'new');
+DROP EVENT a_first;
+DROP FUNCTION twice;
+DROP TRIGGER orders_noted;
+CREATE OR REPLACE VIEW open_orders AS SELECT id FROM orders;
+"""
+ROWS = {
+    "came_one": (0, 2, 0),
+    "gone_one": (2, 0, 0),
+    "grown": (0, 0, 1),
+    "journal": (0, 1, 0),
+    "loose": (1, 0, 0),
+    "orders": (0, 1, 0),
+    "prices": (1, 1, 2),
+    "we`ird; -- x": (0, 0, 1),
+}
+OBJECTS = {
+    ("event", "a_first", "gone"),
+    ("function", "twice", "gone"),
+    ("table", "came_one", "came"),
+    ("table", "gone_one", "gone"),
+    ("table", "grown", "changed"),
+    ("trigger", "orders_noted", "gone"),
+    ("view", "open_orders", "changed"),
+}
+
+
+def compare(
+    database: Database, snapshot: Snapshot, until: Snapshot | None = None, tables: tuple[str, ...] = ()
+) -> Run:
+    run = DiffRequest(database, snapshot, until, tables).submit(Asker(Trigger.CLI), send=False)
+    played = executor.execute(run.pk)
+    assert played is not None
+    return played
+
+
+def difference(run: Run) -> dict[str, Any]:
+    assert run.status == "succeeded", f"{run.error}\n{log_of(run)}"
+    found: dict[str, Any] = run.result["difference"]
+    return found
+
+
+def counts(found: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
+    return {each["table"]: (each["gone"], each["new"], each["changed"]) for each in found["tables"]}
+
+
+def objects(found: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {(each["kind"], each["name"], each["change"]) for each in found["objects"]}
+
+
+def test_what_changed_to_now_and_to_another_snapshot_is_counted_and_named(
+    least_shop: Shop, make_database: MakeDatabase
+) -> None:
+    least_shop.execute(TABLES)
+    database = make_database(least_shop)
+    before = back_up(database)
+    least_shop.execute(CHANGES)
+
+    live = compare(database, before)
+    after = back_up(database)
+    stored = compare(database, before, after)
+
+    for run in (live, stored):
+        found = difference(run)
+        assert counts(found) == ROWS
+        assert objects(found) == OBJECTS
+        assert found["same_tables"] == 3, found  # customers, empty_one, still
+        by_name = {each["table"]: each for each in found["tables"]}
+        assert by_name["prices"]["key"] == ["sku", "region"]
+        assert by_name["loose"]["key"] == []
+        assert (by_name["grown"]["columns_came"], by_name["grown"]["key"]) == (["more"], ["id"])
+        assert (by_name["prices"]["rows_before"], by_name["prices"]["rows_after"]) == (3, 3)
+        assert "always" not in str(run.result)
+        assert "TWO" not in str(run.result) + log_of(run)
+    assert difference(live)["after"]["snapshot_id"] is None
+    assert difference(stored)["after"]["snapshot_id"] == after.snapshot_id
+    # No rows, nothing that is dumped, nothing that is compared: both are the same.
+    assert counts(difference(compare(database, after))) == {}
+    again = back_up(database)
+    nothing = difference(compare(database, after, again))
+    assert (nothing["tables"], nothing["objects"]) == ([], [])
