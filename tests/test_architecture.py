@@ -74,8 +74,8 @@ HOUSE = {
         "restoring runs scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration downloads errors gate keeping marks models notifications people "
-        "reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
+        "actions choices configuration differences downloads errors gate keeping marks models notifications "
+        "people reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
         "validators verdict"
     ),
     "worker": (

@@ -87,6 +87,7 @@ COMMANDS = {
         "--definers",
         "--reason",
     },
+    "diff": {"--database", "--table"},
     "retention": {"--preview", "--database", "--repository"},
     "snapshots": {"--database"},
     "status": set(),

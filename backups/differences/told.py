@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backups.text.kinds import of_kind
-from backups.text.sentences import joined, phrase, plural
+from backups.text.sentences import joined, phrase, plural, template
 
 _WHY_NOT = {
     "not_read": phrase("its rows are in no dump"),
     "not_cut": phrase("its rows are not written as dump programs write them"),
     "no_column": phrase("no column is the same on both sides"),
 }
-_CHANGES = {"came": phrase("new"), "gone": phrase("gone"), "changed": phrase("defined otherwise")}
+_CHANGES = {
+    "came": phrase("was not there before"),
+    "gone": phrase("gone"),
+    "changed": phrase("defined otherwise"),
+}
 
 
 def rows_words(table: Mapping[str, Any]) -> str:
@@ -44,9 +48,9 @@ def how_words(table: Mapping[str, Any]) -> str:
 
 def _columns(table: Mapping[str, Any]) -> Iterator[str]:
     for names, words in (
-        (table["columns_came"], phrase("new columns, not compared: {names}")),
-        (table["columns_gone"], phrase("columns that are gone, not compared: {names}")),
-        (table["columns_retyped"], phrase("columns of another type, not compared: {names}")),
+        (table["columns_came"], template("new columns, not compared: {names}")),
+        (table["columns_gone"], template("columns that are gone, not compared: {names}")),
+        (table["columns_retyped"], template("columns of another type, not compared: {names}")),
     ):
         if names:
             yield phrase(words, names=", ".join(names))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,10 @@ from backups.models import Database, Run, Snapshot
 from backups.requests import DiffRequest
 from backups.runs.asked import Asker
 from backups.worker import executor
+from tests.actions.test_kills import is_dump_program
 from tests.actions.tools import back_up, log_of
 from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Shop
+from tests.backups.worlds import Portal, Shop, the_child, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("mariadb")]
 
@@ -126,3 +130,63 @@ def test_what_changed_to_now_and_to_another_snapshot_is_counted_and_named(
     again = back_up(database)
     nothing = difference(compare(database, after, again))
     assert (nothing["tables"], nothing["objects"]) == ([], [])
+
+
+def test_the_command_says_what_changed_and_ends_as_others_do(mariadb_portal: Portal) -> None:
+    portal, shop = mariadb_portal, mariadb_portal.shop
+    first = portal.backup().json["snapshot_id"]
+    shop.execute("DELETE FROM orders WHERE id = 2; UPDATE customers SET name = 'secret value' WHERE id = 1")
+    shop.execute("DROP VIEW open_orders")
+
+    ran = portal.manage("diff", first[:8], "--json")
+
+    assert ran.code == 0, ran.err
+    told = ran.json
+    assert [
+        {name: each[name] for name in ("table", "gone", "new", "changed")} for each in told["tables"]
+    ] == [
+        {"table": "customers", "gone": 0, "new": 0, "changed": 1},
+        {"table": "orders", "gone": 1, "new": 0, "changed": 0},
+    ]
+    assert [(each["kind"], each["name"], each["change"]) for each in told["objects"]] == [
+        ("view", "open_orders", "gone")
+    ]
+    assert told["compared_at"] == told["after"]["at"] > told["before"]["at"]
+    assert "secret value" not in ran.out + ran.err + portal.log() + str(portal.run(told["run_id"]))
+
+    shop.execute("DROP TABLE journal, orders")
+    chosen = portal.manage("diff", "latest", "--table", "orders")
+    assert "orders: the table is gone, with 3 rows" in chosen.out
+    assert "trigger orders_noted: gone" in chosen.out
+    assert "customers" not in chosen.out + chosen.err
+
+    for wrong, code, said in (
+        (["ffffffff"], "snapshot.unknown", "has no snapshot ffffffff"),
+        (["latest", first], "diff.same_snapshot", "Both sides are snapshot"),
+        (["latest", "--table", "nowhere"], "diff.no_such_table", "no table nowhere on either side"),
+    ):
+        ran = portal.manage("diff", *wrong, "--json")
+        assert (ran.code, ran.json["error_code"]) == (1, code), ran.err
+        assert said in ran.json["error"]
+    assert portal.manage("diff", "--json").code == 2
+
+    with shop.held("customers"):
+        waiting = portal.start("diff", "latest", "--json")
+        shop.wait_for_a_waiting_dump()
+        waiting.send_signal(signal.SIGINT)
+        ran = portal.finish(waiting)
+    assert ran.code == 130, ran.err
+    with shop.held("customers"):
+        waiting = portal.start("diff", "latest", "--json", real=True)
+        shop.wait_for_a_waiting_dump()
+        os.kill(the_child(waiting.pid, is_dump_program), signal.SIGKILL)
+        ran = portal.finish(waiting)
+    assert (ran.code, ran.json["error_code"]) == (1, "dump.killed"), ran.err
+    assert "A comparison changes nothing." in ran.json["error"]
+
+    repository = Path(portal.repository)
+    repository.rename(repository.with_suffix(".away"))
+    ran = portal.manage("diff", "latest", "--json")
+    assert (ran.code, ran.json["error_code"]) == (1, "restic.no_repository"), ran.json
+    repository.with_suffix(".away").rename(repository)
+    wait_until(lambda: portal.leftovers() == [], "nothing to be left")
