@@ -33,7 +33,7 @@ def snapshots(database: Database) -> list[Snapshot]:
 def table(name: str, **told: Any) -> dict[str, Any]:
     """A table's difference as a run's row keeps it."""
     empty: dict[str, Any] = dict.fromkeys(("gone", "new", "changed", "rows_before", "rows_after"))
-    lists = {"key": [], "columns_came": [], "columns_gone": [], "columns_retyped": []}
+    lists: dict[str, Any] = {"key": [], "columns_came": [], "columns_gone": [], "columns_retyped": []}
     return {"table": name, "change": "", "why_not": "", **empty, **lists, **told}
 
 

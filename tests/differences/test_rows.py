@@ -222,13 +222,13 @@ def test_many_rows_are_dealt_out_and_counted_as_few_are(
     for file, side in zip(files, rows, strict=True):
         for key, value in side.elements():
             file.append(digests.of(b"%d" % key) + digests.of(b"%d" % value))
-    whole = [(file, file.whole()) for file in files]
-    at_once = compared(*whole, lambda: None)
+    before, after = ((file, file.whole()) for file in files)
+    at_once = compared(before, after, lambda: None)
 
     monkeypatch.setattr(rowfile, "AT_ONCE_BYTES", 10 * ROW_BYTES)
     ticks: list[None] = []
 
-    assert compared(*whole, lambda: ticks.append(None)) == at_once
+    assert compared(before, after, lambda: ticks.append(None)) == at_once
     assert len(ticks) > 60
     assert at_once.gone + at_once.changed == (rows[0] - rows[1]).total()
     assert at_once.new + at_once.changed == (rows[1] - rows[0]).total()
