@@ -14,7 +14,7 @@ from typing import Any
 # What makes all tables, and the rights to them: it needs to know them all.
 MAKE_TABLES = frozenset({"bootstrap", "recover"})
 WITHOUT_PAGES = MAKE_TABLES | {
-    "accept", "backup", "pin", "pins", "preflight", "repository", "restore", "retention", "snapshots",
+    "accept", "backup", "diff", "pin", "pins", "preflight", "repository", "restore", "retention", "snapshots",
     "status", "undo_restore", "unpin", "verify", "version",
 }  # fmt: skip
 # Nothing but what pages are made with.

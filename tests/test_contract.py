@@ -87,7 +87,7 @@ COMMANDS = {
         "--definers",
         "--reason",
     },
-    "diff": {"--database", "--table"},
+    "diff": {"--database", "--rows", "--table"},
     "retention": {"--preview", "--database", "--repository"},
     "snapshots": {"--database"},
     "status": set(),

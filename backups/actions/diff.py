@@ -14,15 +14,16 @@ from backups import mysql
 from backups.actions.preflight import make_ready
 from backups.actions.steps.compared_streams import (
     EveryTable,
+    Taker,
     Wish,
     live_dumped,
     read_definitions,
     snapshot_read,
 )
 from backups.actions.steps.opening import OpenedSnapshot, opened
+from backups.differences import shown
 from backups.differences.comparison import Comparison, comparison
 from backups.differences.held import Held, other_rows, unlike
-from backups.differences.recording import Recorder
 from backups.differences.result import Differences
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Kind
@@ -87,9 +88,9 @@ class _Story:
         snapshot_read(self.stored, read_definitions, self.progress, loading)
         self.both.learn_definitions(loading.digester, self.before.held)
 
-    def wish(self, tables: Collection[str], recorder: Recorder, side: _Side) -> Wish:
+    def wish(self, tables: Collection[str], taker: Taker, side: _Side) -> Wish:
         """These tables, out of the dump of a side."""
-        return Wish(tables, recorder, side.server, self.stored.snapshot.source, self.both.unread)
+        return Wish(tables, taker, side.server, self.stored.snapshot.source, self.both.unread)
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -104,11 +105,15 @@ def run(run: Run, progress: Progress) -> Outcome:
     )
     with comparison(settings.DUMP_SPOOL_DIR) as both:
         story = _Story(request, stored, before, both, progress)
+        asked = shown.rows_asked()
+        both.is_asked = asked is not None
         after = _now(story) if request.until is None else _later(story, request.until)
         _refuse_unknown(request, before, after)
         _read_before(story, after)
         progress.phase("compare")
         found = both.found(before.held, after.held, progress.tick)
+        if asked is not None and both.picked:
+            _show(story, after, asked)
     _conclude(run, story, after, found)
     return Outcome()
 
@@ -175,6 +180,8 @@ def _now(story: _Story) -> _Side:
         to_compare=True,
         only=chosen,
     )
+    if story.both.is_asked:
+        story.both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
     recorder = story.both.reader_of_after(story.before.held, loading.digester)
     wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread)
     manifest = live_dumped(order, wish.read, progress, loading)
@@ -213,6 +220,27 @@ def _read_before(story: _Story, after: _Side) -> None:
     recorder = story.both.reader_of_before(story.before.held)
     read = story.wish(wanted, recorder, story.before).read
     snapshot_read(story.stored, read, story.progress, _loading(story.stored.snapshot.source))
+
+
+def _show(story: _Story, after: _Side, asked: shown.RowsAsked) -> None:
+    """Hand rows that differ to whoever asked for them in this process."""
+    both, progress = story.both, story.progress
+    progress.phase("rows", expected=story.expected(None))
+    then, now = (
+        shown.Picker(both.picked, both.after.layouts, side.shapes, both.digests)
+        for side in (both.before, both.after)
+    )
+    read = story.wish(both.picked, then, story.before).read
+    snapshot_read(story.stored, read, progress, _loading(story.stored.snapshot.source))
+    if after.snapshot is not None:
+        read = story.wish(both.picked, now, after).read
+        snapshot_read(_opened_too(story, after.snapshot), read, progress, _loading(after.snapshot.source))
+    elif both.after.kept is not None:
+        for table in both.picked:
+            for ready in both.after.kept.statements(table):
+                now.take(ready)
+    asked.rows = shown.side_by_side(both.picked, then, now)
+    progress.log(phrase("Values of rows that differ were shown on the terminal of {by}.", by=asked.by))
 
 
 # ---------------------------------------------------------------- What is told

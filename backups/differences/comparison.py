@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from backups.differences.held import CAME, GONE, Held, Object, changes, other_rows, unlike
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.result import NO_COLUMN, NOT_CUT, NOT_READ, Differences, TableDifference
-from backups.differences.rowfile import Digests, RowFile, compared
+from backups.differences.rowfile import ByKey, Digests, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.differences.shown import MOST_SHOWN
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.quoted import unquoted
 from backups.dumpfile.sections import Kind
@@ -32,6 +34,9 @@ class Comparison:
     events: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
     # Tables that a dump holds, and whose rows none does.
     unread: set[str] = field(default_factory=set)
+    # Some keys of which rows differ, where somebody asked for rows.
+    is_asked: bool = False
+    picked: dict[str, dict[bytes, tuple[int, int]]] = field(default_factory=dict)
 
     def reader_of_after(self, held: Held, digester: Digester) -> Recorder:
         """Takes in the later dump, which `digester` digests. Of rows that the earlier one `held` too none are
@@ -115,13 +120,22 @@ class Comparison:
         extents = self.before.extents.get(table), self.after.extents.get(table)
         if layout is None or extents[0] is None or extents[1] is None:
             return self._not(table)
-        counts = compared((self.before.file, extents[0]), (self.after.file, extents[1]), tick)
+        sides = (self.before.file, extents[0]), (self.after.file, extents[1])
+        counts = compared(*sides, tick, partial(self.pick, table))
         if layout.is_whole and not any(counts):
             return None
         return TableDifference(
             table, "", *counts, then, now, [unquoted(name) for name in layout.key],
             layout.came, layout.gone, layout.retyped,
         )  # fmt: skip
+
+    def pick(self, table: str, gone: ByKey, new: ByKey) -> None:
+        """Note some of the keys of which rows differ, to show these, where that is asked for."""
+        if not self.is_asked or not (gone or new):
+            return
+        picked = self.picked.setdefault(table, {})
+        room = MOST_SHOWN - len(picked)
+        picked.update({key: (gone[key], new[key]) for key in sorted({*gone, *new})[:room]})
 
     def _not(self, table: str, change: str = "") -> TableDifference:
         if table in self.unread:
@@ -136,8 +150,11 @@ class Comparison:
 def comparison(folder: str) -> Iterator[Comparison]:
     """A comparison, whose files of digests lie in `folder` for the length of a block."""
     before, after = RowFile(folder), RowFile(folder)
+    found = Comparison(Recorded(before), Recorded(after))
     try:
-        yield Comparison(Recorded(before), Recorded(after))
+        yield found
     finally:
         before.close()
         after.close()
+        if found.after.kept is not None:
+            found.after.kept.close()

@@ -37,6 +37,11 @@ def columns_of(text: bytes, head: Rows) -> list[bytes]:
     return _NAMES.findall(text, head.own + len(head.table), head.values)
 
 
+def values_of(row: bytes) -> list[bytes]:
+    """The values of a row, which stands in brackets."""
+    return [value.removesuffix(b",") for value in _VALUES.findall(row[1:-1])]
+
+
 def count(text: bytes, head: Rows) -> int:
     """How many rows a statement brings. Raises NotCut."""
     return sum(1 for _ in _found(ROW, text, head.values))
@@ -73,13 +78,22 @@ class Cutter:
                 # Values are written as SQL, so that no comma of theirs can be taken for one between them.
                 yield b",".join(found.groups()), found[0]
 
-    def _chosen(self, text: bytes, head: Rows) -> Iterator[Row]:
+    def whole_rows(self, text: bytes, head: Rows) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+        """The same, and all values of each row beside it. Raises NotCut."""
+        if self._pattern is None:
+            key, columns = self._key, self._columns
+        else:
+            key, columns = sorted(self._key), None
         for found in _found(ROW, text, head.values):
-            values = [value.removesuffix(b",") for value in _VALUES.findall(found[0][1:-1])]
+            values = values_of(found[0])
             if len(values) != self._width:
                 raise NotCut
-            row = b",".join([values[at] for at in self._columns])
-            yield (b",".join([values[at] for at in self._key]) if self._key else row), row
+            row = found[0] if columns is None else b",".join([values[at] for at in columns])
+            yield (b",".join([values[at] for at in key]) if key else row), row, values
+
+    def _chosen(self, text: bytes, head: Rows) -> Iterator[Row]:
+        for key, row, _ in self.whole_rows(text, head):
+            yield key, row
 
 
 def written_columns(shape: Shape, named: Sequence[bytes]) -> list[bytes]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from backups.differences.cutting import Cutter, NotCut, columns_of, count, rows_of, written_columns
 from backups.differences.rowfile import Digests, Extent, RowFile
 from backups.differences.shapes import Layout, Shape, shape_of
+from backups.differences.shown import Kept
 from backups.dumpfile.ready import Does, Ready
 
 # How the rows of a table are to be compared; None where they are only counted.
@@ -25,6 +26,8 @@ class Recorded:
     counts: dict[str, int] = field(default_factory=dict)
     # How each sequence is made, whatever its number is.
     sequences: dict[str, bytes] = field(default_factory=dict)
+    # Where its statements are kept, if its rows are to be picked out and it cannot be read once more.
+    kept: Kept | None = None
     # Tables of which the rows are not written as the dump programs write them.
     uncut: set[str] = field(default_factory=set)
 
@@ -82,6 +85,8 @@ class Recorder:
             extent = Extent(self._begin, recorded.file.end)
             if table in recorded.uncut or self._is_same(table):
                 recorded.file.cut(self._begin)
+                if recorded.kept is not None:
+                    recorded.kept.drop(table)
                 if table not in recorded.uncut:
                     recorded.counts[table] = extent.rows
             else:
@@ -121,3 +126,5 @@ class Recorder:
             # What is told apart by all that it holds is never the same and changed.
             parts = [part for row, _ in self._cutter.rows(text, head) for part in (digest(row),) * 2]
         recorded.file.append(b"".join(parts))
+        if recorded.kept is not None:
+            recorded.kept.add(ready)

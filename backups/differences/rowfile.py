@@ -61,7 +61,7 @@ class RowFile:
 
     def append(self, records: bytes) -> None:
         """Add rows."""
-        _write(self._file, records)
+        write(self._file, records)
         self.end += len(records)
 
     def cut(self, end: int) -> None:
@@ -113,18 +113,28 @@ class Digests:
         return digest.digest()
 
 
+# How many rows of each key, by its digest.
+ByKey = Counter[bytes]
+# Is given those that are gone and those that are new, in parts.
+Note = Callable[[ByKey, ByKey], None]
+
+
 def compared(
-    before: tuple[RowFile, Extent], after: tuple[RowFile, Extent], tick: Callable[[], None], depth: int = 0
+    before: tuple[RowFile, Extent],
+    after: tuple[RowFile, Extent],
+    tick: Callable[[], None],
+    note: Note = lambda *_: None,
+    depth: int = 0,
 ) -> Counts:
     """What differs between the rows of a table in two dumps. Raises Problem, what `tick` raises."""
     tick()
     size = sum(extent.end - extent.begin for _, extent in (before, after))
     if size <= AT_ONCE_BYTES or depth >= _DEEPEST:
-        return _counted(_all(*before), _all(*after))
+        return _counted(_all(*before), _all(*after), note)
     with ExitStack() as opened:
         shares = (file.dealt(extent, depth, opened) for file, extent in (before, after))
         found = [
-            compared((one, one.whole()), (other, other.whole()), tick, depth + 1)
+            compared((one, one.whole()), (other, other.whole()), tick, note, depth + 1)
             for one, other in zip(*shares, strict=True)
         ]
     return Counts(*map(sum, zip(*found, strict=True)))
@@ -138,22 +148,24 @@ def _all(file: RowFile, extent: Extent) -> Counter[bytes]:
     return found
 
 
-def _counted(before: Counter[bytes], after: Counter[bytes]) -> Counts:
+def _counted(before: Counter[bytes], after: Counter[bytes], note: Note) -> Counts:
     gone, new = _only(before, after), _only(after, before)
+    note(gone, new)
     changed = sum((gone & new).values())
     return Counts(gone.total() - changed, new.total() - changed, changed)
 
 
-def _only(rows: Counter[bytes], others: Counter[bytes]) -> Counter[bytes]:
+def _only(rows: Counter[bytes], others: Counter[bytes]) -> ByKey:
     """How many rows there are of each key that the others have not."""
-    only: Counter[bytes] = Counter()
+    only: ByKey = Counter()
     for record, count in rows.items():
         if (more := count - others.get(record, 0)) > 0:
             only[record[:DIGEST_BYTES]] += more
     return only
 
 
-def _write(file: IO[bytes], data: bytes) -> None:
+def write(file: IO[bytes], data: bytes) -> None:
+    """Add to a file. Raises Problem where there is no room."""
     try:
         file.write(data)
         file.flush()
@@ -161,7 +173,10 @@ def _write(file: IO[bytes], data: bytes) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise Problem(
-            phrase("There is no room for the digests of the rows: 32 bytes for each row of both sides."),
+            phrase(
+                "There is no room on the disk for the comparison: 32 bytes for each row of both sides, and "
+                "with --rows the live tables that differ."
+            ),
             code="diff.no_room",
             do=phrase("Make room where DUMP_SPOOL_DIR leads, or choose tables with --table."),
         ) from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from backups.text.kinds import of_kind
 from backups.text.sentences import joined, phrase, plural, template
+
+if TYPE_CHECKING:
+    from backups.differences.shown import ShownRow
 
 _WHY_NOT = {
     "not_read": phrase("its rows are in no dump"),
@@ -60,6 +63,30 @@ def object_words(thing: Mapping[str, Any]) -> str:
     """What became of an object, as in "view totals: gone"."""
     change = _CHANGES.get(thing["change"], thing["change"])
     return phrase("{what}: {change}", what=of_kind(thing["kind"], thing["name"]), change=change)
+
+
+def row_words(row: ShownRow, key: Sequence[str]) -> str:
+    """A row that differs, with its values as they are written in SQL: - is gone, + is new, ~ is changed."""
+    if row.before is None or row.after is None:
+        sign, values = ("+", row.after) if row.before is None else ("-", row.before)
+        return f"{sign} {_values(values or {})}"
+    now = row.after
+    told_by = _values({name: now[name] for name in key if name in now})
+    changes = ", ".join(
+        f"{name}={_cut(row.before[name])} → {_cut(row.after[name])}" for name in row.differing
+    )
+    return f"~ {told_by}: {changes}"
+
+
+def _values(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={_cut(value)}" for name, value in values.items())
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+
+
+_LONGEST_SHOWN = 200
 
 
 def doubts(difference: Mapping[str, Any]) -> list[str]:

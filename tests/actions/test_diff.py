@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from backups.choices import Trigger
+from backups.differences.shown import asked
+from backups.differences.told import row_words
 from backups.models import Database, Run, Snapshot
 from backups.requests import DiffRequest
 from backups.runs.asked import Asker
@@ -65,6 +67,12 @@ ROWS = {
     "prices": (1, 1, 2),
     "we`ird; -- x": (0, 0, 1),
 }
+PRICES = [
+    r"+ sku='\0\0\0\0', region='fr', price=1.00, f=1, note=''",
+    r"- sku='a\0\0\0', region='de', price=2.50, f=1e16, note=NULL",
+    r"~ sku='a\0\0\0', region='it': price=1.50 → 9.00",
+    r"~ sku='ab\0\0', region='it': price=3.00 → 9.00",
+]
 OBJECTS = {
     ("event", "a_first", "gone"),
     ("function", "twice", "gone"),
@@ -108,8 +116,11 @@ def test_what_changed_to_now_and_to_another_snapshot_is_counted_and_named(
     least_shop.execute(CHANGES)
 
     live = compare(database, before)
+    with asked("anna") as now:
+        compare(database, before, tables=("prices", "loose", "still"))
     after = back_up(database)
-    stored = compare(database, before, after)
+    with asked("anna") as then:
+        stored = compare(database, before, after)
 
     for run in (live, stored):
         found = difference(run)
@@ -123,6 +134,15 @@ def test_what_changed_to_now_and_to_another_snapshot_is_counted_and_named(
         assert (by_name["prices"]["rows_before"], by_name["prices"]["rows_after"]) == (3, 3)
         assert "always" not in str(run.result)
         assert "TWO" not in str(run.result) + log_of(run)
+    for wanted in (now, then):
+        shown = [
+            row_words(row, ["sku", "region"] if row.table == "prices" else []).replace("_binary ", "")
+            for row in wanted.rows
+            if row.table in ("prices", "loose")
+        ]
+        assert sorted(each for each in shown if "price" in each) == PRICES, shown
+        assert [each for each in shown if "price" not in each] == ["- a=1, b=1"]
+    assert "shown on the terminal of anna" in log_of(stored)
     assert difference(live)["after"]["snapshot_id"] is None
     assert difference(stored)["after"]["snapshot_id"] == after.snapshot_id
     # No rows, nothing that is dumped, nothing that is compared: both are the same.
@@ -168,7 +188,9 @@ def test_the_command_says_what_changed_and_ends_as_others_do(mariadb_portal: Por
         ran = portal.manage("diff", *wrong, "--json")
         assert (ran.code, ran.json["error_code"]) == (1, code), ran.err
         assert said in ran.json["error"]
-    assert portal.manage("diff", "--json").code == 2
+    for wrong in (["--json"], ["latest", "--rows"], ["latest", "--rows", "--json"]):
+        # What rows hold goes to a terminal, and nowhere else.
+        assert portal.manage("diff", *wrong).code == 2
 
     with shop.held("customers"):
         waiting = portal.start("diff", "latest", "--json")
@@ -183,6 +205,9 @@ def test_the_command_says_what_changed_and_ends_as_others_do(mariadb_portal: Por
         ran = portal.finish(waiting)
     assert (ran.code, ran.json["error_code"]) == (1, "dump.killed"), ran.err
     assert "A comparison changes nothing." in ran.json["error"]
+
+    # Whoever asks looks at it: nobody is told of one that failed.
+    assert not [row for row in portal.rows("SELECT subject FROM backups_alert") if "Comp" in row["subject"]]
 
     repository = Path(portal.repository)
     repository.rename(repository.with_suffix(".away"))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from backups.differences import rowfile
+from backups.differences.comparison import Comparison
 from backups.differences.cutting import Cutter, NotCut, columns_of, count
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
+from backups.differences.told import row_words
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.rows import rows_head
 from backups.dumpfile.settings import Settings
@@ -247,3 +251,71 @@ def test_rows_that_the_other_side_has_too_are_not_kept(files: tuple[RowFile, Row
     assert side.extents == {"u": Extent(0, 2 * ROW_BYTES)}
     assert files[0].end == 2 * ROW_BYTES
     assert (side.rows("t"), side.rows("u")) == (2, 2)
+
+
+# ---------------------------------------------------------------- Rows that are shown
+
+
+def shown_rows(
+    files: tuple[RowFile, RowFile],
+    before: str,
+    after: str,
+    lines: tuple[str, ...],
+    later: tuple[str, ...] = (),
+) -> list[str]:
+    """What is shown of the rows that differ, of a live side that cannot be read twice."""
+    both = Comparison(Recorded(files[0]), Recorded(files[1], kept=Kept("")), is_asked=True)
+    layout = layout_of(shape(*lines), shape(*(later or lines)))
+    sides = (both.before, before, lines), (both.after, after, later or lines)
+    for side, values, own in sides:
+        recorder = Recorder(side, both.digests, lambda *_: layout, {})
+        for table in ("same", "t"):
+            definition = defined(*own).replace(b"`t`", f"`{table}`".encode())
+            recorder.take(Ready(Does.TABLE, definition, Settings(), table))
+            recorder.take(ready(f"VALUES {values if table == 't' else '(1,1)'}", table))
+        recorder.close()
+    pair = [(side.file, side.extents["t"]) for side, _, _ in sides]
+    compared(pair[0], pair[1], lambda: None, partial(both.pick, "t"))
+    then, now = (Picker(both.picked, both.after.layouts, side.shapes, both.digests) for side, _, _ in sides)
+    then.take(ready(f"VALUES {before}"))
+    assert both.after.kept is not None
+    for statement in both.after.kept.statements("t"):
+        now.take(statement)
+    both.after.kept.close()
+    key = ["id"] if layout.key else []
+    return sorted(row_words(row, key) for row in side_by_side(both.picked, then, now))
+
+
+def test_rows_that_differ_are_shown_with_the_columns_that_do(files: tuple[RowFile, RowFile]) -> None:
+    assert shown_rows(files, "(1,1),(2,2),(3,'x\\n')", "(2,2),(3,4),(5,NULL)", KEYED) == [
+        "+ id=5, n=NULL",
+        "- id=1, n=1",
+        "~ id=3: n='x\\n' → 4",
+    ]
+
+
+def test_columns_that_came_are_in_the_rows_and_no_change_by_themselves(
+    files: tuple[RowFile, RowFile],
+) -> None:
+    later = (ID, "`more` int", "`n` int", "PRIMARY KEY (`id`)")
+
+    assert shown_rows(files, "(1,1),(2,2)", "(1,9,1),(2,9,3)", KEYED, later) == ["~ id=2: n=2 → 3"]
+
+
+def test_equal_rows_without_a_key_are_shown_on_the_side_that_has_more(
+    files: tuple[RowFile, RowFile],
+) -> None:
+    assert shown_rows(files, "(1,1),(1,1),(2,2)", "(1,1),(2,2),(2,2),(3,3)", KEYLESS) == [
+        "+ a=2, b=2",
+        "+ a=3, b=3",
+        "- a=1, b=1",
+    ]
+
+
+def test_a_long_value_is_cut_where_it_is_shown_and_few_rows_are(files: tuple[RowFile, RowFile]) -> None:
+    rows = ",".join(f"({number},'{'x' * 999}')" for number in range(200))
+
+    words = shown_rows(files, rows, "(1000,1)", KEYED)
+
+    assert len(words) == MOST_SHOWN
+    assert max(map(len, words)) < 250

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from backups import mysql, process, restic
 from backups.actions.steps.dump_told import problem_told
@@ -13,12 +13,11 @@ from backups.actions.steps.opening import OpenedSnapshot
 from backups.actions.steps.reading import damaged
 from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.catalog import made_here
-from backups.differences.recording import Recorder
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import LoadOptions
+from backups.dumpfile.ready import LoadOptions, Ready
 from backups.dumping.mysqldump import widen
 from backups.dumping.order import Order, Report
 from backups.dumping.program import command
@@ -30,6 +29,16 @@ from backups.runs.progress import Progress
 from backups.text.sentences import phrase
 
 Read = Callable[[Iterator[bytes], Loading], None]
+
+
+class Taker(Protocol):
+    """Takes in the statements of a dump."""
+
+    def take(self, ready: Ready) -> None:
+        """The next one."""
+
+    def close(self) -> None:
+        """There are no more."""
 
 
 class EveryTable(Collection[str]):
@@ -50,7 +59,7 @@ class Wish:
     """Which tables of a dump are read, by whom, and how the server that wrote it reads SQL."""
 
     tables: Collection[str]
-    recorder: Recorder
+    taker: Taker
     server: mysql.ServerInfo
     source: str
     # Is given the names of tables that are not read.
@@ -62,8 +71,8 @@ class Wish:
         allowed = Allowed(dialect, LoadOptions(self.source, source=self.source))
         chosen = (bytes(data) for data in chosen_tables(digested(chunks, loading), self.tables))
         for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
-            self.recorder.take(ready)
-        self.recorder.close()
+            self.taker.take(ready)
+        self.taker.close()
         self.unread.update(each.name for each in allowed.found.left_out if each.kind == "table")
 
 

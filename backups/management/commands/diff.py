@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from backups.differences import told
-from backups.management.base import VedettaCommand, add_database, database_named, given
+from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
+from backups.management.people import person
 from backups.requests import DiffRequest
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
+
+if TYPE_CHECKING:
+    from backups.differences.shown import ShownRow
 
 _NOW = "now"
 
@@ -37,6 +42,10 @@ class Command(VedettaCommand):
             "--table", metavar="T", action="append", default=[], type=given,
             help=phrase("only this table; may be repeated"),
         )  # fmt: skip
+        parser.add_argument(
+            "--rows", action="store_true",
+            help=phrase("show values too: some rows of each table, on this terminal only"),
+        )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
@@ -45,9 +54,19 @@ class Command(VedettaCommand):
             database, resolve_snapshot(database, options["a"]), until, tuple(dict.fromkeys(options["table"]))
         )
         request.refuse_unfit()
-        run = self.play(request)
+        rows: list[ShownRow] = []
+        if options["rows"]:
+            self._refuse_to_show(request)
+            from backups.differences.shown import asked
+
+            with asked(person()) as wanted:
+                run = self.play(request)
+            rows = wanted.rows
+        else:
+            run = self.play(request)
         found = run.result["difference"]
         self._tell(found)
+        self._show(rows, found)
         return {
             "run_id": run.pk,
             "snapshot_id": request.snapshot.snapshot_id,
@@ -56,6 +75,32 @@ class Command(VedettaCommand):
             "compared_at": found["after"]["at"],
             **{name: found[name] for name in _IN_JSON},
         }
+
+    def _refuse_to_show(self, request: DiffRequest) -> None:
+        """Raise WrongUsage where values of rows would go elsewhere than to a terminal."""
+        from backups.management.elsewhere import missing_here
+
+        if self.as_json or not sys.stdout.isatty():
+            raise WrongUsage(
+                phrase("--rows shows what rows hold, and only on a terminal."),
+                do=phrase("Leave out --json, and send the output nowhere else."),
+            )
+        if (missing := missing_here(request)) is not None:
+            raise WrongUsage(
+                phrase(
+                    "{missing} The worker would play it, and no row's value leaves it.", missing=missing.what
+                ),
+                do=phrase("Say --rows where the secrets are."),
+            )
+
+    def _show(self, rows: Sequence[ShownRow], found: Mapping[str, Any]) -> None:
+        from backups.differences.shown import MOST_SHOWN
+
+        keys = {table["table"]: table["key"] for table in found["tables"]}
+        for row in rows:
+            self.say(f"{row.table}: {told.row_words(row, keys.get(row.table, []))}")
+        if rows:
+            self.say(phrase("At most {most} rows of each table are shown.", most=MOST_SHOWN))
 
     def _tell(self, found: Mapping[str, Any]) -> None:
         self.say(
