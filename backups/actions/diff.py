@@ -22,7 +22,7 @@ from backups.actions.steps.compared_streams import (
 )
 from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.differences import shown
-from backups.differences.comparison import Comparison, comparison
+from backups.differences.comparison import Comparison, Defined, comparison
 from backups.differences.held import Held, other_rows, unlike
 from backups.differences.result import Differences
 from backups.dumpfile.digesting import Digester
@@ -86,7 +86,7 @@ class _Story:
         self.progress.phase("definitions", expected=self.expected(None))
         loading = _loading(self.stored.snapshot.source)
         snapshot_read(self.stored, read_definitions, self.progress, loading)
-        self.both.learn_definitions(loading.digester, self.before.held)
+        self.both.defined_before = Defined.of(loading.digester, self.before.held.collations)
 
     def wish(self, tables: Collection[str], taker: Taker, side: _Side) -> Wish:
         """These tables, out of the dump of a side."""
@@ -139,7 +139,7 @@ def _later(story: _Story, until: Snapshot) -> _Side:
     recorder = story.both.reader_of_after(before, loading.digester)
     read = story.wish(wanted, recorder, after).read
     snapshot_read(_opened_too(story, until), read, story.progress, loading)
-    story.both.learn_events(loading.digester)
+    story.both.defined_after = Defined.of(loading.digester, after.held.collations)
     return after
 
 
@@ -185,8 +185,9 @@ def _now(story: _Story) -> _Side:
     recorder = story.both.reader_of_after(story.before.held, loading.digester)
     wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread)
     manifest = live_dumped(order, wish.read, progress, loading)
-    story.both.learn_events(loading.digester)
-    return _Side(Held(manifest, story.request.tables), at)
+    held = Held(manifest, story.request.tables)
+    story.both.defined_after = Defined.of(loading.digester, held.collations)
+    return _Side(held, at)
 
 
 def _of_chosen(story: _Story, server: mysql.Server) -> tuple[str, ...]:

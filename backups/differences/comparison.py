@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,18 +20,38 @@ from backups.dumpfile.sections import Kind
 Tick = Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Defined:
+    """How a dump's tables and events are defined, as it is written there: more than a manifest tells."""
+
+    tables: Mapping[str, Shape] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, digester: Digester, collations: Mapping[str, str]) -> Defined:
+        """Of a dump that was read to its end."""
+        tables: dict[str, Shape] = {}
+        events: dict[str, str] = {}
+        for section in digester.tables_and_events():
+            if section.kind == Kind.EVENT:
+                events[section.name] = section.event_digest()
+            elif shape := shape_of(section.definition, collations):
+                tables[section.name] = shape
+        return cls(tables, events)
+
+
 @dataclass
 class Comparison:
     """What was learned so far of two dumps. Its files are open for the length of `comparison`.
 
-    `definitions` are the shapes of the earlier dump's tables, where they were read before its rows.
+    `defined_before` is known where it was read before the rows, else nothing that it tells differs.
     """
 
     before: Recorded
     after: Recorded
     digests: Digests = field(default_factory=Digests)
-    definitions: dict[str, Shape] = field(default_factory=dict)
-    events: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    defined_before: Defined = field(default_factory=Defined)
+    defined_after: Defined = field(default_factory=Defined)
     # Tables that a dump holds, and whose rows none does.
     unread: set[str] = field(default_factory=set)
     # Some keys of which rows differ, where somebody asked for rows.
@@ -46,7 +66,7 @@ class Comparison:
             if table not in held.tables:
                 return None
             # Whose definition was not read has the same one.
-            return layout_of(self.definitions.get(table, shape), shape)
+            return layout_of(self.defined_before.tables.get(table, shape), shape)
 
         def is_same(table: str) -> bool:
             section = digester.rows_of(table)
@@ -60,20 +80,6 @@ class Comparison:
         return Recorder(
             self.before, self.digests, lambda table, _: self.after.layouts.get(table), held.collations
         )
-
-    def learn_definitions(self, digester: Digester, held: Held) -> None:
-        """Take the shapes of the earlier dump's tables, which was read, and its events."""
-        for section in digester.tables_and_events():
-            if section.kind == Kind.EVENT:
-                self.events[0][section.name] = section.event_digest()
-            elif shape := shape_of(section.definition, held.collations):
-                self.definitions[section.name] = shape
-
-    def learn_events(self, digester: Digester) -> None:
-        """Take the events of the later dump, which was read."""
-        for section in digester.tables_and_events():
-            if section.kind == Kind.EVENT:
-                self.events[1][section.name] = section.event_digest()
 
     def wanted_of_before(self, before: Held, after: Held) -> set[str]:
         """Of which tables and sequences the earlier dump is to be read: none where nothing differs."""
@@ -98,15 +104,14 @@ class Comparison:
     def _is_same(self, each: Object) -> bool:
         """Whether an object with another digest is defined as before: its number or place is not."""
         if each.kind == Kind.TABLE:
-            then = self.definitions.get(each.name) or self.before.shapes.get(each.name)
-            now = self.after.shapes.get(each.name)
-            return then is not None and now is not None and then.digest == now.digest
+            shapes = [side.tables.get(each.name) for side in (self.defined_before, self.defined_after)]
+            return None not in shapes and len({shape.digest for shape in shapes if shape}) == 1
         if each.kind == Kind.SEQUENCE:
-            then_made, now_made = (side.sequences.get(each.name) for side in (self.before, self.after))
-            return then_made is not None and then_made == now_made
+            made = {side.sequences.get(each.name) for side in (self.before, self.after)}
+            return None not in made and len(made) == 1
         if each.kind == Kind.EVENT:
-            then_digest, now_digest = (side.get(each.name) for side in self.events)
-            return then_digest is not None and then_digest == now_digest
+            digests = {side.events.get(each.name) for side in (self.defined_before, self.defined_after)}
+            return None not in digests and len(digests) == 1
         return False
 
     def _of(self, table: str, before: Held, after: Held, tick: Tick) -> TableDifference | None:

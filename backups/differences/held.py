@@ -43,7 +43,7 @@ class Held:
         self.objects: dict[Object, list[str]] = {}
         self.rows: dict[str, str] = {}
         for section in manifest["sections"]:
-            kind, name, table = section["kind"], section["name"], section.get("table", "")
+            kind, name, table = section["kind"], section["name"], str(section.get("table", ""))
             if kind == Kind.ROWS and _is_chosen(name, chosen):
                 self.rows[name] = section["sha256"]
             elif kind in _OBJECTS and _is_meant(kind, name, table, chosen):

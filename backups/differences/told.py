@@ -87,6 +87,7 @@ def _cut(value: str) -> str:
 
 
 _LONGEST_SHOWN = 200
+_MOST_NAMED = 5
 
 
 def doubts(difference: Mapping[str, Any]) -> list[str]:
@@ -112,6 +113,8 @@ def doubts(difference: Mapping[str, Any]) -> list[str]:
             )
         )
     if difference["left_out"]:
-        names = joined(difference["left_out"][:5], ", ") + (" …" if len(difference["left_out"]) > 5 else "")
+        named = difference["left_out"][:_MOST_NAMED]
+        more = len(difference["left_out"]) - len(named)
+        names = joined(named, ", ") + (phrase(" and {more} more", more=more) if more else "")
         found.append(phrase("Not in both dumps, so not compared: {names}.", names=names))
     return found
