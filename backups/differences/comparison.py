@@ -125,6 +125,10 @@ class Comparison:
         extents = self.before.extents.get(table), self.after.extents.get(table)
         if layout is None or extents[0] is None or extents[1] is None:
             return self._not(table)
+        written = [side.written[table] for side in (self.before, self.after) if table in side.written]
+        if written and written[0] != written[-1]:
+            # As of two versions of a dump program, of which one leaves generated columns out.
+            return self._not(table, why=NOT_CUT)
         sides = (self.before.file, extents[0]), (self.after.file, extents[1])
         counts = compared(*sides, tick, partial(self.pick, table))
         if layout.is_whole and not any(counts):
@@ -142,10 +146,10 @@ class Comparison:
         room = MOST_SHOWN - len(picked)
         picked.update({key: (gone[key], new[key]) for key in sorted({*gone, *new})[:room]})
 
-    def _not(self, table: str, change: str = "") -> TableDifference:
+    def _not(self, table: str, change: str = "", why: str = "") -> TableDifference:
         if table in self.unread:
             why = NOT_READ
-        else:
+        elif not why:
             why = NOT_CUT if table in self.before.uncut | self.after.uncut else NO_COLUMN
         then, now = self.before.rows(table), self.after.rows(table)
         return TableDifference(table, change, rows_before=then, rows_after=now, why_not=why)

@@ -24,6 +24,8 @@ class Recorded:
     layouts: dict[str, Layout] = field(default_factory=dict)
     extents: dict[str, Extent] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    # The columns that are compared as this side's dump writes them, of tables that have rows.
+    written: dict[str, list[bytes]] = field(default_factory=dict)
     # How each sequence is made, whatever its number is.
     sequences: dict[str, bytes] = field(default_factory=dict)
     # Where its statements are kept, if its rows are to be picked out and it cannot be read once more.
@@ -118,7 +120,11 @@ class Recorder:
             return
         if self._cutter is None:
             shape = recorded.shapes[ready.table]
-            self._cutter = Cutter(written_columns(shape, columns_of(text, head)), layout)
+            columns = written_columns(shape, columns_of(text, head))
+            self._cutter = Cutter(columns, layout)
+            recorded.written[ready.table] = (
+                columns if layout.is_whole else [name for name in layout.columns if name in columns]
+            )
         digest = self._digest
         if layout.key:
             parts = [digest(part) for row in self._cutter.rows(text, head) for part in row]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _WHY_NOT = {
     "not_read": phrase("its rows are in no dump"),
-    "not_cut": phrase("its rows are not written as dump programs write them"),
+    "not_cut": phrase("its rows are not written alike on both sides, or not as dump programs write them"),
     "no_column": phrase("no column is the same on both sides"),
 }
 _CHANGES = {

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
 from backups.differences import rowfile
-from backups.differences.comparison import Comparison
+from backups.differences.comparison import Comparison, comparison
 from backups.differences.cutting import Cutter, NotCut, columns_of, count
+from backups.differences.held import Held, changes, other_rows
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
 from backups.differences.told import row_words
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.rows import rows_head
 from backups.dumpfile.settings import Settings
+from backups.errors import Problem
 
 HEAD = "CREATE TABLE `t` (\n"
 TAIL = "\n) ENGINE=InnoDB AUTO_INCREMENT={n} DEFAULT CHARSET=utf8mb4"
@@ -319,3 +324,69 @@ def test_a_long_value_is_cut_where_it_is_shown_and_few_rows_are(files: tuple[Row
 
     assert len(words) == MOST_SHOWN
     assert max(map(len, words)) < 250
+
+
+# ---------------------------------------------------------------- Whole dumps
+
+
+def manifest(**tables: str) -> dict[str, Any]:
+    """A manifest of tables with these digests of their rows."""
+    sections = [{"kind": "table", "name": name, "bytes": 1, "sha256": "d"} for name in tables]
+    sections += [{"kind": "rows", "name": name, "bytes": 1, "sha256": rows} for name, rows in tables.items()]
+    return {"sections": sections}
+
+
+def test_rows_that_two_dump_programs_write_with_other_columns_are_not_compared() -> None:
+    lines = (ID, "`n` int", "`g` int GENERATED ALWAYS AS (`n` + 1) STORED", "PRIMARY KEY (`id`)")
+    before, after = Held(manifest(t="then")), Held(manifest(t="now"))
+    with comparison("") as both:
+        readers = both.reader_of_after(before, Digester()), both.reader_of_before(before)
+        for reader, values in zip(readers, ("VALUES (1,1,2)", "(`id`, `n`) VALUES (1,1)"), strict=True):
+            reader.take(Ready(Does.TABLE, defined(*lines), Settings(), "t"))
+            reader.take(ready(values))
+            reader.close()
+        (found,) = both.found(before, after, lambda: None).tables
+
+    assert (found.gone, found.why_not, found.rows_before, found.rows_after) == (None, "not_cut", 1, 1)
+
+
+def test_a_table_of_which_the_dump_holds_no_rows_is_named() -> None:
+    before, after = Held(manifest(far="then", near="x")), Held(manifest(far="now", near="x"))
+    with comparison("") as both:
+        both.unread.add("far")
+        found = both.found(before, after, lambda: None)
+
+    assert [(each.table, each.why_not) for each in found.tables] == [("far", "not_read")]
+    assert found.same_tables == 1
+
+
+def test_what_one_side_left_out_is_not_taken_for_gone() -> None:
+    left = {"not_in_backup": [{"table": "gone", "why": "its rows lie elsewhere"}]}
+    before, after = Held(manifest(gone="a", t="b")), Held({**manifest(t="b"), **left})
+
+    assert changes(before, after, lambda _: False) == []
+    assert other_rows(before, after) == set()
+    assert changes(after, before, lambda _: False) == []
+
+
+def test_only_chosen_tables_and_their_triggers_count() -> None:
+    trigger = {"kind": "trigger", "name": "x", "table": "t", "bytes": 1, "sha256": "d"}
+    told = manifest(t="a", u="b")
+    told["sections"] += [trigger, {**trigger, "name": "y", "table": "u"}, {**trigger, "kind": "view"}]
+
+    held = Held(told, ["t"])
+
+    assert held.tables == {"t"}
+    assert sorted(each.name for each in held.objects) == ["t", "x"]
+    assert held.rows == {"t": "a"}
+
+
+def test_a_disk_without_room_ends_it_in_a_sentence() -> None:
+    class Full:
+        def write(self, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Problem) as raised:
+        rowfile.write(Full(), b"x")  # type: ignore[arg-type]
+
+    assert raised.value.code == "diff.no_room"
