@@ -14,8 +14,8 @@ from backups.dumpfile.values import QUOTED, ROW, VALUE
 _NAMES = re.compile(NAME_BYTES, re.S)
 _VALUES = re.compile(rb"(?=[^,])" + VALUE + rb"(?:,|\Z)", re.S)
 _REST = rb"(?:[^()'\"]++|" + QUOTED + rb")*+"
-# A comma, and with MariaDB's dumps the end of the line.
-_LONGEST_GAP = 2
+# Between rows, and in MariaDB's dumps; of one row nothing.
+_GAPS = (b",\n", b",", b"")
 
 Row = tuple[bytes, bytes]
 
@@ -44,7 +44,7 @@ def values_of(row: bytes) -> list[bytes]:
 
 def count(text: bytes, head: Rows) -> int:
     """How many rows a statement brings. Raises NotCut."""
-    return sum(1 for _ in _found(ROW, text, head.values))
+    return len(_all_rows(text, head.values))
 
 
 class Cutter:
@@ -63,20 +63,18 @@ class Cutter:
         self._width = len(columns)
         self._pattern = _pattern(self._key) if layout.is_whole else None
 
-    def rows(self, text: bytes, head: Rows) -> Iterator[Row]:
+    def rows(self, text: bytes, head: Rows) -> Sequence[Row]:
         """The key of each row, and what of it is compared. Raises NotCut."""
         if self._pattern is None:
-            yield from self._chosen(text, head)
-        elif not self._key:
-            for found in _found(ROW, text, head.values):
-                yield found[0], found[0]
-        elif len(self._key) == 1:
-            for found in _found(self._pattern, text, head.values):
-                yield found[1], found[0]
-        else:
-            for found in _found(self._pattern, text, head.values):
-                # Values are written as SQL, so that no comma of theirs can be taken for one between them.
-                yield b",".join(found.groups()), found[0]
+            return [(key, row) for key, row, _ in self.whole_rows(text, head)]
+        if not self._key:
+            return [(row, row) for row in _all_rows(text, head.values)]
+        found = self._pattern.findall(text, head.values)
+        _refuse_gaps([each[0] for each in found], text, head.values)
+        if len(self._key) == 1:
+            return [(key, row) for row, key in found]
+        # Values are written as SQL, so that no comma of theirs can be taken for one between them.
+        return [(b",".join(each[1:]), each[0]) for each in found]
 
     def whole_rows(self, text: bytes, head: Rows) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
         """The same, and all values of each row beside it. Raises NotCut."""
@@ -84,16 +82,12 @@ class Cutter:
             key, columns = self._key, self._columns
         else:
             key, columns = sorted(self._key), None
-        for found in _found(ROW, text, head.values):
-            values = values_of(found[0])
+        for whole in _all_rows(text, head.values):
+            values = values_of(whole)
             if len(values) != self._width:
                 raise NotCut
-            row = found[0] if columns is None else b",".join([values[at] for at in columns])
+            row = whole if columns is None else b",".join([values[at] for at in columns])
             yield (b",".join([values[at] for at in key]) if key else row), row, values
-
-    def _chosen(self, text: bytes, head: Rows) -> Iterator[Row]:
-        for key, row, _ in self.whole_rows(text, head):
-            yield key, row
 
 
 def written_columns(shape: Shape, named: Sequence[bytes]) -> list[bytes]:
@@ -102,18 +96,22 @@ def written_columns(shape: Shape, named: Sequence[bytes]) -> list[bytes]:
 
 
 def _pattern(key: Sequence[int]) -> re.Pattern[bytes]:
-    """A row whose values at these places are groups."""
+    """A whole row as the first group, its values at these places as the others."""
     values = [b"(" + VALUE + b")" if at in key else VALUE for at in range(max(key, default=-1) + 1)]
-    return re.compile(rb"\(" + b",".join(values) + _REST + rb"\)", re.S)
+    return re.compile(rb"(\(" + b",".join(values) + _REST + rb"\))", re.S)
 
 
-def _found(pattern: re.Pattern[bytes], text: bytes, at: int) -> Iterator[re.Match[bytes]]:
-    """One row after the other. Raises NotCut where something stands between two that is none."""
-    end = at
-    for found in pattern.finditer(text, at):
-        if found.start() - end > _LONGEST_GAP:
-            raise NotCut
-        end = found.end()
-        yield found
-    if text[end:].strip():
+def _all_rows(text: bytes, at: int) -> list[bytes]:
+    """All rows, each in its brackets. Raises NotCut."""
+    rows = ROW.findall(text, at)
+    _refuse_gaps(rows, text, at)
+    return rows
+
+
+def _refuse_gaps(rows: Sequence[bytes], text: bytes, at: int) -> None:
+    """Raise NotCut unless nothing but what separates rows stands between them."""
+    if not rows:
+        raise NotCut
+    between = next(gap for gap in _GAPS if text.startswith(gap, at + len(rows[0])))
+    if len(text) - at != sum(map(len, rows)) + len(between) * (len(rows) - 1):
         raise NotCut

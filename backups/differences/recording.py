@@ -57,7 +57,7 @@ class Recorder:
         is_same: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._recorded = recorded
-        self._digest = digests.of
+        self._digests = digests
         self._layout_for = layout_for
         self._collations = collations
         self._is_same = is_same
@@ -125,12 +125,9 @@ class Recorder:
             recorded.written[ready.table] = (
                 columns if layout.is_whole else [name for name in layout.columns if name in columns]
             )
-        digest = self._digest
-        if layout.key:
-            parts = [digest(part) for row in self._cutter.rows(text, head) for part in row]
-        else:
-            # What is told apart by all that it holds is never the same and changed.
-            parts = [part for row, _ in self._cutter.rows(text, head) for part in (digest(row),) * 2]
-        recorded.file.append(b"".join(parts))
+        rows = self._cutter.rows(text, head)
+        # What is told apart by all that it holds is never the same and changed.
+        records = self._digests.records(rows) if layout.key else self._digests.whole(rows)
+        recorded.file.append(records)
         if recorded.kept is not None:
             recorded.kept.add(ready)

@@ -11,7 +11,7 @@ import errno
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from hashlib import blake2b
 from struct import iter_unpack
@@ -111,6 +111,20 @@ class Digests:
         digest = self._keyed.copy()
         digest.update(data)
         return digest.digest()
+
+    def records(self, rows: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Rows as they lie in a file, each given by its key and what of it is compared."""
+        keyed, parts = self._keyed.copy, []
+        for key, row in rows:
+            of_key, of_row = keyed(), keyed()
+            of_key.update(key)
+            of_row.update(row)
+            parts += [of_key.digest(), of_row.digest()]
+        return b"".join(parts)
+
+    def whole(self, rows: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The same of rows that are their own keys."""
+        return b"".join([2 * self.of(row) for _, row in rows])
 
 
 # How many rows of each key, by its digest.
