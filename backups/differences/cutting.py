@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 from backups.differences.shapes import Layout, Shape
 from backups.dumpfile.quoted import NAME_BYTES
@@ -16,6 +18,9 @@ _VALUES = re.compile(rb"(?=[^,])" + VALUE + rb"(?:,|\Z)", re.S)
 _REST = rb"(?:[^()'\"]++|" + QUOTED + rb")*+"
 # Between rows, and in MariaDB's dumps; of one row nothing.
 _GAPS = (b",\n", b",", b"")
+# Of one row of many megabytes there is nothing to divide, and of millions of rows no dump program makes one.
+_AT_ONCE_BYTES = 8 << 20
+_AT_ONCE_ROWS = 10_000
 
 Row = tuple[bytes, bytes]
 
@@ -44,7 +49,7 @@ def values_of(row: bytes) -> list[bytes]:
 
 def count(text: bytes, head: Rows) -> int:
     """How many rows a statement brings. Raises NotCut."""
-    return len(_all_rows(text, head.values))
+    return sum(len(portion) for portion in _portions(ROW, text, head.values))
 
 
 class Cutter:
@@ -63,31 +68,35 @@ class Cutter:
         self._width = len(columns)
         self._pattern = _pattern(self._key) if layout.is_whole else None
 
-    def rows(self, text: bytes, head: Rows) -> Sequence[Row]:
-        """The key of each row, and what of it is compared. Raises NotCut."""
+    def rows(self, text: bytes, head: Rows) -> Iterator[Sequence[Row]]:
+        """The key of each row, and what of it is compared, in portions. Raises NotCut."""
         if self._pattern is None:
-            return [(key, row) for key, row, _ in self.whole_rows(text, head)]
-        if not self._key:
-            return [(row, row) for row in _all_rows(text, head.values)]
-        found = self._pattern.findall(text, head.values)
-        _refuse_gaps([each[0] for each in found], text, head.values)
-        if len(self._key) == 1:
-            return [(key, row) for row, key in found]
-        # Values are written as SQL, so that no comma of theirs can be taken for one between them.
-        return [(b",".join(each[1:]), each[0]) for each in found]
+            for portion in self.whole_rows(text, head):
+                yield [(key, row) for key, row, _ in portion]
+            return
+        for found in _portions(self._pattern if self._key else ROW, text, head.values):
+            if not self._key:
+                yield [(row, row) for row in found]
+            elif len(self._key) == 1:
+                yield [(key, row) for row, key in found]
+            else:
+                # Values are written as SQL: no comma of theirs can be taken for one between them.
+                yield [(b",".join(each[1:]), each[0]) for each in found]
 
-    def whole_rows(self, text: bytes, head: Rows) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+    def whole_rows(self, text: bytes, head: Rows) -> Iterator[Sequence[tuple[bytes, bytes, list[bytes]]]]:
         """The same, and all values of each row beside it. Raises NotCut."""
+        for portion in _portions(ROW, text, head.values):
+            yield [self._taken_apart(row) for row in portion]
+
+    def _taken_apart(self, whole: bytes) -> tuple[bytes, bytes, list[bytes]]:
+        values = values_of(whole)
+        if len(values) != self._width:
+            raise NotCut
         if self._pattern is None:
-            key, columns = self._key, self._columns
+            key, row = self._key, b",".join([values[at] for at in self._columns])
         else:
-            key, columns = sorted(self._key), None
-        for whole in _all_rows(text, head.values):
-            values = values_of(whole)
-            if len(values) != self._width:
-                raise NotCut
-            row = whole if columns is None else b",".join([values[at] for at in columns])
-            yield (b",".join([values[at] for at in key]) if key else row), row, values
+            key, row = sorted(self._key), whole
+        return (b",".join([values[at] for at in key]) if key else row), row, values
 
 
 def written_columns(shape: Shape, named: Sequence[bytes]) -> list[bytes]:
@@ -101,17 +110,29 @@ def _pattern(key: Sequence[int]) -> re.Pattern[bytes]:
     return re.compile(rb"(\(" + b",".join(values) + _REST + rb"\))", re.S)
 
 
-def _all_rows(text: bytes, at: int) -> list[bytes]:
-    """All rows, each in its brackets. Raises NotCut."""
-    rows = ROW.findall(text, at)
-    _refuse_gaps(rows, text, at)
-    return rows
+def _portions(pattern: re.Pattern[bytes], text: bytes, at: int) -> Iterator[list[Any]]:
+    """What a pattern finds of rows, row by row: its groups, or where it has none the row.
+
+    A statement is nearly always of a megabyte, and one portion. Raises NotCut where anything but what
+    separates rows stands between two.
+    """
+    number, covered, first = 0, 0, b""
+    for portion in _found(pattern, text, at):
+        rows = [each[0] for each in portion] if pattern.groups else portion
+        first = first or rows[0]
+        number += len(rows)
+        covered += sum(map(len, rows))
+        yield portion
+    between = next(gap for gap in _GAPS if text.startswith(gap, at + len(first)))
+    if not number or len(text) - at != covered + len(between) * (number - 1):
+        raise NotCut
 
 
-def _refuse_gaps(rows: Sequence[bytes], text: bytes, at: int) -> None:
-    """Raise NotCut unless nothing but what separates rows stands between them."""
-    if not rows:
-        raise NotCut
-    between = next(gap for gap in _GAPS if text.startswith(gap, at + len(rows[0])))
-    if len(text) - at != sum(map(len, rows)) + len(between) * (len(rows) - 1):
-        raise NotCut
+def _found(pattern: re.Pattern[bytes], text: bytes, at: int) -> Iterator[list[Any]]:
+    if len(text) <= _AT_ONCE_BYTES:
+        found = pattern.findall(text, at)
+        yield from [found] if found else []
+        return
+    each = (match.groups() if pattern.groups else match[0] for match in pattern.finditer(text, at))
+    while portion := list(islice(each, _AT_ONCE_ROWS)):
+        yield portion

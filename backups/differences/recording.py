@@ -125,9 +125,9 @@ class Recorder:
             recorded.written[ready.table] = (
                 columns if layout.is_whole else [name for name in layout.columns if name in columns]
             )
-        rows = self._cutter.rows(text, head)
         # What is told apart by all that it holds is never the same and changed.
-        records = self._digests.records(rows) if layout.key else self._digests.whole(rows)
-        recorded.file.append(records)
+        digested = self._digests.records if layout.key else self._digests.whole
+        for rows in self._cutter.rows(text, head):
+            recorded.file.append(digested(rows))
         if recorded.kept is not None:
             recorded.kept.add(ready)

@@ -123,11 +123,12 @@ class Picker:
         head = rows_of(ready)
         layout = self._layouts[ready.table]
         columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
-        for key, row, values in Cutter(columns, layout).whole_rows(ready.text, head):
-            told_by = self._digest(key)
-            if told_by in picked:
-                named = _named(columns, values)
-                self.found.setdefault((ready.table, told_by), {})[self._digest(row)] = named
+        for portion in Cutter(columns, layout).whole_rows(ready.text, head):
+            for key, row, values in portion:
+                told_by = self._digest(key)
+                if told_by in picked:
+                    named = _named(columns, values)
+                    self.found.setdefault((ready.table, told_by), {})[self._digest(row)] = named
 
     def close(self) -> None:
         """All was read."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backups.differences import rowfile
+from backups.differences import cutting, rowfile
 from backups.differences.comparison import Comparison, comparison
 from backups.differences.cutting import Cutter, NotCut, columns_of, count
 from backups.differences.held import Held, changes, other_rows
@@ -97,7 +97,8 @@ def cut(values: str, columns: list[bytes], layout: Layout) -> list[tuple[bytes, 
     text = ready(values).text
     head = rows_head(text, 0, "utf8mb4", "")
     assert head is not None
-    return list(Cutter(columns_of(text, head) or columns, layout).rows(text, head))
+    portions = Cutter(columns_of(text, head) or columns, layout).rows(text, head)
+    return [row for portion in portions for row in portion]
 
 
 ABC = [b"`a`", b"`b`", b"`c`"]
@@ -131,6 +132,18 @@ def test_chosen_columns_are_put_in_one_order_whatever_the_dump_has() -> None:
 def test_what_is_not_written_as_rows_are_is_not_passed_over(values: str) -> None:
     with pytest.raises(NotCut):
         cut(values, ABC, Layout([b"`c`"], [], is_whole=False))
+
+
+def test_a_statement_of_very_many_rows_is_cut_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(ABC, [b"`b`", b"`c`"], is_whole=True)
+    values = "VALUES " + ",".join(f"({n},{n},'x')" for n in range(25))
+    at_once = cut(values, ABC, layout)
+    monkeypatch.setattr(cutting, "_AT_ONCE_BYTES", 50)
+    monkeypatch.setattr(cutting, "_AT_ONCE_ROWS", 10)
+
+    assert cut(values, ABC, layout) == at_once
+    with pytest.raises(NotCut):
+        cut(f"{values} + (1,2,3)", ABC, layout)
 
 
 def test_a_key_that_the_dump_does_not_write_tells_nothing_apart() -> None:
@@ -234,7 +247,7 @@ def test_many_rows_are_dealt_out_and_counted_as_few_are(
     before, after = ((file, file.whole()) for file in files)
     at_once = compared(before, after, lambda: None)
 
-    monkeypatch.setattr(rowfile, "AT_ONCE_BYTES", 10 * ROW_BYTES)
+    monkeypatch.setattr(rowfile, "AT_ONCE_BYTES", 60 * ROW_BYTES)
     ticks: list[None] = []
 
     assert compared(before, after, lambda: ticks.append(None)) == at_once

@@ -152,6 +152,8 @@ def live_dumped(order: Order, read: Read, progress: Progress, loading: Loading) 
             code = running.wait(progress.tick)
             said = running.stderr_tail()
         reported = report.read()
+        for note in reported.get("notes", []):
+            progress.log(note)
     finally:
         os.close(order_fd)
         os.close(report_fd)
