@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +25,7 @@ from backups.worker import executor
 from tests.actions.test_kills import is_dump_program
 from tests.actions.tools import back_up, log_of
 from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Portal, Shop, the_child, wait_until
+from tests.backups.worlds import PROJECT, Portal, Shop, the_child, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("mariadb")]
 
@@ -97,6 +103,29 @@ def compare(
     played = executor.execute(run.pk)
     assert played is not None
     return played
+
+
+def on_a_terminal(portal: Portal, *command: str) -> str:
+    """What a command shows a person."""
+    hands, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    environment = {**os.environ, **portal.environment}
+    run = subprocess.Popen(
+        [sys.executable, "manage.py", *command],
+        cwd=PROJECT,
+        env=environment,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = bytearray()
+    # Reading fails once nobody has the terminal open any more.
+    with suppress(OSError):
+        while data := os.read(hands, 4096):
+            shown += data
+    os.close(hands)
+    assert run.wait() == 0, shown
+    return shown.decode()
 
 
 def difference(run: Run) -> dict[str, Any]:
@@ -181,6 +210,11 @@ def test_the_command_says_what_changed_and_ends_as_others_do(mariadb_portal: Por
     ]
     assert told["compared_at"] == told["after"]["at"] > told["before"]["at"]
     assert "secret value" not in ran.out + ran.err + portal.log() + str(portal.run(told["run_id"]))
+
+    shown = on_a_terminal(portal, "diff", "latest", "--rows", "--table", "customers")
+    assert "customers: ~ id=1: name='Ada' → 'secret value'" in shown
+    assert "secret value" not in portal.log()
+    assert "shown on the terminal of" in portal.log()
 
     shop.execute("DROP TABLE journal, orders")
     chosen = portal.manage("diff", "latest", "--table", "orders")
