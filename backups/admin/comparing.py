@@ -47,6 +47,8 @@ class CompareForm(BaseDialogForm):
         until = self.fields["until"]
         assert isinstance(until, forms.ChoiceField)  # noqa: S101
         until.choices = [_NOW, *self._later()]
+        # The page of a later one leads here.
+        until.initial = self.request.GET.get("until", "")
 
     def _later(self) -> list[tuple[str, str]]:
         snapshot = get_or_none(Snapshot.objects.defer("manifest"), self.object_id)

@@ -66,6 +66,12 @@ def test_who_may_restore_asks_and_it_is_noted(snapshots: list[Snapshot], login: 
     assert newest.short_id in dialog
     assert old.short_id not in dialog.partition('name="until"')[2].partition("</select>")[0]
 
+    beside = f"{action_url(old, 'what_changed')}?until={newest.pk}"
+    assert beside in client.get(page_url(newest)).content.decode()
+    assert f'value="{newest.pk}" selected' in client.get(beside).content.decode()
+    # What an address says is chosen is only looked for among what can be.
+    assert "selected" not in client.get(beside + "999").content.decode().partition('name="until"')[2][:400]
+
     wish = {"until": str(newest.pk), "tables": " orders, items ,orders"}
     answer = client.post(action_url(old, "what_changed"), CONFIRM | wish)
 
