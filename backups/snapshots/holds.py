@@ -185,10 +185,15 @@ def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     ):
         for run in runs.select_related("snapshot").defer("snapshot__manifest"):
             if run.snapshot is not None:
-                yield (
-                    run.snapshot,
-                    phrase(words, run=str(run).lower(), status=run.get_status_display().lower()),
-                )
+                yield run.snapshot, _read_by(run, words)
+    for run in Run.objects.filter(action=Action.DIFF, status__in=ACTIVE):
+        until = run.request.get("until") if isinstance(run.request, dict) else None
+        for snapshot in rows.filter(snapshot_id=until, database=run.database_id) if until else ():
+            yield snapshot, _read_by(run, WANTED)
+
+
+def _read_by(run: Run, words: str) -> str:
+    return phrase(words, run=str(run).lower(), status=run.get_status_display().lower())
 
 
 def pinned(rows: SnapshotQuerySet, now: datetime) -> Held:

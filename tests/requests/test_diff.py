@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from backups.errors import Problem
+from backups.errors import Problem, Refused
 from backups.models import Database, Run, Snapshot
-from backups.requests import DiffRequest, read
+from backups.requests import DiffRequest, ForgetSnapshotRequest, read
 from backups.runs.turns import waits_for
+from backups.snapshots import holds
 from tests.requests.conftest import CLI, Rows
 from tests.rows import a_server
 
@@ -58,6 +59,20 @@ def test_a_snapshot_that_goes_while_it_waits_is_named(rows: Rows) -> None:
         read(Run.objects.get(pk=run.pk))
 
     assert raised.value.code == "snapshot.gone"
+
+
+def test_neither_side_is_forgotten_while_it_is_to_be_read(rows: Rows) -> None:
+    run = DiffRequest(rows.database, rows.snapshot, rows.others).submit(CLI, send=False)
+
+    held = list(holds.wanted(Snapshot.objects.present(), timezone.now()))
+
+    assert {snapshot for snapshot, _ in held} == {rows.snapshot, rows.others}
+    assert all(f"comparison {run.pk}" in words for _, words in held)
+    for snapshot in (rows.snapshot, rows.others):
+        asked = ForgetSnapshotRequest(snapshot, "It has to go.", "anna", snapshot.snapshot_id, True)
+        with pytest.raises(Refused) as raised:
+            asked.refuse_unfit()
+        assert raised.value.code == "forget.wanted"
 
 
 def test_two_snapshots_wait_for_no_server_and_now_waits_for_its_backup(rows: Rows) -> None:
