@@ -72,6 +72,12 @@ UNFOLD = {
     "STYLES": [_file("vedetta.css"), _file("reach.css")],
     "SCRIPTS": [_file("components.js"), _file("vedetta.js"), _file("reach.js")],
     "ENVIRONMENT": "backups.admin.gate.header_label",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("My sessions"), "link": reverse_lazy("own-sessions")},
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+        ],
+    },
     "DASHBOARD_CALLBACK": "backups.admin.first_page.callback",
     "SIDEBAR": {
         "navigation": [

@@ -14,6 +14,7 @@ from backups.admin import (
     proof,
     restoring,
     retention,
+    sessions,
     trying,
     welcome,
 )
@@ -29,6 +30,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/language/", set_language, name="set_language"),
     path("admin/welcome/", welcome.welcome_view, name="welcome"),
+    path("admin/sessions/", admin.site.admin_view(sessions.own_view), name="own-sessions"),
     path("admin/live/", first_page.live_view, name="dashboard-live"),
     path("admin/gate/", admin.site.admin_view(gate.gate_view), name="gate"),
     path("admin/gate/live/", admin.site.admin_view(gate.live_view), name="gate-live"),

@@ -37,26 +37,32 @@ def note_start(path: Path, now: datetime) -> None:
 
 
 def observe(
-    settings: GateSettings, now: datetime, database: str | None = None, *, full: bool = True
+    settings: GateSettings,
+    now: datetime,
+    database: str | None = None,
+    *,
+    full: bool = True,
+    files: Files | None = None,
 ) -> Observation:
     """Read the status folder, however damaged it is; unless `full`, the heartbeats only."""
+    files = files or Files()
     path = settings.heartbeat_path
     note_start(path, now)
     override = heartbeat.override_read(path, now) if full else None
     verified = full or bool(settings.verified_threshold_seconds)
     try:
-        sources = _sources(settings, database)
+        sources = files.sources(settings, database)
     except GatesError as error:
         return Observation((), override=override, problem=str(error))
     return Observation(
-        databases=tuple(_files(source, verified=verified) for source in sources),
+        databases=tuple(files.of(source, verified=verified) for source in sources),
         first_boot=heartbeat.first_boot_read(path) if full else heartbeat.MISSING,
         override=override,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """A database to look at, and where its heartbeat lies."""
 
     name: str
@@ -65,30 +71,33 @@ class _Source:
     known: bool = True
 
 
-def _sources(settings: GateSettings, database: str | None) -> tuple[_Source, ...]:
-    """Those that gate, or the one named. Raises GatesError."""
-    path = settings.heartbeat_path
-    main = _Source(settings.database, path)
-    gates = tuple(
-        _Source(gate.name, path.parent / gate.path, gate.threshold_seconds)
-        for gate in heartbeat.gates_read(path)
-    )
-    if database is None:
-        return gates or (main,)
-    for source in (*gates, main):
-        if source.name == database:
-            return (source,)
-    # Backed up without gating, or not at all: judged, but without the grace of a first start.
-    return (_Source(database, heartbeat.last_ok_path(path, database), known=False),)
+class Files:
+    """Reads what lies in the status folder: all of it each time."""
 
+    def sources(self, settings: GateSettings, database: str | None) -> tuple[Source, ...]:
+        """Those that gate, or the one named. Raises GatesError."""
+        path = settings.heartbeat_path
+        main = Source(settings.database, path)
+        gates = tuple(
+            Source(gate.name, path.parent / gate.path, gate.threshold_seconds)
+            for gate in heartbeat.gates_read(path)
+        )
+        if database is None:
+            return gates or (main,)
+        for source in (*gates, main):
+            if source.name == database:
+                return (source,)
+        # Backed up without gating, or not at all: judged, but without the grace of a first start.
+        return (Source(database, heartbeat.last_ok_path(path, database), known=False),)
 
-def _files(source: _Source, *, verified: bool) -> DatabaseFiles:
-    return DatabaseFiles(
-        name=source.name,
-        heartbeat=heartbeat.stamp_read(source.path),
-        verified=heartbeat.stamp_read(source.path.with_name("last_verified"))
-        if verified
-        else heartbeat.MISSING,
-        threshold_seconds=source.threshold_seconds,
-        known=source.known,
-    )
+    def of(self, source: Source, *, verified: bool) -> DatabaseFiles:
+        """The times of one database, unless `verified` without that of its newest proved backup."""
+        return DatabaseFiles(
+            name=source.name,
+            heartbeat=heartbeat.stamp_read(source.path),
+            verified=heartbeat.stamp_read(heartbeat.verified_beside(source.path))
+            if verified
+            else heartbeat.MISSING,
+            threshold_seconds=source.threshold_seconds,
+            known=source.known,
+        )

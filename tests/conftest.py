@@ -92,8 +92,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: tests wait for half of their time, much of it for restic's locks."""
-    return len(os.sched_getaffinity(0)) + 2
+    """Three more than there are cores: tests wait for half of their time, much of it for restic's locks."""
+    return len(os.sched_getaffinity(0)) + 3
 
 
 @pytest.hookimpl(tryfirst=True)

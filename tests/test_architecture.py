@@ -41,11 +41,11 @@ HOUSE = {
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices errors keys models process text",
-    "scheduling": "choices models text",
+    "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
     "aim": "choices errors models snapshots text validators",
-    "gate": "errors installation models sentinel snapshots text verdict",
+    "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
     "catalog": "choices errors keeping keys models restic runs snapshots text",
     "keeping": "choices dumpfile errors models snapshots text",
@@ -79,8 +79,8 @@ HOUSE = {
         "validators verdict"
     ),
     "worker": (
-        "actions alerting choices downloads endpoints errors models mysql process requests restic restoring "
-        "runs scheduling text"
+        "actions alerting choices downloads endpoints errors marks models mysql process requests restic "
+        "restoring runs scheduling text"
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
@@ -128,7 +128,7 @@ OF_THE_GATE = {
     "alerting": "gate heartbeat",
     "configuration": "heartbeat",
     "gate": "heartbeat",
-    "reports": "environment gate heartbeat observe",
+    "reports": "environment gate heartbeat kept observe",
 }
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).

@@ -48,7 +48,7 @@ def make(count: int, *, days: int = 30, now: datetime | None = None) -> list[Dat
     Alert.objects.bulk_create(
         (
             Alert(subject=found.subject, state=found.standing.state, database=found.database, since=now)
-            for found in overdue.deadlines(now)
+            for found in overdue.news(now)
         ),
         batch_size=_AT_ONCE,
     )

@@ -8,7 +8,7 @@ under one tag as one series, and a safety copy as a day's backup.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -18,10 +18,10 @@ from backups import restic
 from backups.actions import portal_copy
 from backups.actions.steps import alone, follow_ups
 from backups.actions.steps.disk import note_disk
-from backups.actions.steps.one_list import left_by_backup
+from backups.actions.steps.one_list import left_by_backup, told_by_files
 from backups.actions.steps.opening import opened
 from backups.actions.steps.snapshot_list import Listing, brought, note_size, size_is_due
-from backups.catalog import records, series
+from backups.catalog import portal_copies, records, series
 from backups.choices import StandDownKind, SuspicionState
 from backups.models import Run, Snapshot
 from backups.requests.retention_plan import DatabasePlan, plan_of_repository
@@ -42,13 +42,12 @@ def run(run: Run, progress: Progress) -> Outcome:
     if settings.BACKUP_KEEP_ALL:
         return _nothing(run, following, progress)
     access = opened(run, progress)
-    listing = left_by_backup(run) or brought(run.repository, access, progress)
-    plans = _plans(run, listing, progress)
+    listing = left_by_backup(run) or _listed_at_night(run, access, progress)
+    plans, there = _plans(run, listing, progress)
     remove = [each for plan in plans for each in plan.plan.forget]
     # Each night is often enough, and each forget that follows a backup would plan the same again.
     is_night = run.database is None
     copies = portal_copy.superfluous(run.repository, listing.found, progress) if is_night else []
-    there = sum(plan.present.count() for plan in plans)
     progress.phase("forget")
     gone = _forget(run, access, [*remove, *copies], listing, progress)
     remove = [each for each in remove if each in gone]
@@ -69,6 +68,15 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome(following)
 
 
+def _listed_at_night(run: Run, access: restic.Access, progress: Progress) -> Listing:
+    """All snapshots: of a whole repository by a folder's files, where these say enough."""
+    if run.database is None and (listing := told_by_files(run, access, progress)) is not None:
+        return listing
+    listing = brought(run.repository, access, progress)
+    portal_copies.note_listed(run.repository, listing.found)
+    return listing
+
+
 def _learn_key(access: restic.Access, progress: Progress) -> None:
     """Which key opens the repository, so that all that is done until the next night opens it at once."""
     try:
@@ -79,16 +87,21 @@ def _learn_key(access: restic.Access, progress: Progress) -> None:
         progress.log(news)
 
 
-def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]:
-    """The plan of each database, told; what stays has its reasons noted."""
-    plans = plan_of_repository(
+def _plans(run: Run, listing: Listing, progress: Progress) -> tuple[list[DatabasePlan], int]:
+    """The plan of each database, told, and how many snapshots there are; what stays has its reasons noted."""
+    plans: list[DatabasePlan] = []
+    there = 0
+    noted: dict[tuple[str, ...], list[int]] = {}
+    for plan in plan_of_repository(
         run.repository,
         timezone.now(),
         databases=[run.database] if run.database else None,
         unreadable=listing.unreadable.ids if listing.unreadable else (),
         tick=progress.tick,
-    )
-    for plan in plans:
+    ):
+        # Of thousands of databases the rows would not have room.
+        plans.append(replace(plan, read=None))
+        there += plan.count
         if nothing := plan.waits or plan.failed:
             progress.warn(nothing)
             continue
@@ -96,9 +109,20 @@ def _plans(run: Run, listing: Listing, progress: Progress) -> list[DatabasePlan]
             progress.log(plan.stays)
             continue
         _tell(plan, progress)
-        for words in series.undecided_words(plan.database):
+        for reasons, key in _news(plan):
+            noted.setdefault(reasons, []).append(key)
+        for words in series.undecided_words(plan.database, {each.host for each in plan.snapshots}):
             progress.warn(words)
-    return plans
+    records.snapshots_kept(noted)
+    return plans, there
+
+
+def _news(plan: DatabasePlan) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Why snapshots are kept of which the portal's list says something else, with their keys."""
+    for snapshot in plan.snapshots:
+        why = plan.plan.keep.get(snapshot.snapshot_id, ())
+        if snapshot.kept_because != list(why):
+            yield tuple(why), snapshot.pk
 
 
 def _tell_failed(
@@ -208,10 +232,9 @@ def _without(
 
 def _tell(plan: DatabasePlan, progress: Progress) -> None:
     """Write down what is kept of a database and why, and what goes."""
-    for snapshot in plan.present:
+    for snapshot in plan.snapshots:
         progress.tick()
         why = plan.plan.keep.get(snapshot.snapshot_id, ())
-        records.snapshot_kept(snapshot, why)
         local = snapshot.local_time
         if why:
             progress.log(

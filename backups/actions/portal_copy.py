@@ -19,7 +19,7 @@ from django.utils import timezone
 from backups import keys, process, restic
 from backups.actions.steps.opening import opened, wait_for_maintenance
 from backups.actions.steps.read_back import take_back
-from backups.catalog import made_here, series
+from backups.catalog import made_here, portal_copies, series
 from backups.catalog.portal_copies import copied_with
 from backups.choices import Level
 from backups.errors import Problem
@@ -36,6 +36,7 @@ from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
 TAG = "portal"
+_TAGS = ("vedetta", TAG)
 # A portal is small; an unreachable storage would have restic try for a quarter of an hour.
 _STORE_SECONDS = 1800.0
 _READ_BYTES = 1 << 20
@@ -60,7 +61,8 @@ def run(run: Run, progress: Progress) -> Outcome:
             file, made_by=run.pk, tick=progress.tick, sign=lambda digest: _signature(digest, progress)
         )
         progress.phase("store", expected=file.tell())
-        summary = _store(file.fileno(), run.repository, access, progress)
+        utc = _date(run.repository)
+        summary = _store(file.fileno(), utc, run.repository, access, progress)
     size = formatting.size(summary.total_bytes_processed)
     sentence = phrase(
         "Snapshot {snapshot_id} holds the portal itself: {rows}, {size}.",
@@ -76,6 +78,7 @@ def run(run: Run, progress: Progress) -> Outcome:
             "sentence": sentence,
             "snapshot_id": summary.snapshot_id,
             "data_added_packed": summary.data_added_packed,
+            **portal_copies.as_listed(_info(summary, utc)),
         },
     )
     return Outcome()
@@ -115,7 +118,7 @@ def _spare_file() -> Iterator[tempfile._TemporaryFileWrapper[bytes]]:
 
 
 def _store(
-    fd: int, repository: Repository, access: restic.Access, progress: Progress
+    fd: int, utc: datetime, repository: Repository, access: restic.Access, progress: Progress
 ) -> restic.BackupSummary:
     summaries: list[restic.BackupSummary] = []
 
@@ -126,9 +129,8 @@ def _store(
             summaries.append(summary)
 
     args = restic.backup_args(
-        path=path(), host=settings.BACKUP_HOST, tags=["vedetta", TAG],
-        command=("cat", f"/dev/fd/{fd}"), utc=_date(repository),
-    )  # fmt: skip
+        path=path(), host=settings.BACKUP_HOST, tags=_TAGS, command=("cat", f"/dev/fd/{fd}"), utc=utc
+    )
     storing = phrase("storing the portal's copy")
     try:
         with identity.another_named(repository):
@@ -147,6 +149,17 @@ def _store(
             phrase("restic ended without saying what it stored."), code="restic.said_nothing_stored"
         )
     return summaries[-1]
+
+
+def _info(summary: restic.BackupSummary, utc: datetime) -> restic.SnapshotInfo:
+    """What restic's list will say of it."""
+    return restic.SnapshotInfo(
+        id=summary.snapshot_id,
+        time=utc.replace(microsecond=0),
+        hostname=settings.BACKUP_HOST,
+        paths=(path(),),
+        tags=_TAGS,
+    )
 
 
 def _date(repository: Repository) -> datetime:

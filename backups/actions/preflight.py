@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from django.conf import settings
@@ -40,7 +40,7 @@ from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.scheduling import schedules, staleness
 from backups.text import checked, formatting
-from backups.text.sentences import joined, phrase
+from backups.text.sentences import joined, parts_within, phrase
 
 
 def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterator[Check]:
@@ -102,7 +102,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         if found.scratch_password:
             progress.mask_secrets([found.scratch_password])
         left_out = [left._asdict() for left in found.left_out]
-        result = {"checks": [asdict(each) for each in done], "not_in_backup": left_out}
+        result = {**_told_checks(done), "not_in_backup": left_out}
         if found.scratch_log is not None:
             result |= found.scratch_log.noted
         notes.run_update(run.pk, result=result)
@@ -134,12 +134,18 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
+def _told_checks(done: Sequence[Check]) -> dict[str, object]:
+    """As the run has them, and beside them what makes their texts ones of the reader's language."""
+    told = [asdict(each) for each in done]
+    return {"checks": told, "checks_parts": parts_within(told)}
+
+
 def _drill(run: Run, url: str, progress: Progress) -> Outcome:
     progress.phase("drill")
     progress.detail(url)
     drills: list[drill.Drilled] = []
     (check,) = gate_checks([url], drills)
-    notes.run_update(run.pk, result={"checks": [asdict(check)], "gate": [each.told() for each in drills]})
+    notes.run_update(run.pk, result={**_told_checks([check]), "gate": [each.told() for each in drills]})
     if not check.ok:
         raise Problem(check.detail, code="gate.drill_failed")
     progress.log(f"{check.name.capitalize()}: {check.detail}", _level(check))

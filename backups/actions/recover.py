@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups import restic
 from backups.actions.portal_copy import NotTrusted, copies, read
 from backups.actions.steps.opening import opened
-from backups.actions.steps.snapshot_list import is_dump, owner
+from backups.actions.steps.snapshot_list import Owners, is_dump
 from backups.catalog import made_here, records
 from backups.choices import Action, Trigger
 from backups.errors import Problem
@@ -38,10 +38,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Write down what the repository tells of earlier backups. Raises Problem."""
     progress.phase("history")
     access = opened(run, progress)
-    databases = list(Database.objects.filter(repository=run.repository).order_by("pk"))
+    owners = Owners(Database.objects.filter(repository=run.repository).order_by("pk"))
     unreadable: list[restic.UnreadableSnapshots] = []
     found = [
-        (info, owner(info, databases))
+        (info, owners.of(info))
         for info in restic.snapshots(
             access, tick=progress.tick, deadline=600, on_unreadable=unreadable.append
         )

@@ -2,6 +2,7 @@
 
 from backups.admin import (
     alerts,
+    attempts,
     audit,
     auth,
     channels,
@@ -18,6 +19,7 @@ from backups.admin import (
 
 __all__ = [
     "alerts",
+    "attempts",
     "audit",
     "auth",
     "channels",

@@ -115,7 +115,9 @@ def _in_words(kind: str, told: Mapping[str, Any]) -> tuple[str, str]:
     """An answer in words: what is good, and what is neither good nor bad. Raises Problem."""
     try:
         if kind == questions.SecretQuestion.kind:
-            return ("Found.", "") if told["is_found"] else ("", phrase("Not set; needed for S3 only."))
+            return (
+                (phrase("Found."), "") if told["is_found"] else ("", phrase("Not set; needed for S3 only."))
+            )
         if kind == questions.KeptSizeQuestion.kind:
             return "", formatting.size(int(told["bytes"]))
         return str(told["sentence"]), ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
@@ -171,7 +171,30 @@ class QuickList(ChangeList):
             return super().get_query_string(new_params, remove)
 
 
-class VedettaAdmin(ModelAdmin):
+# Each word is a condition of its own, of which SQLite takes a thousand.
+_LONGEST_SEARCH, _MOST_WORDS = 500, 30
+
+
+if TYPE_CHECKING:
+    from unfold.admin import ModelAdmin as _DjangosAdmin
+else:
+    _DjangosAdmin = admin.ModelAdmin
+
+
+class ShortSearch(_DjangosAdmin):
+    """A page whose search may be of any length."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any, Any], search_term: str
+    ) -> tuple[QuerySet[Any, Any], bool]:
+        """What fits a search; of one longer than any text of a row, as much as servers take to look for."""
+        words = search_term[:_LONGEST_SEARCH].split()
+        if len(words) > _MOST_WORDS or len(search_term) > _LONGEST_SEARCH:
+            search_term = " ".join(words[:_MOST_WORDS])
+        return super().get_search_results(request, queryset, search_term)
+
+
+class VedettaAdmin(ShortSearch, ModelAdmin):
     """A page in the portal's look."""
 
     list_per_page = 50

@@ -15,11 +15,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from backups.admin import sessions
 from backups.admin.base import VedettaAdmin, page_url
 from backups.admin.people_forms import InviteForm, PasswordForm, RoleForm
 from backups.errors import Problem
-from backups.models import SignIn
-from backups.people import browsers, changes, links, roles, sign_ins
+from backups.people import changes, links, roles, sign_ins
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -181,7 +181,6 @@ class PersonPages(VedettaAdmin):
 
     def _facts(self, request: HttpRequest, person: Any, form: RoleForm) -> dict[str, Any]:
         actor = _actor(request)
-        current = cast(Any, request.session).kept_as
         why = changes.why_not(actor, person)
         return {
             "person": person,
@@ -193,7 +192,7 @@ class PersonPages(VedettaAdmin):
             "has_history": changes.has_history(person),
             "state": self.state_in_words(person) or phrase("Active"),
             "seen_at": person.seen_at or person.last_login,
-            "sessions": [_session(each, current) for each in sign_ins.of(person)],
+            "sessions": sessions.listed(request, person),
             "audit": f"{reverse('admin:admin_logentry_changelist')}?user__id__exact={person.pk}",
         }
 
@@ -278,7 +277,7 @@ class PersonPages(VedettaAdmin):
         """End one, or all of them."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        actor, current = _actor(request), cast(Any, request.session).kept_as
+        actor, current = _actor(request), sessions.current_key(request)
         if why := changes.why_no_say(actor, person):
             raise why
         is_all, key = "all" in request.POST, request.POST.get("key", "")
@@ -292,17 +291,6 @@ class PersonPages(VedettaAdmin):
             return HttpResponseRedirect(reverse("admin:login"))
         messages.success(request, plural("{n} session ended.", "{n} sessions ended.", n=ended))
         return HttpResponseRedirect(page_url(person))
-
-
-def _session(sign_in: SignIn, current: str) -> dict[str, Any]:
-    return {
-        "key": sign_in.key,
-        "since": sign_in.since,
-        "seen_at": sign_in.seen_at,
-        "address": sign_in.address or formatting.EMPTY,
-        "browser": browsers.in_words(sign_in.browser),
-        "is_current": sign_in.key == current,
-    }
 
 
 def _actor(request: HttpRequest) -> User:

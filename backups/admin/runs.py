@@ -38,7 +38,7 @@ from backups.runs import lifecycle
 from backups.runs.asked import right_of
 from backups.text import formatting
 from backups.text.checked import row_number
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import phrase, plural, told_again_within
 from backups.text.terminal import escape_control_characters
 
 _LINES_SHOWN = 500
@@ -268,10 +268,17 @@ def page_context(run: Run) -> dict[str, Any]:
         "progress": live.progress(run, usual, now),
         "usual_seconds": usual.seconds,
         "facts": _facts(run, restore),
+        "checks": _checks(run),
         "verification": verification,
         "verdict_colour": VERDICT_COLOURS.get(verification.verdict) if verification else "",
         "relatives": _relatives(run),
     }
+
+
+def _checks(run: Run) -> Any:
+    """What a preflight looked at, in the reader's language where the worker kept what that takes."""
+    result = run.result if isinstance(run.result, dict) else {}
+    return told_again_within(result.get("checks"), result.get("checks_parts"))
 
 
 def _facts(run: Run, restore: Restore | None) -> list[tuple[str, Any]]:

@@ -15,7 +15,6 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from backups.admin.base import get_or_none
 from backups.admin.dialogs import FactsForm
 from backups.choices import StandDownKind
-from backups.gate import heartbeat_files
 from backups.keeping import pins, stand_downs
 from backups.models import Database
 from backups.reports import closing
@@ -106,7 +105,7 @@ class PauseForm(_TimedForm):
         coming = formatting.time_with_age(schedules.next_times(cron, 1)[0]) if cron else _NOT_SCHEDULED
         return [
             (phrase("Next backup"), coming),
-            (phrase("The gate"), gate_words(database)),
+            (phrase("The gate"), closing.gate_words(database)),
         ]
 
 
@@ -140,7 +139,7 @@ class RetireForm(_ReasonForm):
                 phrase("Its snapshots"),
                 plural("{n} stays and can be restored", "{n} stay and can be restored", n=held),
             ),
-            (phrase("The gate"), _gate_without(database)),
+            (phrase("The gate"), closing.gate_words_without(database)),
         ]
 
 
@@ -176,31 +175,3 @@ def _database(object_id: str) -> Database:
     if found is None:
         raise Http404
     return found
-
-
-def gate_words(database: Database) -> str:
-    """When it closes if nothing more is made of a database."""
-    if not database.gates_app:
-        return phrase("It does not look at this database.")
-    at = closing.closes_at(database)
-    if at is None:
-        return phrase("There is no good backup yet by which it could go.")
-    if at <= timezone.now():
-        return phrase("This database keeps it closed already, since {at}.", at=formatting.clock(at))
-    return phrase(
-        "It goes by the age of the backups as always: it closes {at} ({age}), unless somebody backs the "
-        "database up. Who wants it open for longer overrides it on the page Gate.",
-        at=formatting.clock(at),
-        age=formatting.age(at),
-    )
-
-
-def _gate_without(database: Database) -> str:
-    if not database.gates_app:
-        return phrase("It does not look at this database.")
-    if heartbeat_files.gating().in_service().exclude(pk=database.pk).exists():
-        return phrase("It does not look at this database any more.")
-    return phrase(
-        "This is the last database that it looks at. It stays as it is and closes when the newest backup is "
-        "too old. Let another database gate before, or take the gate out of your web server."
-    )

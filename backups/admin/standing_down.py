@@ -204,17 +204,10 @@ class StandingDownAdmin(SetUpAdmin):
     def _ended(self, request: HttpRequest, object_id: str, kind: StandDownKind) -> HttpResponse:
         database: Database = self.found(request, object_id)
         if stand_downs.end(database, kind, by=request.user.get_username()):
-            self.log_change(request, database, _ENDED[kind])
+            self.log_change(request, database, stand_downs.ENDED[kind])
             self.apply(request)
-        messages.success(request, _ENDED[kind])
+        messages.success(request, stand_downs.ENDED[kind])
         return redirect(request, page_url(database))
-
-
-_ENDED = {
-    StandDownKind.PAUSE: phrase("Resumed."),
-    StandDownKind.MUTE: phrase("Unmuted."),
-    StandDownKind.RETIREMENT: phrase("Taken back into service."),
-}
 
 
 def _audited(made: StandDown) -> str:

@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.filters import start_of
-from backups.choices import Action, StandDownKind, Status
-from backups.models import Database, Repository, Run, StandDown
-from backups.scheduling import schedules
+from backups.choices import Action, Status
+from backups.models import Database, Repository, Run
+from backups.scheduling import left_out, schedules
+from backups.scheduling.planned import planned_times
 from backups.text import formatting
 from backups.text.sentences import joined, phrase, template
 
@@ -72,9 +73,9 @@ def strips_of(
     databases: Iterable[Database],
     recent: Iterable[Recent],
     now: datetime,
-    left_out: Collection[tuple[int, date]] = (),
+    unasked: Collection[tuple[int, date]] = (),
 ) -> dict[int, list[Day]]:
-    """Thirty days of backups for each database, today last; on days that are `left_out` none was missed."""
+    """Thirty days of backups for each database, today last; on days that are `unasked` none was missed."""
     days = last_days(now)
     runs_url = reverse("admin:backups_run_changelist")
     counts: dict[tuple[int | None, date], Counter[str]] = defaultdict(Counter)
@@ -86,7 +87,7 @@ def strips_of(
                 f"{runs_url}?database__id__exact={database.pk}",
                 day,
                 counts.get((database.pk, day), Counter()),
-                is_due=(database.pk, day) not in left_out
+                is_due=(database.pk, day) not in unasked
                 and _was_set_up(database, day)
                 and day < days[-1]
                 and schedules.is_due_on(database.backup_cron, day),
@@ -98,16 +99,17 @@ def strips_of(
 
 
 def left_out_days(databases: Sequence[Database], now: datetime) -> set[tuple[int, date]]:
-    """The days of these weeks on which databases were paused or retired, be it for a part of them."""
-    days = last_days(now)
-    found = StandDown.objects.of(StandDownKind.PAUSE, StandDownKind.RETIREMENT)
-    return {
-        (each.database_id, day)
-        for each in found.filter(database__in=databases).exclude(ended_at__lt=start_of(days[0]))
-        for day in days
-        if timezone.localdate(each.made_at) <= day
-        and day <= timezone.localdate(min(filter(None, (each.ended_at, each.until, now))))
-    }
+    """The days of these weeks of which each planned time came while its database was paused or retired."""
+    days, crons = last_days(now), {each.pk: each.backup_cron for each in databases}
+    begin, end = start_of(days[0]), start_of(days[-1] + timedelta(days=1))
+    found = set()
+    for pk, spans in left_out.spans(begin, end, databases).items():
+        cron = schedules.usable(crons[pk])
+        times = (planned_times(cron, begin, end) if cron else None) or ()
+        passed_over = left_out.passed_over(times, spans)
+        asked = {timezone.localdate(time) for time in times if time not in passed_over}
+        found |= {(pk, day) for day in days if day not in asked}
+    return found
 
 
 def strip_of_repository(repository: Repository, now: datetime) -> list[Day]:

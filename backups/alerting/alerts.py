@@ -20,9 +20,8 @@ from typing import ParamSpec
 from django.conf import settings
 from django.utils import timezone
 
-from backups.alerting import channel_delivery, channel_tending, delivery, pings, subjects
+from backups.alerting import channel_delivery, channel_tending, delivery, overdue, pings, subjects
 from backups.alerting.findings import note_findings, note_retired, note_secrets
-from backups.alerting.overdue import deadlines
 from backups.choices import (
     FORGET_SNAPSHOT,
     RESTORE_ACTIONS,
@@ -155,7 +154,8 @@ def schedule_played(name: str, complaint: str, database: int | None = None) -> N
 def tend(now: datetime | None = None) -> None:
     """Once a minute: notice what should have happened and did not, and try again to reach people."""
     now = now or timezone.now()
-    subjects.change_all(deadlines(now), now=now, begin=True)
+    for news in overdue.news(now):
+        subjects.change(news.subject, news.standing, database=news.database, now=now, begin=True)
     note_secrets(now)
     note_findings(now)
     note_retired(now)

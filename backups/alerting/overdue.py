@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 
 from backups.alerting import subjects
 from backups.choices import AlertState, StandDownKind, SuspicionState, Verdict
@@ -15,37 +16,137 @@ from backups.models import Alert, Database, Snapshot, StandDown, Verification
 from backups.scheduling import staleness
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import english, phrase, template
 
 
-def deadlines(now: datetime) -> Iterator[subjects.Change]:
-    """Every database's newest good backup and newest verification, against what is allowed."""
+class _Row(NamedTuple):
+    """What decides of a database whether it is in time."""
+
+    pk: int
+    name: str
+    gates: bool
+    backup_cron: str
+    threshold: int | None
+    verify_cron: str
+    backed_up: datetime | None
+
+
+_COLUMNS = ("pk", "name", "gates_app", "backup_cron", "heartbeat_threshold", "verify_cron", "newest")
+
+
+def news(now: datetime) -> list[subjects.Change]:
+    """Of every database's newest good backup and newest verification what stands otherwise than it is known.
+
+    Against what is allowed. What nobody was told of yet is news as well. Each minute all databases are looked
+    at, and of almost none there is any.
+    """
     # One that a wrong clock put into the future would be timely for as long.
     past = now + CLOCKS_DIFFER
-    backed_up = _newest(Snapshot.objects.trusted().meant().present().filter(time__lte=past), "time")
+    found = list(_found(now, past))
+    rows = Database.objects.in_bulk([each.row.pk for each in found]) if found else {}
+    paused = StandDown.objects.standing(now).of(StandDownKind.PAUSE).by_database() if found else {}
+    return [
+        subjects.Change(each.subject, _standing(each, rows[each.row.pk], paused), rows[each.row.pk])
+        for each in found
+        if each.row.pk in rows
+    ]
+
+
+class _Found(NamedTuple):
+    """One subject that stands otherwise than it is known."""
+
+    row: _Row
+    noun: str
+    newest: datetime | None
+    allowed: timedelta
+    is_overdue: bool
+
+    @property
+    def subject(self) -> str:
+        """What alerts of it are called."""
+        return phrase(_SUBJECT, noun=self.noun, database=self.row.name)
+
+
+_SUBJECT = template("Timely {noun} of {database}")
+_BACKUP, _VERIFICATION = phrase("backup"), phrase("verification")
+
+
+def _found(now: datetime, past: datetime) -> Iterator[_Found]:
+    known = _Known()
     proved = _newest_proved(past)
-    alerts = Alert.objects.filter(state__in=[AlertState.GOOD, AlertState.OVERDUE])
-    known = {
-        subject: (state, since) for subject, state, since in alerts.values_list("subject", "state", "since")
-    }
-    paused = StandDown.objects.standing(now).of(StandDownKind.PAUSE).by_database()
-    for database in Database.objects.in_service().order_by("pk"):
-        for noun, times, allowed in (
-            (phrase("backup"), backed_up, _backup_allowed(database)),
-            (phrase("verification"), proved, staleness.verification_allowed(database, now)),
+    allowed = _Allowed(now)
+    begin_of = {noun: english(phrase(_SUBJECT, noun=noun, database="")) for noun in (_BACKUP, _VERIFICATION)}
+    for row in map(_Row._make, _rows(past)):
+        for noun, newest, most in (
+            (_BACKUP, row.backed_up, allowed.for_backup(row)),
+            (_VERIFICATION, proved.get(row.pk), allowed.for_verification(row)),
         ):
-            if allowed is None:
+            if most is None:
                 continue
-            subject = phrase("Timely {noun} of {database}", noun=noun, database=database)
-            newest = times.get(database.pk)
-            stands, since = known.get(subject, (AlertState.GOOD, now))
+            subject = begin_of[noun] + row.name
+            state = known.states.get(subject)
             # Nothing yet is overdue for as long as it stays nothing.
-            overdue = now - (newest or since) > allowed or (newest is None and stands == AlertState.OVERDUE)
-            state = AlertState.OVERDUE if overdue else AlertState.GOOD
-            sentence = _overdue_sentence(noun, database, newest, allowed) if overdue else ""
-            if overdue and database.pk in paused:
-                sentence += _paused_sentence(paused[database.pk][StandDownKind.PAUSE])
-            yield subjects.Change(subject, subjects.Standing(state, sentence), database)
+            since = newest or known.since.get(subject, now)
+            is_overdue = now - since > most or (newest is None and state == AlertState.OVERDUE)
+            if state != (AlertState.OVERDUE if is_overdue else AlertState.GOOD):
+                yield _Found(row, noun, newest, most, is_overdue)
+
+
+def _rows(past: datetime) -> QuerySet[Any, Any]:
+    backups = Snapshot.objects.trusted().meant().present().filter(database=OuterRef("pk"), time__lte=past)
+    databases = Database.objects.in_service().order_by("pk")
+    return databases.annotate(newest=Subquery(backups.newest_first().values("time")[:1])).values_list(
+        *_COLUMNS
+    )
+
+
+class _Known:
+    """How these subjects stand by their alerts, and since when."""
+
+    _alerts = Alert.objects.filter(subject__startswith="Timely ").order_by()
+
+    @cached_property
+    def states(self) -> dict[str, str]:
+        """Of all that has ever been looked at."""
+        return dict(self._alerts.values_list("subject", "state"))
+
+    @cached_property
+    def since(self) -> dict[str, datetime]:
+        """Read only where a database has nothing by which its age is counted."""
+        alerts = self._alerts.filter(state__in=[AlertState.GOOD, AlertState.OVERDUE])
+        return dict(alerts.values_list("subject", "since"))
+
+
+class _Allowed:
+    """How old the newest may be. Of expressions that many databases have it is worked out once."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._by_cron: dict[str, timedelta | None] = {}
+
+    def for_backup(self, row: _Row) -> timedelta | None:
+        """None where nobody expects one."""
+        if not (row.backup_cron or row.gates):
+            return None
+        return staleness.backup_allowed_by(row.threshold)
+
+    def for_verification(self, row: _Row) -> timedelta | None:
+        """None where nobody expects one."""
+        cron = row.verify_cron
+        if cron not in self._by_cron:
+            self._by_cron[cron] = staleness.verification_allowed_by(cron, self._now)
+        return self._by_cron[cron]
+
+
+def _standing(
+    found: _Found, database: Database, paused: Mapping[int, Mapping[str, StandDown]]
+) -> subjects.Standing:
+    if not found.is_overdue:
+        return subjects.Standing(AlertState.GOOD)
+    sentence = _overdue_sentence(found.noun, database, found.newest, found.allowed)
+    if database.pk in paused:
+        sentence += _paused_sentence(paused[database.pk][StandDownKind.PAUSE])
+    return subjects.Standing(AlertState.OVERDUE, sentence)
 
 
 def _newest_proved(past: datetime) -> dict[int, datetime]:
@@ -61,12 +162,6 @@ def _newest_proved(past: datetime) -> dict[int, datetime]:
 
 def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict[int, datetime]:
     return dict(rows.values_list(database).annotate(newest=Max(field)))
-
-
-def _backup_allowed(database: Database) -> timedelta | None:
-    if not (database.backup_cron or database.gates_app):
-        return None
-    return staleness.backup_allowed(database)
 
 
 def _paused_sentence(pause: StandDown) -> str:

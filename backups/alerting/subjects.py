@@ -5,7 +5,7 @@ One row a subject; a change there is one message, however often it is seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,14 +100,12 @@ class Change:
     database: Database | None = None
 
 
-def change_all(found: Iterable[Change], *, now: datetime, begin: bool = False) -> None:
-    """As `change` of each, in one query for all of which nothing is news."""
-    known = dict(Alert.objects.order_by().values_list("subject", "state"))
-    # Unless it begins, what was never bad and is good is as what is good already.
-    unknown = None if begin else AlertState.GOOD
+def change_all(found: Iterable[Change], known: Mapping[str, str], *, now: datetime) -> None:
+    """As `change` of each, in no query for what is no news by the states that are `known` by subject."""
     for each in found:
-        if known.get(each.subject, unknown) != each.standing.state:
-            change(each.subject, each.standing, database=each.database, now=now, begin=begin)
+        # What was never bad and is good is as what is good already.
+        if known.get(each.subject, AlertState.GOOD) != each.standing.state:
+            change(each.subject, each.standing, database=each.database, now=now)
 
 
 _WORDS = {

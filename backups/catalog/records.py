@@ -34,6 +34,8 @@ class Provenance:
 
 
 _UNKNOWN = Provenance()
+# Keys in one statement.
+_AT_ONCE = 500
 
 
 def snapshot_record(
@@ -173,7 +175,9 @@ def _suspect(snapshot: Snapshot, run: Run, verification: Verification) -> None:
     repository.update(health=Health.SUSPECT, check_error=because)
 
 
-def snapshot_kept(snapshot: Snapshot, reasons: Sequence[str]) -> None:
-    """Store why retention keeps a snapshot."""
-    if snapshot.kept_because != list(reasons):
-        Snapshot.objects.filter(pk=snapshot.pk).update(kept_because=list(reasons))
+def snapshots_kept(keys: Mapping[tuple[str, ...], Sequence[int]]) -> None:
+    """Store why retention keeps snapshots, whose keys are given by the reasons."""
+    for reasons, alike in keys.items():
+        for begin in range(0, len(alike), _AT_ONCE):
+            some = Snapshot.objects.filter(pk__in=alike[begin : begin + _AT_ONCE])
+            some.update(kept_because=list(reasons))

@@ -22,8 +22,12 @@ from backups.text.sentences import phrase, plural
 def of_this_installation(database: Database) -> frozenset[str]:
     """BACKUP_HOST, those under which this portal's own runs stored, and those that a person said are its."""
     made = _made_here(Snapshot.objects.filter(database=database))
-    said = [host for host, is_ours in database.hosts.items() if is_ours]
-    return frozenset([settings.BACKUP_HOST, *said, *made.values_list("host", flat=True).distinct()])
+    return said_to_be_ours(database).union(made.values_list("host", flat=True).distinct())
+
+
+def said_to_be_ours(database: Database) -> frozenset[str]:
+    """Of these, those that no snapshot need be looked at for."""
+    return frozenset([settings.BACKUP_HOST, *(host for host, is_ours in database.hosts.items() if is_ours)])
 
 
 def undecided(databases: Iterable[Database]) -> dict[int, Counter[str]]:
@@ -54,8 +58,13 @@ def _made_here(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
     return made.order_by()
 
 
-def undecided_words(database: Database) -> list[str]:
-    """A sentence for each host name of its snapshots that nobody said whose it is, with the choice."""
+def undecided_words(database: Database, hosts: Iterable[str] | None = None) -> list[str]:
+    """A sentence for each host name of its snapshots that nobody said whose it is, with the choice.
+
+    `hosts` are all that its snapshots have, where they were read already.
+    """
+    if hosts is not None and {settings.BACKUP_HOST, *database.hosts}.issuperset(hosts):
+        return []
     return list(_undecided_words(database, undecided([database])[database.pk]))
 
 

@@ -15,7 +15,7 @@ from backups.dumpfile.values import QUOTED, ROW, VALUE
 
 _NAMES = re.compile(NAME_BYTES, re.S)
 _VALUES = re.compile(rb"(?=[^,])" + VALUE + rb"(?:,|\Z)", re.S)
-_REST = rb"(?:[^()'\"]++|" + QUOTED + rb")*+"
+_REST = rb"(?:[^()'\"]++|" + QUOTED + rb"|)*+"
 # Between rows, and in MariaDB's dumps; of one row nothing.
 _GAPS = (b",\n", b",", b"")
 # Of one row of many megabytes there is nothing to divide, and of millions of rows no dump program makes one.

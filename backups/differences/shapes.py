@@ -11,10 +11,10 @@ from backups.loading.table_plan import comparable
 
 _BEGINS = re.compile(rb"CREATE TABLE " + NAME_BYTES + rb" \(\n", re.S)
 _LINE = re.compile(
-    rb"  (?:[^`'\"\n]|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb")++\n", re.S
+    rb"  (?>(?:[^`'\"\n]|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb")+)\n", re.S
 )
 _COLUMN = re.compile(
-    rb"  (?P<name>" + NAME_BYTES + rb") (?P<word>\w++)(?P<size>\((?:[^()'`]|" + TEXT_BYTES + rb")*+\))?"
+    rb"  (?P<name>" + NAME_BYTES + rb") (?P<word>\w++)(?P<size>\((?:[^()'`]|" + TEXT_BYTES + rb"|)*+\))?"
     rb"(?P<more>(?: unsigned)?(?: zerofill)?)",
     re.S,
 )
@@ -22,7 +22,7 @@ _PART = NAME_BYTES + rb"(?:\(\d+\))?(?: DESC)?"
 # No expression, no period: what these say is no column's value.
 _KEY = re.compile(
     rb"  (?:(?P<primary>PRIMARY) KEY|UNIQUE KEY " + NAME_BYTES + rb")"
-    rb" \((?P<parts>" + _PART + rb"(?:," + _PART + rb")*+)\)(?: USING (?:BTREE|HASH))?[,\n ]",
+    rb" \((?P<parts>" + _PART + rb"(?:," + _PART + rb"|)*+)\)(?: USING (?:BTREE|HASH))?[,\n ]",
     re.S,
 )
 _NAMES = re.compile(NAME_BYTES, re.S)

@@ -62,7 +62,7 @@ class NotAllowed(Exception):
 
 _TRANSACTION = (b"BEGIN", b"COMMIT")
 # What MariaDB's dumps begin with. https://mariadb.com/kb/en/mariadb-dump/#notes
-_SANDBOX = re.compile(rb"\A(?:/\*M?!999999[^*]*+\*/|--[^\n]*+\n|\s)*+")
+_SANDBOX = re.compile(rb"\A(?:/\*M?!999999[^*]*+\*/|--[^\n]*+\n|\s|)*+")
 # Of what brings no rows, and is kept for the most part. A hundred thousand tables have half as much.
 _MOST_DEFINED = 1 << 30
 

@@ -14,7 +14,7 @@ from backups.dumpfile.encodings import WIDE, decoded, is_utf8, text_of
 
 _BLANK = re.compile(rb"[\s\x00]++")
 _LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")
-_COMMENT = re.compile(rb"/\*(?:[^*]|\*(?!/))*+\*/")
+_COMMENT = re.compile(rb"/\*(?>(?s:.*?)\*/)")
 
 
 # So many blanks stand at most between a version comment's mark and its first word.

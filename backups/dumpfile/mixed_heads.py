@@ -13,7 +13,7 @@ from backups.dumpfile.encodings import WIDE
 # No server makes a longer one. What is longer is read as it stands.
 LONGEST_HEAD = 1 << 16
 
-_GAP = re.compile(rb"(?:\s|/\*M?!\d{5,6}|\*/)*+")
+_GAP = re.compile(rb"(?:\s|/\*M?!\d{5,6}|\*/|)*+")
 _WORD = re.compile(rb"[A-Za-z_]++")
 _UTF8_NAME = re.compile(rb"`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\"", re.S)
 _QUOTED_TEXT = rb"'(?:[^'\\]|\\.|'')*+'"
@@ -22,7 +22,7 @@ _IN_SCHEDULE = re.compile(
     rb"|(?P<do>\bDO\b)|[A-Za-z_]++|[^'`A-Za-z_]",
     re.S | re.I,
 )
-_RETURNS = re.compile(rb"\s*RETURNS\s(?:" + _QUOTED_TEXT + rb"|[^'\n])*+\n", re.S)
+_RETURNS = re.compile(rb"\s*RETURNS\s(?:" + _QUOTED_TEXT + rb"|[^'\n]|)*+\n", re.S)
 _CHARACTERISTIC = re.compile(rb"    (?:COMMENT (" + _QUOTED_TEXT + rb")|[A-Z][A-Z ]*+)\n", re.S)
 _CHARACTERISTIC_BEGINS = b"    "
 # What comes behind a name, by which one that was read in the wrong character set is noticed.
@@ -278,6 +278,6 @@ def _in_parentheses(quotes: Quoting, wide: bytes | None) -> re.Pattern[bytes]:
     # What does not end goes on to the end, so that nothing is looked at twice.
     ways = (quotes.text, quotes.double, quotes.name)
     quoted = b"|".join(whole + rb"|" + whole[:1] + rb".*+" for whole in ways)
-    comment = rb"/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)|(?:#|--\s)[^\n]*+(?:\n|\Z)"
+    comment = rb"/\*(?>(?s:.*?)(?:\*/|\Z))|(?:#|--\s)[^\n]*+(?:\n|\Z)"
     letters = rb"|" + wide if wide else b""
     return re.compile(rb"[\w\s,.:;=*+]++|" + quoted + rb"|" + comment + letters + rb"|.", re.S)

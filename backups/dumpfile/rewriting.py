@@ -7,17 +7,18 @@ from collections.abc import Mapping
 
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquoted
 
-_COMMENT = rb"/\*(?!M?!)(?:[^*]|\*(?!/))*+(?:\*/|\Z)|(?:#|--\s)[^\n]*+(?:\n|\Z)"
-_BLANK = rb"(?:\s|" + _COMMENT + rb")"
-_NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?:[^\s`.,;()'\"/#-]|-(?!-))++)"
-_QUALIFIER = rb"(?:" + _NAME + _BLANK + rb"*+\." + _BLANK + rb"*+)?"
+_COMMENT = rb"/\*(?!M?!)(?>(?s:.*?)(?:\*/|\Z))|(?:#|--\s)[^\n]*+(?:\n|\Z)"
+_ANY_BLANK = rb"(?:\s|" + _COMMENT + rb"|)*+"
+_BLANK = rb"(?>(?:\s|" + _COMMENT + rb")+)"
+_NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?>(?:[^\s`.,;()'\"/#-]|-(?!-))+))"
+_QUALIFIER = rb"(?:" + _NAME + _ANY_BLANK + rb"\." + _ANY_BLANK + rb")?"
 # Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
 _QUALIFIED_TRIGGER = re.compile(
-    rb"(?P<head>\bTRIGGER" + _BLANK + rb"++"
-    rb"(?:IF" + _BLANK + rb"++NOT" + _BLANK + rb"++EXISTS" + _BLANK + rb"++)?)"
+    rb"(?P<head>\bTRIGGER" + _BLANK +
+    rb"(?:IF" + _BLANK + rb"NOT" + _BLANK + rb"EXISTS" + _BLANK + rb")?)"
     + _QUALIFIER
-    + rb"(?P<own>" + _NAME + _BLANK + rb"++(?:BEFORE|AFTER)" + _BLANK + rb"++(?:INSERT|UPDATE|DELETE)"
-    + _BLANK + rb"++ON" + _BLANK + rb"++)"
+    + rb"(?P<own>" + _NAME + _BLANK + rb"(?:BEFORE|AFTER)" + _BLANK + rb"(?:INSERT|UPDATE|DELETE)"
+    + _BLANK + rb"ON" + _BLANK + rb")"
     + _QUALIFIER
     + rb"(?P<table>" + _NAME + rb")"
     rb"|" + _COMMENT + rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,
@@ -33,9 +34,9 @@ DEFINES = b"CREATE DEFINER="
 _QUOTED = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\")"
 _WRAPPING = rb"\s|\*/|/\*M?!\d{5,6}"
 DEFINED_BY = re.compile(
-    rb"(?P<creates>\bCREATE(?:" + _WRAPPING + rb"|\bALGORITHM=\w++)++)"
+    rb"(?P<creates>\bCREATE(?>(?:" + _WRAPPING + rb"|\bALGORITHM=\w++)+))"
     rb"(?P<definer>DEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?(?=[^`\"@])"
-    rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++)*+))?"
+    rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++|)*+))?"
     rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,
     re.S,
 )

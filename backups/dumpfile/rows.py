@@ -44,7 +44,7 @@ def _head(quotes: Quoting) -> re.Pattern[bytes]:
         + (rb"|" + quotes.double if quotes.double_is_name else b"")
         + rb"|[0-9A-Za-z_]++)"
     )
-    columns = rb"\(\s*+" + name + rb"(?:\s*+,\s*+" + name + rb")*+\s*+\)"
+    columns = rb"\(\s*+" + name + rb"(?:\s*+,\s*+" + name + rb"|)*+\s*+\)"
     return re.compile(
         _VERB + rb"(?P<whole>(?:(?P<qualifier>" + name + rb")\s*+\.\s*+)?(?P<table>" + name + rb"))\s*+"
         rb"(?P<columns>" + columns + rb"\s*+)?VALUES?\s*+(?=\()",
@@ -56,7 +56,7 @@ def _head(quotes: Quoting) -> re.Pattern[bytes]:
 def _values(quotes: Quoting) -> re.Pattern[bytes]:
     text = rb"(?:" + quotes.text + (b"" if quotes.double_is_name else rb"|" + quotes.double) + rb")"
     # Two dashes begin a comment.
-    between = rb"[0-9.,()\s+]*+(?:-(?!-)[0-9.,()\s+]*+)*+"
+    between = rb"[0-9.,()\s+]*+(?:-(?!-)[0-9.,()\s+]*+|)*+"
     word_ends = rb"(?![0-9A-Za-z_$\x80-\xff])"
     return re.compile(
         between
@@ -76,7 +76,7 @@ def _values(quotes: Quoting) -> re.Pattern[bytes]:
         + word_ends
         + rb")"
         + between
-        + rb")*+",
+        + rb"|)*+",
         re.S,
     )
 

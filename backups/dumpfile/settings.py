@@ -21,7 +21,7 @@ INITIAL = None
 _SWITCH = re.compile(r"(?i)[01]|ON|OFF|DEFAULT")
 # By name alone: the server knows character sets and modes by number too, which would pass for another.
 _WORD = re.compile(r"(?i)[a-z][a-z0-9_]{1,63}")
-_MODES = re.compile(r"(?i)(?:[a-z][a-z0-9_]{1,63}(?: *, *[a-z][a-z0-9_]{1,63})*+)?(?: *, *)?")
+_MODES = re.compile(r"(?i)(?:[a-z][a-z0-9_]{1,63}(?: *, *[a-z][a-z0-9_]{1,63}|)*+)?(?: *, *)?")
 # Which settings a statement's meaning depends on, and what their values look like.
 KEPT = {
     "character_set_client": _WORD,

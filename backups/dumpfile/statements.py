@@ -23,9 +23,7 @@ LONGEST_DEFINITION = 16 << 20
 LONGEST_ROWS = (1 << 30) + (1 << 20)
 
 _BOM = b"\xef\xbb\xbf"
-_BETWEEN = re.compile(
-    rb"(?:[\s\x00\x1a]++|(?:--(?=[\s])|#)[^\n]*+\n|/\*(?!M?!)(?:[^*]|\*(?!/))*+\*/)*+", re.S
-)
+_BETWEEN = re.compile(rb"(?:[\s\x00\x1a]++|(?:--(?=[\s])|#)[^\n]*+\n|/\*(?!M?!)(?>(?s:.*?)\*/)|)*+", re.S)
 _COMMENT_BEGINS = (b"--", b"#", b"/*")
 _DELIMITER_LINE = re.compile(rb"DELIMITER[ \t]+([^\s'\"`\\]{1,15})[^\S\n]*(?:\n|\Z)", re.I)
 _DEFINITION_BEGINS = re.compile(rb"(?:/\*M?!\d{5,6}\s+)?CREATE\b", re.I)

@@ -5,6 +5,6 @@ from __future__ import annotations
 import re
 
 QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
-ROW = re.compile(rb"\((?:[^()'\"]++|" + QUOTED + rb")*+\)", re.S)
+ROW = re.compile(rb"\((?:[^()'\"]++|" + QUOTED + rb"|)*+\)", re.S)
 # One value of a row, with what says how a text is to be read: _binary '…'.
-VALUE = rb"(?:[^,()'\"]++|" + QUOTED + rb")*+"
+VALUE = rb"(?:[^,()'\"]++|" + QUOTED + rb"|)*+"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from backups import marks
 from backups.errors import Problem
 from backups.models import Database, DatabaseQuerySet, Snapshot
 from backups.snapshots.selection import CLOCKS_DIFFER
@@ -123,27 +125,80 @@ def gating() -> DatabaseQuerySet:
 
     One that was added later has no boot grace of its own: it gates from its first backup on.
     """
-    has_backup = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
-    found = Database.objects.filter(Q(is_primary=True) | has_backup, gates_app=True).order_by("pk")
+    found = Database.objects.filter(Q(is_primary=True) | _HAS_BACKUP, gates_app=True).order_by("pk")
     return found.only("name", "is_primary", "heartbeat_threshold")
 
 
-def write_gates() -> None:
-    """Tell the gate which databases must be fresh. Raises Problem.
+_HAS_BACKUP = Exists(Snapshot.objects.filter(database=OuterRef("pk")))
 
+
+def write_gates() -> None:
+    """Tell the gate which databases must be fresh, as rows have it that are committed. Raises Problem.
+
+    The rows are read under the lock: of several who write, the last one knows what all of them changed.
     Where all of them are retired, they are looked at as before: of an empty list the gate would look at the
-    first database alone, which may be fresh.
+    first database alone, which may be fresh. Where this process wrote the list and nothing was changed since,
+    it is not made anew: each backup of thousands of databases asks for it.
     """
+    look = f"{marks.version(_OF_THE_LIST)} {_look_of_the_list()}"
+    if _has_a_backup_by_now(_WAITING.get(look, _write_gates)):
+        _write_gates()
+
+
+# What the list depends on, but for which databases have a backup: that is asked for.
+_OF_THE_LIST = frozenset({"backups_database", "backups_standdown"})
+_WAITING = marks.Kept[list[int]]()
+# Of more it is as well made anew.
+_MOST_WAITING = 500
+
+
+def _write_gates() -> list[int]:
+    """Answers which will gate from their first backup on, by their keys."""
     path = settings.SENTINEL.heartbeat_path
-    listed = list(gating().in_service()) or list(gating())
-    gates = [
-        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.heartbeat_threshold)
-        for each in listed
-    ]
     try:
-        heartbeat.gates_write(path, gates)
+        with heartbeat.gates_held(path):
+            waiting = Database.objects.filter(~_HAS_BACKUP, gates_app=True, is_primary=False)
+            keys = list(waiting.order_by().values_list("pk", flat=True))
+            heartbeat.gates_write(path, _listed(path))
+    except TimeoutError as error:
+        raise _held() from error
     except OSError as error:
         raise _unwritable(error) from error
+    return keys
+
+
+def _has_a_backup_by_now(waiting: Sequence[int]) -> bool:
+    if len(waiting) > _MOST_WAITING:
+        return True
+    return bool(waiting) and Snapshot.objects.filter(database__in=waiting).exists()
+
+
+def _look_of_the_list() -> str:
+    """What tells that nobody else has put another one into its place."""
+    path = heartbeat.gates_path(settings.SENTINEL.heartbeat_path)
+    try:
+        found = path.lstat()
+    except OSError:
+        return ""
+    return f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _listed(path: Path) -> list[heartbeat.Gate]:
+    fields = ("name", "is_primary", "heartbeat_threshold")
+    listed = gating().in_service().values_list(*fields) or gating().values_list(*fields)
+    return [
+        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
+        for name, is_primary, threshold in listed
+    ]
+
+
+def _held() -> Problem:
+    return Problem(
+        phrase("Another process has been writing the list of the databases that gate for too long."),
+        code="gate.files_held",
+        safe=phrase("The list is as it was."),
+        do=phrase("Try again. If it is refused again, restart portal and worker."),
+    )
 
 
 def _name(database: Database) -> str | None:

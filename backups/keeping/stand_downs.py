@@ -7,6 +7,7 @@ no more; its snapshots stay.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from backups.errors import Problem
 from backups.keeping.pins import NOTHING_CHANGED, refuse_unfit_reason
 from backups.models import Database, StandDown
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, template
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Wish:
 
 
 def begin(database: Database, kind: StandDownKind, wish: Wish) -> StandDown:
-    """Have a database stand down; what stood of the same kind ends. Raises Problem for an unfit wish."""
+    """Have a database stand down; what stood of the same kind ends.
+
+    Raises Problem for an unfit wish, and where the database is retired, so that nothing is left to stop.
+    """
     refuse_unfit_reason(wish.reason)
     now = timezone.now()
     if wish.until is not None and wish.until <= now:
@@ -51,6 +55,7 @@ def begin(database: Database, kind: StandDownKind, wish: Wish) -> StandDown:
     with transaction.atomic():
         # Two who press at once leave one behind.
         Database.objects.select_for_update().get(pk=database.pk)
+        _refuse_retired(database)
         _end(database, kind, wish.by, now)
         return StandDown.objects.create(
             database=database, kind=kind, reason=wish.reason.strip(), until=wish.until, made_by=wish.by[:200]
@@ -60,6 +65,36 @@ def begin(database: Database, kind: StandDownKind, wish: Wish) -> StandDown:
 def end(database: Database, kind: StandDownKind, *, by: str) -> bool:
     """End it before its time; False where nothing of this kind stood."""
     return bool(_end(database, kind, by, timezone.now()))
+
+
+def _refuse_retired(database: Database) -> None:
+    if is_retired(database):
+        raise Problem(
+            phrase("{database} is retired: nothing of it starts by schedule.", database=database),
+            code="stand_down.is_retired",
+            safe=NOTHING_CHANGED,
+            do=phrase("Take it back into service first."),
+        )
+
+
+def not_standing(database: Database, kind: StandDownKind) -> Problem:
+    """That there is nothing to end."""
+    return Problem(
+        phrase(_NOT_STANDING[kind], database=database), code="stand_down.not_standing", safe=NOTHING_CHANGED
+    )
+
+
+_NOT_STANDING = {
+    StandDownKind.PAUSE: template("{database} is not paused."),
+    StandDownKind.MUTE: template("{database} is not muted."),
+    StandDownKind.RETIREMENT: template("{database} is not retired."),
+}
+# What is told, and kept, of one that was ended.
+ENDED = {
+    StandDownKind.PAUSE: phrase("Resumed."),
+    StandDownKind.MUTE: phrase("Unmuted."),
+    StandDownKind.RETIREMENT: phrase("Taken back into service."),
+}
 
 
 def _end(database: Database, kind: StandDownKind, by: str, now: datetime) -> int:
@@ -76,6 +111,12 @@ def standing(database: Database, now: datetime | None = None) -> dict[str, Stand
 def is_retired(database: Database) -> bool:
     """Whether somebody retired it."""
     return StandDown.objects.of(StandDownKind.RETIREMENT).filter(database=database, ended_at=None).exists()
+
+
+def which_are_retired(databases: Iterable[int]) -> set[int]:
+    """Of databases, by their keys, those that somebody retired."""
+    rows = StandDown.objects.of(StandDownKind.RETIREMENT).filter(database__in=databases, ended_at=None)
+    return set(rows.values_list("database_id", flat=True))
 
 
 def retired_words(database: Database) -> str:

@@ -7,7 +7,7 @@ many suspicious ones lie between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -53,6 +53,12 @@ def waiting(database: Database) -> list[Suspicion]:
     """The backups that wait for a person, the oldest first."""
     rows = Suspicion.objects.filter(database=database, state=SuspicionState.WAITING)
     return list(rows.select_related("snapshot").defer("snapshot__manifest").order_by("pk"))
+
+
+def which_wait(databases: Iterable[int]) -> set[int]:
+    """Of databases, by their keys, those with a backup that waits for a person."""
+    rows = Suspicion.objects.filter(database__in=databases, state=SuspicionState.WAITING)
+    return set(rows.values_list("database_id", flat=True))
 
 
 def doubts(snapshot: Snapshot) -> list[str]:

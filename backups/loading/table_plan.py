@@ -19,24 +19,24 @@ _CREATE = b"CREATE TABLE "
 _QUOTED = rb"`(?:[^`]|``)*+`"
 _TEXT = rb"'(?:[^'\\]|\\.|'')*+'"
 # No newline but in quotes, no double quotes, no comment: neither those of a version nor others.
-_ITEM = rb"  (?:[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT + rb")++\n"
+_ITEM = rb"  (?>(?:[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT + rb")+)\n"
 _TABLE = re.compile(
     _CREATE + rb"(?P<name>" + _QUOTED + rb") \(\n"
-    rb"(?P<items>(?:" + _ITEM + rb")++)"
+    rb"(?P<items>(?>(?:" + _ITEM + rb")+))"
     rb"(?P<options>\) ENGINE=InnoDB(?: AUTO_INCREMENT=\d+| DEFAULT CHARSET=\w+| COLLATE=\w+"
-    rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb")*+)",
+    rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb"|)*+)",
     re.S,
 )  # fmt: skip
 _ITEMS = re.compile(_ITEM, re.S)
 _PART = _QUOTED + rb"(?:\(\d+\))?"
-_PARTS = rb"\((?P<parts>" + _PART + rb"(?:," + _PART + rb")*+)\)"
+_PARTS = rb"\((?P<parts>" + _PART + rb"(?:," + _PART + rb"|)*+)\)"
 _USING = rb"(?: USING BTREE)?"
 _PRIMARY_KEY = re.compile(rb"PRIMARY KEY " + _PARTS + _USING, re.S)
 _KEY = re.compile(rb"(?P<unique>UNIQUE )?KEY " + _QUOTED + rb" " + _PARTS + _USING, re.S)
-_COLUMNS = rb"\(" + _QUOTED + rb"(?:, ?" + _QUOTED + rb")*+\)"
+_COLUMNS = rb"\(" + _QUOTED + rb"(?:, ?" + _QUOTED + rb"|)*+\)"
 _FOREIGN_KEY = re.compile(
     rb"CONSTRAINT " + _QUOTED + rb" FOREIGN KEY " + _COLUMNS + rb" REFERENCES " + _QUOTED + rb" " + _COLUMNS +
-    rb"(?: ON (?:DELETE|UPDATE) (?:RESTRICT|CASCADE|SET NULL|NO ACTION|SET DEFAULT))*+",
+    rb"(?: ON (?:DELETE|UPDATE) (?:RESTRICT|CASCADE|SET NULL|NO ACTION|SET DEFAULT)|)*+",
     re.S,
 )  # fmt: skip
 _REFERENCES = re.compile(rb" REFERENCES (?:" + _QUOTED + rb"\.)?(" + _QUOTED + rb")", re.S)

@@ -133,7 +133,7 @@ def drop_everything(connection: Any, database: str) -> None:
 
 
 # A default as MariaDB tells it: texts, names, numbers, signs. No more than that is sent back.
-_DRAWS = re.compile(r"(?:[\w\s+*/%(),.-]|`(?:[^`]|``)*+`|'(?:[^'\\]|\\.|'')*+')*+", re.A | re.S)
+_DRAWS = re.compile(r"(?:[\w\s+*/%(),.-]|`(?:[^`]|``)*+`|'(?:[^'\\]|\\.|'')*+'|)*+", re.A | re.S)
 _SEQUENCE = re.compile(
     rf"(?P<text>{TEXT})|\b(?P<draws>nextval|lastval)\((?P<database>`(?:[^`]|``)*+`)\.", re.S
 )

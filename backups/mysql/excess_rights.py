@@ -182,7 +182,7 @@ def _role(text: str) -> str:
 
 _QUOTED_ROLE = re.compile(r"`((?:[^`]|``)*+)`")
 _NAME = re.compile(r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?")
-_ROLES = re.compile(r"GRANT ((?:`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?,? ?)++)TO ")
+_ROLES = re.compile(r"GRANT ((?>(?:`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?,? ?)+))TO ")
 
 _PART = r"(?:`(?:[^`]|``)*+`|'(?:[^'\\]|''|\\.)*+')"
 _STAND_IN = re.compile(rf"GRANT PROXY ON ({_PART}@{_PART}) TO ")

@@ -100,8 +100,8 @@ def end(person: User, key: str) -> bool:
     return bool(ended)
 
 
-def end_all(person: User) -> int:
-    """End all that are listed; answers how many there were."""
-    keys = SignIn.objects.filter(person=person).values_list("key", flat=True)
+def end_all(person: User, *, but: str = "") -> int:
+    """End all that are listed, but for the one of this key; answers how many there were."""
+    keys = SignIn.objects.filter(person=person).exclude(key=but).values_list("key", flat=True)
     ended, _ = Session.objects.filter(session_key__in=list(keys)).delete()
     return ended

@@ -128,10 +128,12 @@ class _Writer:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        # One for all: a night's copy has tens of thousands of rows.
+        self._encoded = json.JSONEncoder(default=_as_json, separators=(",", ":")).encode
         self.rows = 0
 
     def line(self, payload: Any) -> None:
-        text = json.dumps(payload, default=_as_json, separators=(",", ":")).encode() + b"\n"
+        text = self._encoded(payload).encode() + b"\n"
         if len(text) > _LONGEST_LINE:
             raise Problem(
                 phrase(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from backups.gate import heartbeat_files
 from backups.models import Database
 from backups.scheduling import staleness
+from backups.text import formatting
+from backups.text.sentences import phrase
 
 
 def closes_at(database: Database) -> datetime | None:
@@ -25,3 +28,40 @@ def closes_at(database: Database) -> datetime | None:
     if allowed and (verified := heartbeat_files.last_verified(database)) is not None:
         ends.append(verified + allowed)
     return min(ends, default=None)
+
+
+def gate_words(database: Database) -> str:
+    """When it closes if nothing more is made of a database."""
+    if not database.gates_app:
+        return _DOES_NOT_LOOK
+    at = closes_at(database)
+    if at is None:
+        return phrase("There is no good backup yet by which it could go.")
+    if at <= timezone.now():
+        return phrase("This database keeps it closed already, since {at}.", at=formatting.clock(at))
+    return phrase(
+        "It goes by the age of the backups as always: it closes {at} ({age}), unless somebody backs the "
+        "database up. Who wants it open for longer overrides it on the page Gate.",
+        at=formatting.clock(at),
+        age=formatting.age(at),
+    )
+
+
+def gate_words_without(database: Database) -> str:
+    """What it goes by once a database is retired."""
+    if not database.gates_app:
+        return _DOES_NOT_LOOK
+    if others_gate(database):
+        return phrase("It does not look at this database any more.")
+    return phrase(
+        "This is the last database that it looks at. It stays as it is and closes when the newest backup is "
+        "too old. Let another database gate before, or take the gate out of your web server."
+    )
+
+
+_DOES_NOT_LOOK = phrase("It does not look at this database.")
+
+
+def others_gate(database: Database) -> bool:
+    """Whether the gate has others in service to look at."""
+    return heartbeat_files.gating().in_service().exclude(pk=database.pk).exists()

@@ -11,7 +11,8 @@ from backups.text.sentences import phrase
 
 _ROW = 1
 _HOW = phrase(
-    "take over the new docker-compose.yml or vedetta-portal.service (docs/security.md, Where secrets are)."
+    "take over the new docker-compose.yml or vedetta-portal.service, or take these names out of the file "
+    "that it is started with (docs/security.md, Where secrets are)."
 )
 # An environment may hold any number of names, of any length.
 _MOST_NAMES, _LONGEST_NAME, _SHOWN = 200, 200, 8

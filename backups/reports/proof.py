@@ -169,6 +169,8 @@ def _totals(databases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{state.value: states[state.value] for state in State},
         "planned": sum(each["planned"] for each in known),
         "made": sum(each["made"] for each in known),
+        "paused": sum(each["paused"] for each in known),
+        "retired": sum(each["retired"] for each in known),
         "plan_not_known": len(databases) - len(known),
         "good_backups": sum(each["backups"]["good"] for each in databases),
         "gaps": sum(len(each["age"]["gaps"]) + each["age"]["gaps_not_listed"] for each in databases),

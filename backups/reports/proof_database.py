@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backups.choices import Action, RestoreMode, Status, Trigger, Verdict
+from backups.choices import Action, RestoreMode, StandDownKind, Status, Trigger, Verdict
 from backups.reports import proof_judged, proof_rows, proof_words
 from backups.reports.proof_judged import Window
 from backups.reports.proof_rows import Attempt, Made, Pace, Proved, Restored, Rows
 from backups.scheduling import schedules, staleness
+from backups.scheduling.left_out import Span
 from backups.scheduling.planned import planned_times
 from backups.text.sentences import phrase
 
@@ -46,8 +47,8 @@ def told(database: Any, rows: Rows, asked: Asked) -> Told:
     made = rows.made.get(database.pk, ())
     proved = rows.proved.get(database.pk, ())
     good = proof_judged.good_of(made)
-    known = _known(database, made, asked.window)
     share = len(rows.databases)
+    known = _known(database, made, asked.window, rows.stood_down.get(database.pk, ()))
     document: Told = {
         "key": database.pk,
         "name": database.name,
@@ -102,12 +103,13 @@ class _Known:
 
     window: Window | None
     note: str
+    stood_down: Sequence[Span]
 
 
-def _known(database: Any, made: Sequence[Made], window: Window) -> _Known:
+def _known(database: Any, made: Sequence[Made], window: Window, stood_down: Sequence[Span]) -> _Known:
     signs = [time for time in (database.first_run, database.first_snapshot) if time is not None]
     if not signs or min(signs) >= window.end:
-        return _Known(None, phrase("Nothing was done with this database yet."))
+        return _Known(None, phrase("Nothing was done with this database yet."), stood_down)
     begin, note = window.begin, ""
     if min(signs) > begin:
         begin, note = min(signs), phrase("Nothing is known of this database before.")
@@ -115,7 +117,7 @@ def _known(database: Any, made: Sequence[Made], window: Window) -> _Known:
     if rebuilt:
         begin = max(rebuilt)
         note = phrase("The portal was rebuilt from the repository since. What failed before is not known.")
-    return _Known(Window(begin, window.end), note)
+    return _Known(Window(begin, window.end), note, stood_down)
 
 
 def _plan(cron: str, attempts: list[Attempt], known: _Known, asked: Asked, share: int) -> Told:
@@ -124,7 +126,7 @@ def _plan(cron: str, attempts: list[Attempt], known: _Known, asked: Asked, share
         note = known.note if usable else phrase("No schedule is set.")
         plan = proof_judged.Plan(None, None, None, (), note)
     else:
-        plan = proof_judged.plan_of(attempts, asked.times(usable), known.window)
+        plan = proof_judged.plan_of(attempts, asked.times(usable), known.window, known.stood_down)
     listed = plan.missed[-_most(_MOST_OTHERS, share) :]
     return {
         "cron": usable,
@@ -134,6 +136,33 @@ def _plan(cron: str, attempts: list[Attempt], known: _Known, asked: Asked, share
         "missed": [{**asdict(each), "error": each.error[:_LONGEST_TEXT]} for each in listed],
         "missed_not_listed": len(plan.missed) - len(listed),
         "note": plan.note or known.note,
+        **_left_out(plan, asked.window, share),
+    }
+
+
+def _left_out(plan: proof_judged.Plan, window: Window, share: int) -> Told:
+    """What was planned while it was paused, or retired: neither made nor missed, and not in `planned`."""
+    counts: Counter[str] = Counter()
+    for span, count in plan.left_out.items():
+        counts[span.kind] += count
+    is_known = plan.planned is not None
+    listed = sorted(plan.left_out.items(), key=lambda item: item[0].begin)[-_most(_MOST_OTHERS, share) :]
+    return {
+        "paused": counts[StandDownKind.PAUSE] if is_known else None,
+        "retired": counts[StandDownKind.RETIREMENT] if is_known else None,
+        "stood_down": [
+            {
+                "kind": span.kind,
+                "begins_at": span.begin,
+                # None: at the end of the range it was not over.
+                "ends_at": span.end if span.end is not None and span.end <= window.end else None,
+                "by": span.by,
+                "reason": span.reason,
+                "planned": count,
+            }
+            for span, count in listed
+        ],
+        "stood_down_not_listed": len(plan.left_out) - len(listed),
     }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from backups.choices import ACTIVE, Status, Trigger
 from backups.reports.proof_rows import Attempt, Made
+from backups.scheduling.left_out import Span, passed_over
 from backups.text.sentences import phrase
 
 # A planned time becomes a run within a minute or two; until then nobody missed it.
@@ -43,6 +45,8 @@ class Plan:
     made: int | None
     missed: Sequence[Missed]
     note: str
+    # Planned times that passed while it was paused or retired: neither made nor missed, and not in `planned`.
+    left_out: Mapping[Span, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,17 @@ class Ages:
     gaps: Sequence[Gap]
 
 
-def plan_of(attempts: Iterable[Attempt], times: Sequence[datetime] | None, window: Window) -> Plan:
+def plan_of(
+    attempts: Iterable[Attempt],
+    times: Sequence[datetime] | None,
+    window: Window,
+    stood_down: Iterable[Span] = (),
+) -> Plan:
     """Of these planned times, as the schedule of now names them, at which something was made.
 
     A run stands for its planned time also where it was made later. A planned time of the rows that the
-    schedule of now does not name is one of another schedule: before it nothing is known of the plan.
+    schedule of now does not name is one of another schedule: before it nothing is known of the plan. Of those
+    that passed while it was paused or retired only such count as have a run all the same.
     """
     if times is None:
         return Plan(None, None, None, (), phrase("The schedule is due too often to be counted."))
@@ -79,6 +89,8 @@ def plan_of(attempts: Iterable[Attempt], times: Sequence[datetime] | None, windo
         note = phrase(
             "The schedule was another one before. What was planned then is not known, and is not counted."
         )
+    passed = passed_over(times, stood_down)
+    left_out: Counter[Span] = Counter()
     planned, made, missed = 0, 0, []
     for time in times:
         if not known_from <= time < window.end:
@@ -86,19 +98,19 @@ def plan_of(attempts: Iterable[Attempt], times: Sequence[datetime] | None, windo
         run = stands.get(time)
         if (run is None and time > window.end - _BEGINS_WITHIN) or (run and run.status in ACTIVE):
             continue
+        if run is None and (span := passed.get(time)):
+            left_out[span] += 1
+            continue
         planned += 1
         if run is not None and run.status == Status.SUCCEEDED:
             made += 1
         else:
-            missed.append(
-                Missed(
-                    time,
-                    run.status if run else "",
-                    run.run if run else None,
-                    run.error if run else "",
-                )
-            )
-    return Plan(known_from, planned, made, missed, note)
+            missed.append(_missed(time, run))
+    return Plan(known_from, planned, made, missed, note, left_out)
+
+
+def _missed(time: datetime, run: Attempt | None) -> Missed:
+    return Missed(time, run.status, run.run, run.error) if run else Missed(time, "", None, "")
 
 
 def _stands_for(attempts: Iterable[Attempt], times: Sequence[datetime]) -> dict[datetime, Attempt]:

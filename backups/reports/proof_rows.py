@@ -24,6 +24,7 @@ from backups.choices import (
 )
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot, Verification
+from backups.scheduling import left_out
 from backups.text.sentences import phrase
 
 # Of a year of 200 databases that are backed up twice a day it is 300,000.
@@ -41,7 +42,6 @@ class Attempt(NamedTuple):
     trigger: str
     slot: datetime | None
     queued_at: datetime
-    finished_at: datetime | None
     error: str
 
 
@@ -147,6 +147,7 @@ class Rows:
     made: Mapping[int, Sequence[Made]]
     proved: Mapping[int, Sequence[Proved]]
     restored: Mapping[int, Sequence[Restored]]
+    stood_down: Mapping[int, Sequence[left_out.Span]]
 
 
 def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) -> Rows:
@@ -166,7 +167,9 @@ def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) 
         rows, count = _by_database(kind, of_database.order_by("at", "pk"), left)
         left -= count
         found.append(rows)
-    return Rows(databases, *found)
+    stood_down = left_out.spans(begin, end, [database] if database else None)
+    attempts, made, proved, restored = found
+    return Rows(databases, attempts, made, proved, restored, stood_down)
 
 
 def _by_database(kind: type[Row], query: QuerySet[Any, Any], most: int) -> tuple[dict[int, list[Row]], int]:
@@ -179,13 +182,9 @@ def _by_database(kind: type[Row], query: QuerySet[Any, Any], most: int) -> tuple
                 code="report.too_large",
                 do=phrase("Choose a shorter time, or one database."),
             )
-        made = kind(*row[:-2])
+        made = kind(*row)
         found[made.database].append(made)
     return found, count
-
-
-# The key, and the time by which they are ordered, come last of what is read, and are left out again.
-_ORDER = ("at", "pk")
 
 
 def _databases(begin: datetime, database: Database | None) -> QuerySet[Any, Any]:
@@ -216,38 +215,37 @@ def _attempts(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
         trigger=Trigger.RESTORE
     )
     # By what indexes have first: a run is asked for at its planned time or, after a standstill, later.
-    rows = rows.annotate(at=Coalesce("slot", "queued_at"), database_key=F("database_id"))
+    rows = rows.alias(at=Coalesce("slot", "queued_at"), database_key=F("database_id"))
     return rows.filter(queued_at__gte=begin, at__gte=begin, at__lt=end).values_list(
-        "database_id", "action", "pk", "status", "trigger", "slot", "queued_at", "finished_at", "error",
-        *_ORDER,
+        "database_id", "action", "pk", "status", "trigger", "slot", "queued_at", "error",
     )  # fmt: skip
 
 
 def _made(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     rows = Snapshot.objects.filter(time__gte=begin, time__lt=end, database__isnull=False)
-    return rows.annotate(at=F("time"), database_key=F("database_id")).values_list(
+    return rows.alias(at=F("time"), database_key=F("database_id")).values_list(
         "database_id", "pk", "snapshot_id", "time", "dump_sha256", "total_bytes_processed", "verdict",
         "forgotten_at", "made_here", "made_by_id", "made_by__finished_at", "made_by__trigger",
-        "suspicion__state", "tags", *_ORDER,
+        "suspicion__state", "tags",
     )  # fmt: skip
 
 
 def _proved(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     rows = Verification.objects.filter(finished_at__gte=begin, finished_at__lt=end)
     rows = rows.filter(snapshot__database__isnull=False)
-    return rows.annotate(at=F("finished_at"), database_key=F("snapshot__database_id")).values_list(
+    return rows.alias(at=F("finished_at"), database_key=F("snapshot__database_id")).values_list(
         "snapshot__database_id", "pk", "run_id", "finished_at", "verdict", "snapshot_id",
         "snapshot__snapshot_id", "snapshot__time", "restore_seconds", "tables", "rows", "bytes",
-        "source_version", "scratch_version", *_ORDER,
+        "source_version", "scratch_version",
     )  # fmt: skip
 
 
 def _restored(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     rows = Restore.objects.filter(run__finished_at__gte=begin, run__finished_at__lt=end)
     rows = rows.filter(run__action__in=RESTORE_ACTIONS, run__status__in=[Status.SUCCEEDED, Status.FAILED])
-    return rows.annotate(at=F("run__finished_at"), database_key=F("database_id")).values_list(
+    return rows.alias(at=F("run__finished_at"), database_key=F("database_id")).values_list(
         "database_id", "run_id", "run__finished_at", "run__status", "mode", "tables",
-        "snapshot__snapshot_id", "restore_seconds", *_ORDER,
+        "snapshot__snapshot_id", "restore_seconds",
     )  # fmt: skip
 
 

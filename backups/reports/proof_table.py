@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from backups.choices import StandDownKind
+
 # Stable: others' sheets go by them. The last two are of the line that signs the table.
 COLUMNS = (
     "row", "database", "at", "until", "run", "status", "snapshot_id", "dump_sha256", "manifest_sha256",
@@ -14,6 +16,8 @@ COLUMNS = (
 # What a spreadsheet takes for the begin of a formula, also behind a space or a tabulator.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 Row = list[Any]
+# What the first column calls them.
+_STOOD_DOWN = {StandDownKind.PAUSE: "paused", StandDownKind.RETIREMENT: "retired"}
 
 
 def rows(document: Mapping[str, Any]) -> Iterator[Row]:
@@ -59,16 +63,7 @@ def _of_database(each: Mapping[str, Any]) -> Iterator[Row]:
         target_seconds=each["restore_times"]["target_seconds"],
         text=" ".join([*each["findings"], *each["notes"]]),
     )
-    for missed in each["plan"]["missed"]:
-        yield _row(
-            "missed", database=name, at=missed["planned_at"], run=missed["run"], status=missed["status"],
-            text=missed["error"],
-        )  # fmt: skip
-    for gap in each["age"]["gaps"]:
-        yield _row(
-            "gap", database=name, at=gap["begins_at"], until=gap["ends_at"], seconds=gap["seconds"],
-            allowed_seconds=each["age"]["allowed_seconds"],
-        )  # fmt: skip
+    yield from _of_plan(name, each)
     for made in each["backups"]["listed"]:
         yield _row(
             "backup", database=name, at=made["time"], until=made["finished_at"], run=made["run"],
@@ -89,6 +84,25 @@ def _of_database(each: Mapping[str, Any]) -> Iterator[Row]:
             "restore", database=name, at=restore["finished_at"], run=restore["run"],
             status=restore["status"], snapshot_id=restore["snapshot_id"], tables=restore["tables"] or None,
             seconds=restore["seconds"], text=restore["mode"],
+        )  # fmt: skip
+
+
+def _of_plan(name: str, each: Mapping[str, Any]) -> Iterator[Row]:
+    """What was missed, what was not asked for, and when there was no backup that was young enough."""
+    for missed in each["plan"]["missed"]:
+        yield _row(
+            "missed", database=name, at=missed["planned_at"], run=missed["run"], status=missed["status"],
+            text=missed["error"],
+        )  # fmt: skip
+    for span in each["plan"]["stood_down"]:
+        yield _row(
+            _STOOD_DOWN[span["kind"]], database=name, at=span["begins_at"], until=span["ends_at"],
+            planned=span["planned"], text=f"{span['by']}: {span['reason']}",
+        )  # fmt: skip
+    for gap in each["age"]["gaps"]:
+        yield _row(
+            "gap", database=name, at=gap["begins_at"], until=gap["ends_at"], seconds=gap["seconds"],
+            allowed_seconds=each["age"]["allowed_seconds"],
         )  # fmt: skip
 
 

@@ -114,6 +114,7 @@ def _notes(document: Told) -> Iterator[str]:
     plan, proofs = document["plan"], document["verifications"]["plan"]
     if plan["note"]:
         yield phrase("Planned backups: {note}", note=plan["note"])
+    yield from _left_out(plan)
     if proofs["note"]:
         yield phrase("Planned verifications: {note}", note=proofs["note"])
     if proofs["planned"] is not None and proofs["made"] < proofs["planned"]:
@@ -123,9 +124,34 @@ def _notes(document: Told) -> Iterator[str]:
             n=proofs["planned"] - proofs["made"],
             planned=proofs["planned"],
         )
+    yield from _verifications_left_out(proofs)
     if n := document["backups"]["not_made_here"]:
         yield plural(
             "{n} snapshot was not made by this installation, and is not counted.",
             "{n} snapshots were not made by this installation, and are not counted.",
+            n=n,
+        )
+
+
+def _left_out(plan: Told) -> Iterator[str]:
+    if n := plan["paused"]:
+        yield plural(
+            "{n} planned backup passed while the database was paused. It was neither made nor missed.",
+            "{n} planned backups passed while the database was paused. They were neither made nor missed.",
+            n=n,
+        )
+    if n := plan["retired"]:
+        yield plural(
+            "{n} planned backup passed while the database was retired. It was neither made nor missed.",
+            "{n} planned backups passed while the database was retired. They were neither made nor missed.",
+            n=n,
+        )
+
+
+def _verifications_left_out(plan: Told) -> Iterator[str]:
+    if n := (plan["paused"] or 0) + (plan["retired"] or 0):
+        yield plural(
+            "{n} planned verification passed while the database was paused or retired.",
+            "{n} planned verifications passed while the database was paused or retired.",
             n=n,
         )

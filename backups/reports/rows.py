@@ -59,6 +59,12 @@ def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None)
     )
 
 
+def newest_good_backup() -> Subquery:
+    """The key of the newest run that backed up, for each database."""
+    good = Run.objects.filter(database=OuterRef("pk"), action=Action.BACKUP, status=Status.SUCCEEDED)
+    return first(good.order_by("-finished_at"))
+
+
 def share(databases: Iterable[Any], repositories: Iterable[Repository]) -> None:
     """Give databases their repositories: one object for all that have the same."""
     by_pk = {each.pk: each for each in repositories}

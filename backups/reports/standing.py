@@ -12,14 +12,13 @@ from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import get_language
 
 from backups import installation, marks, verdict
 from backups.catalog import made_here
-from backups.choices import TERMINAL, Action, AlertState, Status, SuspicionState
+from backups.choices import TERMINAL, AlertState, Status, SuspicionState
 from backups.configuration import environment
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
@@ -27,22 +26,21 @@ from backups.gate import heartbeat_files
 from backups.models import (
     Alert,
     Database,
-    Repository,
     Run,
     Snapshot,
     Suspicion,
     Verification,
 )
 from backups.notifications import channels
-from backups.reports import gate_words, own_database, portal_start, stand_downs, workers
-from backups.reports.rows import FAILED, by_key, databases_with_newest, share
-from backups.reports.rows import first as _first
+from backups.reports import gate_words, own_database, portal_start, repository_facts, stand_downs, workers
+from backups.reports.rows import FAILED, by_key, databases_with_newest, newest_good_backup, share
 from backups.runs import queue
-from backups.scheduling import maintenance, schedules, staleness
+from backups.scheduling import schedules, staleness
 from backups.text.sentences import phrase
 from sentinel.environment import GateSettings
 from sentinel.gate import Observation, Word, decide
 from sentinel.heartbeat import Reading
+from sentinel.kept import Kept
 from sentinel.observe import observe
 
 # The alert's subject under which it is noted that the queue was told to play what is not ours.
@@ -85,8 +83,19 @@ def read(now: datetime | None = None, version: str = "") -> Standing:
     # A caller's own time is not that of the version.
     # Some of what is kept is a text already.
     of = f"{version or marks.version()} {int(now.timestamp()) // marks.BOUND_SECONDS} {get_language()}"
-    seen = _SEEN.get(of, partial(_see, now))
-    files = observe(settings.SENTINEL, now)
+    return _judged(_SEEN.get(of, partial(_see, now)), now)
+
+
+def read_told(now: datetime) -> Standing:
+    """The same, but of the databases only those of which more is told than what their runs and age tell.
+
+    Who tells people looks each minute, and almost never is there such a database.
+    """
+    return _judged(_see(now, _withheld_by_now()), now)
+
+
+def _judged(seen: _Seen, now: datetime) -> Standing:
+    files = observe(settings.SENTINEL, now, files=FILES)
     facts = replace(
         seen.facts,
         now=now,
@@ -110,9 +119,13 @@ class _Seen:
 _SEEN = marks.Kept[_Seen]()
 
 
-def _see(now: datetime) -> _Seen:
-    databases = list(databases_with_newest(now))
-    repositories = list(_repositories())
+# Read again where they do not look as they did.
+FILES = Kept()
+
+
+def _see(now: datetime, only: QuerySet[Database] | None = None) -> _Seen:
+    databases = list(databases_with_newest(now, only))
+    repositories = list(repository_facts.rows())
     share(databases, repositories)
     runs = by_key(Run.objects.only(*_OF_A_RUN), _keys(databases, _RUNS))
     snapshots = by_key(Snapshot.objects.only(*_OF_A_SNAPSHOT), _keys(databases, _SNAPSHOTS))
@@ -127,7 +140,10 @@ def _see(now: datetime) -> _Seen:
         list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS))),
         stand_downs.read(now),
     )  # fmt: skip
-    return _Seen(databases, runs, snapshots, _facts(rows, databases))
+    facts = _facts(rows, databases)
+    if only is not None:
+        facts = replace(facts, databases_in_all=Database.objects.in_service().count())
+    return _Seen(databases, runs, snapshots, facts)
 
 
 @dataclass(frozen=True)
@@ -181,6 +197,14 @@ def _withheld(databases: Iterable[Any]) -> dict[int, str]:
     return {pk: because or "" for pk, because in newest.values_list("pk", "result__withheld_because")}
 
 
+def _withheld_by_now() -> QuerySet[Database]:
+    """Those after whose newest good backup no heartbeat was written."""
+    in_service = Database.objects.in_service()
+    newest = in_service.order_by().annotate(newest=newest_good_backup()).values("newest")
+    runs = Run.objects.filter(pk__in=newest, result__heartbeat="withheld")
+    return in_service.filter(pk__in=runs.order_by().values("database"))
+
+
 # ---------------------------------------------------------------- Facts
 
 
@@ -221,45 +245,10 @@ def _env_file() -> tuple[str, str] | None:
     return (f"{doubt.what} {doubt.until}", doubt.do) if doubt else None
 
 
-def _repositories() -> QuerySet[Repository]:
-    """All repositories, each with its newest look at what it holds that failed, and that went well."""
-    looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
-    failed = looks.filter(status__in=FAILED)
-    here = Run.objects.filter(repository=OuterRef("pk"))
-    forgot = here.filter(action=Action.FORGET, snapshot=None, status=Status.SUCCEEDED).order_by(
-        "-finished_at"
-    )
-    return Repository.objects.order_by("pk").annotate(
-        # One of a single database, as each backup had before, counts until there was one of all.
-        tended_at=Coalesce(
-            Subquery(forgot.filter(database=None).values("finished_at")[:1]),
-            Subquery(forgot.values("finished_at")[:1]),
-            Subquery(here.order_by("queued_at").values("queued_at")[:1]),
-        ),
-        look_failed=_first(failed),
-        look_error=Subquery(failed.values("error")[:1]),
-        look_succeeded=_first(looks.filter(status=Status.SUCCEEDED)),
-    )
-
-
 def _repository(repository: Any, databases: Sequence[Any], rows: _Rows) -> verdict.RepositoryFacts:
-    backups = [each.newest_succeeded for each in databases if each.repository_id == repository.pk]
-    went_well = max((key for key in (repository.look_succeeded, *backups) if key), default=0)
-    look = None
-    if repository.look_failed and repository.look_failed > went_well:
-        look = verdict.RunFacts(repository.look_failed, "", repository.look_error)
-    return verdict.RepositoryFacts(
-        repository.pk,
-        repository.name,
-        repository.health,
-        repository.check_error,
-        look,
-        rows.failure(secrets_subject(repository)),
-        repository.tended_at if backups else None,
-        maintenance.allowed(rows.now),
-        repository.disk_free_bytes,
-        repository.disk_full_at,
-    )
+    backups = (each.newest_succeeded for each in databases if each.repository_id == repository.pk)
+    secret = rows.failure(secrets_subject(repository))
+    return repository_facts.facts(repository, backups, secret, rows.now)
 
 
 def _is_strange_order(alert: Alert) -> bool:
@@ -349,7 +338,7 @@ def gate_by_files(now: datetime | None = None, files: Observation | None = None)
     """What the gate's process has to say, whether it says so or not; by `files` where those are read."""
     now = now or timezone.now()
     limits: GateSettings = settings.SENTINEL
-    observation = files or observe(limits, now)
+    observation = files or observe(limits, now, files=FILES)
     found = decide(observation, limits, now)
     worst = next(
         (
@@ -361,7 +350,8 @@ def gate_by_files(now: datetime | None = None, files: Observation | None = None)
     )
     if found.word is Word.OVERRIDE:
         worst = found.reason
-    return verdict.GateFacts(found.open, found.word.value, worst, _closes_at(observation, limits, now))
+    closes_at = _closes_at(observation, limits, now) if found.open else None
+    return verdict.GateFacts(found.open, found.word.value, worst, closes_at)
 
 
 # The subject of the alert that has what was found of the gate's process, with the address after it.
@@ -378,7 +368,7 @@ def gate_process() -> tuple[str, str] | None:
 
 
 def _closes_at(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:
-    """When the gate closes by itself: it is asked what it would say after each time that ends something."""
+    """When it closes by itself: it is asked what it would say after each time that ends something."""
     ends = [now]
     for files in observation.databases:
         own = files.threshold_seconds
@@ -389,7 +379,7 @@ def _closes_at(observation: Observation, limits: GateSettings, now: datetime) ->
         ends.append(observation.override.until)
     for end in sorted(end for end in ends if end >= now):
         if not decide(observation, limits, end + _SECOND).open:
-            return end if decide(observation, limits, now).open else None
+            return end
     return None
 
 

@@ -28,7 +28,7 @@ from backups.requests.restore import RestoreRequest
 from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
 from backups.runs import queue
 from backups.text.checked import row_number
-from backups.text.sentences import phrase
+from backups.text.sentences import parts_of, parts_within, phrase, told_again, told_again_within
 
 logger = logging.getLogger(__name__)
 
@@ -251,9 +251,10 @@ def answer_to(row: Row) -> Mapping[str, Any] | None:
     answered = row.answer if isinstance(row.answer, dict) else {}
     told, problem = answered.get("told"), answered.get("problem")
     if isinstance(told, dict):
-        return told
+        found: Mapping[str, Any] = told_again_within(told, answered.get("parts"))
+        return found
     if problem and isinstance(problem, str):
-        raise Problem(problem, code=str(answered.get("code", "")))
+        raise Problem(told_again(problem, answered), code=str(answered.get("code", "")))
     raise unknown_answer()
 
 
@@ -357,10 +358,11 @@ def _being_answered(now: datetime) -> QuerySet[Row]:
 
 def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:
     """Give a question its answer, or why there is none; a secret in it goes."""
-    content: dict[str, Any] = {"told": told}
+    content: dict[str, Any] = {"told": told, "parts": parts_within(told)}
     kind = KINDS.get(row.kind)
     if isinstance(told, Problem):
-        content = {"problem": told.sentence(safe=kind.safe if kind else ""), "code": told.code}
+        sentence = told.sentence(safe=kind.safe if kind else "")
+        content = {"problem": sentence, "code": told.code, **parts_of(sentence)}
     without: dict[str, Any] = {"asked": {}} if kind and kind.holds_secret else {}
     Row.objects.filter(pk=row.pk).update(answer=content, **without)
 

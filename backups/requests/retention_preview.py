@@ -45,7 +45,7 @@ def previews(
     repository: Repository, now: datetime, *, databases: Iterable[Database] | None = None
 ) -> list[Preview]:
     """What a forget at `now` would do in a repository, of each of its databases or of some."""
-    plans = plan_of_repository(repository, now, databases=databases)
+    plans = list(plan_of_repository(repository, now, databases=databases))
     words = series.words([each.database for each in plans])
     return [_preview(each, words[each.database.pk]) for each in plans]
 
@@ -74,7 +74,7 @@ def _preview(planned: DatabasePlan, notes: Sequence[str]) -> Preview:
     whole = keeps_all or planned.waits or planned.failed or planned.stays
     goes, stays = [], []
     policy = policy_words(planned.database)
-    for snapshot in planned.present:
+    for snapshot in planned.snapshots:
         reasons = planned.plan.keep.get(snapshot.snapshot_id, ())
         if whole:
             stays.append(Line(snapshot, [whole, *reasons]))

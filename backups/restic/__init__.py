@@ -28,7 +28,7 @@ from backups.restic.arguments import (
     version_args,
 )
 from backups.restic.exit_codes import complaint, error_from
-from backups.restic.folder import Disk, disk_of, holds_snapshot, refuse_others_files
+from backups.restic.folder import Disk, disk_of, held_in_folder, holds_snapshot, refuse_others_files
 from backups.restic.key_hints import learn_key, noted_key
 from backups.restic.lately import note_opened, was_opened
 from backups.restic.missing import gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ _READ = ("keys", "snapshots", "index", "locks")
 _MOST = 50_000
 # A snapshot's file holds its time, tags and paths, encrypted: some hundred bytes.
 _MOST_OF_A_SNAPSHOT = 1 << 20
+_TICK_FILES = 500
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,6 +45,31 @@ def holds_snapshot(access: Access, snapshot_id: str) -> bool | None:
     except OSError:
         return None
     return hashlib.sha256(content).hexdigest() == snapshot_id
+
+
+def held_in_folder(access: Access, tick: Callable[[], object]) -> frozenset[str] | None:
+    """The ids of all snapshots, where each one's file lies in the folder byte for byte; see `holds_snapshot`.
+
+    None where one does not, where anything else lies beside them, and where there is no folder to be read.
+    """
+    if not access.folder or not was_opened(access):
+        return None
+    place = Path(access.folder)
+    found = set()
+    try:
+        if not any((place / "keys").iterdir()):
+            return None
+        for path in (place / "snapshots").iterdir():
+            with path.open("rb") as file:
+                content = file.read(_MOST_OF_A_SNAPSHOT)
+            if hashlib.sha256(content).hexdigest() != path.name:
+                return None
+            found.add(path.name)
+            if len(found) % _TICK_FILES == 0:
+                tick()
+    except OSError:
+        return None
+    return frozenset(found)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ away again; what it takes away is kept in its turn, and is brought back only by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -239,6 +239,12 @@ def held_snapshots(database: Database) -> Iterator[tuple[Snapshot, Restore, Rest
             saved = older.safety_snapshot
             if standing and older.pk < standing[-1].pk and saved and saved.forgotten_at is None:
                 yield saved, older, standing[-1]
+
+
+def which_saved(databases: Iterable[int]) -> set[int]:
+    """Of databases, by their keys, those of which `held_snapshots` may tell."""
+    rows = Restore.objects.filter(database__in=databases, safety_snapshot__isnull=False)
+    return set(rows.values_list("database_id", flat=True))
 
 
 def _is_fresh(restore: Restore) -> bool:

@@ -72,7 +72,7 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
 
 def _texts(told: object) -> list[str]:
     if isinstance(told, list):
-        return [str(each) for each in told]
+        return [each if isinstance(each, str) else str(each) for each in told]
     raise ValueError("no list")
 
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.models import Database, Repository, Run
+from backups.models import Database, Repository
 from backups.text import checked
 from backups.text.sentences import phrase, template
 
@@ -26,20 +26,17 @@ if TYPE_CHECKING:
     from django_q.models import Schedule
 
 # Schedules with other names are not ours to change.
-_PREFIX = "vedetta "
+PREFIX = "vedetta "
 # Snapshots may come and go without us: others use the repository too.
 _SNAPSHOTS_CRON = "17 4 * * *"
-_MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _YEAR = 366 * _DAY
 _GAPS_MEASURED = 3000
-# What the clocks of two machines may be apart without a planned time being played twice.
-CLOCKS_APART = timedelta(hours=1)
 # Planned times of these become runs by `due`, and no message tells of them.
-_BECOME_RUNS = ("backup", "verify")
+BECOME_RUNS = ("backup", "verify")
 # Each database may have two of its own.
-_CRONS_KEPT = 10_000
+CRONS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def wanted() -> Iterator[Wanted]:
         )
     for cluster in (None, settings.RESTORES_CLUSTER):
         yield Wanted(
-            name=f"{_PREFIX}tend {cluster or 'default'}",
+            name=f"{PREFIX}tend {cluster or 'default'}",
             func="backups.tasks.tend_runs",
             cluster=cluster,
         )
@@ -81,13 +78,13 @@ def wanted() -> Iterator[Wanted]:
 
 def name_of(verb: str, pk: int) -> str:
     """What the schedule is called that does something with a database or a repository."""
-    return f"{_PREFIX}{verb} {pk}"
+    return f"{PREFIX}{verb} {pk}"
 
 
 def in_words(name: str) -> str:
     """What a schedule of ours does, for a person; other names as they are."""
-    verb, _, of = name.removeprefix(_PREFIX).partition(" ")
-    if not name.startswith(_PREFIX) or verb not in _WORDS:
+    verb, _, of = name.removeprefix(PREFIX).partition(" ")
+    if not name.startswith(PREFIX) or verb not in _WORDS:
         return name
     model = Repository if verb == "snapshots" else Database
     if verb != "tend":
@@ -114,7 +111,7 @@ def schedules_sync() -> None:
     from django_q.models import Schedule
 
     known: dict[str, Schedule] = {}
-    for schedule in Schedule.objects.select_for_update().filter(name__startswith=_PREFIX):
+    for schedule in Schedule.objects.select_for_update().filter(name__startswith=PREFIX):
         if schedule.name in known:
             schedule.delete()
         else:
@@ -143,10 +140,10 @@ def due(now: datetime | None = None) -> list[Due]:
     """
     from django_q.models import Schedule
 
-    ours = Schedule.objects.filter(_ours_alone(), next_run__lte=now or timezone.now())
+    ours = Schedule.objects.filter(ours_alone(), next_run__lte=now or timezone.now())
     found = []
     for schedule in ours.order_by("next_run", "pk"):
-        verb, pk = _verb_and_pk(schedule)
+        verb, pk = verb_and_pk(schedule)
         if usable(schedule.cron) and pk:
             found.append(Due(schedule.pk, schedule.name, verb, pk, schedule.next_run))
     return found
@@ -164,69 +161,17 @@ def pass_on(one: Due, now: datetime | None = None) -> bool:
     return bool(row.update(next_run=following.astimezone(UTC)))
 
 
-@transaction.atomic
-def schedules_keep(now: datetime | None = None) -> None:
-    """Bring back to time what, left alone, would be done too late or once too often.
-
-    The clock may have been set back, TIME_ZONE may have changed, and django-q2 takes an hour that comes
-    twice for two. What is due already is left as it is, and caught up with once.
-    """
-    from django_q.models import Schedule
-
-    now = now or timezone.now()
-    # django-q2 leaves these alone. A worker says so, who plays them by `due`, and no portal: a worker of the
-    # version before plays only what its django-q2 finds.
-    Schedule.objects.filter(_ours_alone()).exclude(repeats=0).update(repeats=0)
-    ours = Schedule.objects.select_for_update().filter(name__startswith=_PREFIX, next_run__gt=now)
-    for schedule in ours:
-        if schedule.cron and not usable(schedule.cron):
-            continue
-        right = _right_time(schedule, now) if schedule.cron else min(schedule.next_run, now + _MINUTE)
-        if schedule.next_run != right:
-            schedule.next_run = right
-            schedule.save(update_fields=["next_run"])
-
-
-def _right_time(schedule: Schedule, now: datetime) -> datetime:
-    """When a schedule is due next, in UTC: Python takes a time in an hour that comes twice to equal none.
-
-    What a clock ahead of ours has passed on stays passed on. Only where no such clock explains the row's
-    time was ours set back.
-    """
-    if schedule.next_run == (next_time := _next_time(schedule.cron, now)):
-        return next_time
-    latest = now + CLOCKS_APART
-    times = (time.astimezone(UTC) for time in _times(schedule.cron, now))
-    within: list[datetime] = []
-    while not within or within[-1] <= latest:
-        within.append(next(times))
-        if within[-1] == schedule.next_run:
-            return within[-1]
-    played = _played_until(schedule, latest)
-    return next((time for time in within if time not in played), within[-1])
-
-
-def _played_until(schedule: Schedule, latest: datetime) -> set[datetime]:
-    """The planned times that have a run. Later ones had one before the clock was set back: they are free."""
-    verb, pk = _verb_and_pk(schedule)
-    if verb not in _BECOME_RUNS:
-        return set()
-    runs = Run.objects.filter(database=pk, action=verb)
-    runs.filter(slot__gt=latest).update(slot=None)
-    newest = runs.filter(slot__isnull=False).order_by("-slot").values_list("slot", flat=True)[:100]
-    return {slot for slot in newest if slot}
-
-
-def _ours_alone() -> Q:
+def ours_alone() -> Q:
+    """The schedules of which planned times become runs, by `due`."""
     named = Q()
-    for verb in _BECOME_RUNS:
-        named |= Q(name__startswith=f"{_PREFIX}{verb} ")
+    for verb in BECOME_RUNS:
+        named |= Q(name__startswith=f"{PREFIX}{verb} ")
     return named
 
 
-def _verb_and_pk(schedule: Schedule) -> tuple[str, int]:
+def verb_and_pk(schedule: Schedule) -> tuple[str, int]:
     """What a schedule of ours does and with which row, 0 where its name tells of none."""
-    verb, _, of = schedule.name.removeprefix(_PREFIX).partition(" ")
+    verb, _, of = schedule.name.removeprefix(PREFIX).partition(" ")
     return verb, int(of) if of.isdecimal() else 0
 
 
@@ -258,24 +203,7 @@ def last_time(cron: str, now: datetime) -> datetime:
     return list(takewhile(lambda time: time <= now, _times(cron, start - _SECOND)))[-1].astimezone(UTC)
 
 
-# Of this process, each expression's last answer: the time that comes next after the one that was asked for.
-_answered: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-
-
-def _next_time(cron: str, now: datetime) -> datetime:
-    """When it is due next, worked out anew only where that time came, or the clock was set back."""
-    key = settings.TIME_ZONE, cron
-    asked, answer = _answered.get(key, (now, now))
-    if not asked <= now < answer:
-        # In UTC, for Python takes a time in an hour that comes twice to equal none elsewhere.
-        answer = next_times(cron, 1, after=now)[0].astimezone(UTC)
-        if len(_answered) >= _CRONS_KEPT:
-            _answered.clear()
-        _answered[key] = now, answer
-    return answer
-
-
-@lru_cache(maxsize=_CRONS_KEPT)
+@lru_cache(maxsize=CRONS_KEPT)
 def usable(cron: str) -> str:
     """A row's cron expression, empty where it is none: then nothing comes due, as where there is none.
 
@@ -314,7 +242,7 @@ def longest_age(made: str, proved: str, *, after: datetime | None = None) -> tim
     return _longest_age(made, proved, _today(after))
 
 
-@lru_cache(maxsize=_CRONS_KEPT)
+@lru_cache(maxsize=CRONS_KEPT)
 def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     from croniter import croniter
 
@@ -327,7 +255,7 @@ def _longest_age(made: str, proved: str, start: datetime) -> timedelta:
     return longest
 
 
-@lru_cache(maxsize=_CRONS_KEPT)
+@lru_cache(maxsize=CRONS_KEPT)
 def _longest_gap(cron: str, start: datetime) -> timedelta:
     longest = timedelta()
     for begin, end in _parts_that_differ(cron, start):
@@ -381,9 +309,9 @@ def _upsert(schedule: Schedule | None, want: Wanted) -> None:
         "schedule_type": Schedule.CRON if want.cron else Schedule.MINUTES,
         "minutes": None if want.cron else 1,
     }
-    verb = want.name.removeprefix(_PREFIX).partition(" ")[0]
+    verb = want.name.removeprefix(PREFIX).partition(" ")[0]
     others: dict[str, object] = {"func": want.func, "args": want.args or None, "cluster": want.cluster}
-    if verb not in _BECOME_RUNS:
+    if verb not in BECOME_RUNS:
         others["repeats"] = -1  # of the rest `schedules_keep` says it: the worker may be an older one
     if schedule is None:
         schedule = Schedule(name=want.name, next_run=None)

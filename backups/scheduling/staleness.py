@@ -15,7 +15,11 @@ from backups.text.sentences import phrase
 
 def backup_allowed(database: Database) -> timedelta:
     """The age past which a database's newest backup is stale: its own threshold, or the general one."""
-    own = database.heartbeat_threshold
+    return backup_allowed_by(database.heartbeat_threshold)
+
+
+def backup_allowed_by(own: int | None) -> timedelta:
+    """The same by a database's own threshold in seconds, None where it has none."""
     return timedelta(seconds=settings.SENTINEL.threshold_seconds if own is None else own)
 
 
@@ -24,9 +28,14 @@ def verification_allowed(database: Database, now: datetime) -> timedelta | None:
 
     None where neither is.
     """
+    return verification_allowed_by(database.verify_cron, now)
+
+
+def verification_allowed_by(verify_cron: str, now: datetime) -> timedelta | None:
+    """The same by a database's cron expression."""
     if seconds := settings.SENTINEL.verified_threshold_seconds:
         return timedelta(seconds=seconds)
-    cron = usable(database.verify_cron)
+    cron = usable(verify_cron)
     return 2 * longest_gap(cron, after=now) if cron else None
 
 

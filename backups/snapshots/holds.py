@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
@@ -53,11 +53,13 @@ class Present:
     """The snapshots of a row that are there, newest first, read once for all holds that look at them.
 
     `saved` are the keys of those that were saved before a restore, and `rows` finds the same ones again.
+    `may_be_suspicious` is false where it is known that nobody has to say anything of their database.
     """
 
     snapshots: Sequence[Snapshot]
     saved: Set[int]
     rows: SnapshotQuerySet
+    may_be_suspicious: bool = True
 
     def backups(self) -> list[Snapshot]:
         """These without what was saved before restores."""
@@ -120,7 +122,8 @@ def _apart(present: Present) -> Iterator[Present]:
         )
         for made_here, group in of_one.items():
             if group:
-                yield Present(group, present.saved, present.rows.filter(alike, made_here=made_here))
+                rows = present.rows.filter(alike, made_here=made_here)
+                yield replace(present, snapshots=group, rows=rows)
 
 
 def newest(present: Present, _now: datetime) -> Held:
@@ -159,6 +162,8 @@ def _newest(present: Present) -> Snapshot | None:
 
 def saved(present: Present, now: datetime) -> Held:
     """What was saved before a restore, counted from the restore's end where that is known."""
+    if not present.saved:
+        return
     since = now - SAFETY_KEPT
     known = set()
     restores = Restore.objects.filter(safety_snapshot__in=present.rows).select_related(
@@ -236,12 +241,17 @@ def _local(time: datetime) -> str:
     return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
 
 
+def doubted() -> QuerySet[Suspicion]:
+    """The suspicions of which nobody said that the backup is right."""
+    return Suspicion.objects.exclude(state=SuspicionState.ACCEPTED)
+
+
 def before_suspicious(present: Present, now: datetime) -> Held:
     """The newest before one that suddenly held nothing: what it had may be wanted once that is noticed."""
+    if not present.may_be_suspicious:
+        return
     any_of_them = present.snapshots[0]
-    suspicious = Suspicion.objects.filter(database=any_of_them.database_id).exclude(
-        state=SuspicionState.ACCEPTED
-    )
+    suspicious = doubted().filter(database=any_of_them.database_id)
     for suspicion in suspicious.select_related("snapshot").defer("snapshot__manifest"):
         found, until = suspicion.snapshot, suspicion.found_at + SUSPICION_KEPT
         waits = suspicion.state == SuspicionState.WAITING

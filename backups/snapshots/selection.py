@@ -8,7 +8,7 @@ is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -110,13 +110,22 @@ def safety_copies(snapshots: QuerySet[Snapshot], among: Sequence[Snapshot] | Non
     By this portal's rows, and by restic's tag where the portal was rebuilt from the repository. `among` are
     the same ones where they were read already.
     """
+    if among is not None:
+        return safety_copies_among(among, saved_by_rows(snapshots))
+    by_tag = (key for key, tags in snapshots.values_list("pk", "tags") if SAFETY_TAG in tags)
+    return {*saved_by_rows(snapshots), *by_tag}
+
+
+def saved_by_rows(snapshots: QuerySet[Snapshot]) -> set[int]:
+    """The keys of those that this portal's rows say to have been saved before a restore."""
     saved = Restore.objects.exclude(safety_snapshot=None).values("safety_snapshot")
     by_rows = snapshots.filter(Q(made_by__trigger=Trigger.RESTORE) | Q(pk__in=saved))
-    tagged = (
-        snapshots.values_list("pk", "tags") if among is None else ((each.pk, each.tags) for each in among)
-    )
-    by_tag = (key for key, tags in tagged if SAFETY_TAG in tags)
-    return {*by_rows.values_list("pk", flat=True), *by_tag}
+    return set(by_rows.order_by().values_list("pk", flat=True))
+
+
+def safety_copies_among(snapshots: Iterable[Snapshot], by_rows: Set[int]) -> set[int]:
+    """As `safety_copies`, of rows that were read, by what `saved_by_rows` says of these and of others."""
+    return {each.pk for each in snapshots if each.pk in by_rows or SAFETY_TAG in each.tags}
 
 
 def newer_safety_copy(chosen: Snapshot, until: datetime | None = None) -> Snapshot | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -220,6 +221,41 @@ def told_again(text: str, stored: object) -> str:
     except Broken:
         return text
     return again if again.english == text else text
+
+
+def parts_within(value: object) -> list[Any]:
+    """What a row keeps beside JSON for `told_again_within`: where each text stands, and its parts."""
+    return [[list(path), text.as_json()] for path, text in _texts_within(value, ())]
+
+
+_Path = tuple[str | int, ...]
+
+
+def _texts_within(value: object, path: _Path) -> Iterator[tuple[_Path, Sentence]]:
+    if isinstance(value, Sentence):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _texts_within(each, (*path, str(name)))
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _texts_within(each, (*path, index))
+
+
+def told_again_within(value: Any, stored: object) -> Any:
+    """JSON from a row, its texts such that they can be told in the reader's language; see `told_again`."""
+    again = deepcopy(value)
+    for each in stored if isinstance(stored, list) else ():
+        try:
+            (*way, last), parts = each
+            place = again
+            for step in way:
+                place = place[step]
+            if isinstance(place, dict | list) and isinstance(place[last], str):
+                place[last] = told_again(place[last], {"parts": parts})
+        except (IndexError, KeyError, TypeError, ValueError):
+            continue
+    return again
 
 
 def _merged(parts: Iterable[str | Told]) -> list[str | Told]:

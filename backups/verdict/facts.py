@@ -150,6 +150,8 @@ class Facts:
 
     now: datetime
     databases: Sequence[DatabaseFacts] = ()
+    # How many there are, where these are not all of them.
+    databases_in_all: int | None = None
     # By name: those that are backed up no more, of which nothing else is told.
     retired: Mapping[str, StandDownFacts] = field(default_factory=dict)
     repositories: Sequence[RepositoryFacts] = ()
@@ -179,3 +181,9 @@ class Facts:
     strange_orders: Sequence[str] = ()
     start_worker: str = "`manage.py worker`"
     worker_log: str = phrase("its own log")
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a command has to name the database that it is for."""
+        in_all = self.databases_in_all
+        return (len(self.databases) if in_all is None else in_all) > 1

@@ -20,7 +20,7 @@ FOUND_WORDS = {
 
 def typed(verb: str, each: DatabaseFacts, facts: Facts) -> str:
     """A command for a database, which is named where there are several."""
-    named = f" --database {shlex.quote(each.name)}" if len(facts.databases) > 1 else ""
+    named = f" --database {shlex.quote(each.name)}" if facts.has_several else ""
     return f"`manage.py {verb}{named}`"
 
 

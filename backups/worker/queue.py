@@ -25,7 +25,7 @@ from django_q.models import Schedule
 from django_q.signals import pre_enqueue
 from django_q.signing import SignedPackage
 
-from backups import process
+from backups import marks, process
 from backups.alerting import alerts
 from backups.choices import ACTIVE
 from backups.models import Run
@@ -126,7 +126,18 @@ def _to_tend() -> dict[str, Any]:
 
 
 def strange_schedules_remove() -> None:
-    """Remove the schedules that are not ours, and put back what of ours was changed into one."""
+    """Remove the schedules that are not ours, and put back what of ours was changed into one.
+
+    What nobody wrote to since this process looked is looked at again within `marks.BOUND_SECONDS`.
+    """
+    _LOOKED.get(marks.version(_SCHEDULES), _remove_strange_schedules)
+
+
+_SCHEDULES = frozenset({"django_q_schedule"})
+_LOOKED = marks.Kept[None]()
+
+
+def _remove_strange_schedules() -> None:
     strange = list(_strange_schedules())
     for pk, why in strange:
         Schedule.objects.filter(pk=pk).delete()
@@ -151,10 +162,18 @@ def _strange_schedules() -> Iterator[tuple[int, str]]:
 _OF_OTHER_KINDS = (TypeError, ValueError, AttributeError, OverflowError)
 
 
-def _schedules() -> list[tuple[int, Schedule | None]]:
+# What of them is looked at. Of very many, whole rows would take most of the time.
+_LOOKED_AT = (
+    "func", "hook", "args", "kwargs", "intended_date_kwarg", "cluster", "next_run", "schedule_type",
+    "minutes", "cron",
+)  # fmt: skip
+
+
+def _schedules() -> list[tuple[int, Any]]:
     """All, in one query; where a value keeps that from being read, their keys alone."""
     try:
-        return [(schedule.pk, schedule) for schedule in Schedule.objects.all()]
+        rows = Schedule.objects.order_by().values_list("pk", *_LOOKED_AT, named=True)
+        return [(schedule.pk, schedule) for schedule in rows]
     except _OF_OTHER_KINDS:
         return [(pk, None) for pk in Schedule.objects.values_list("pk", flat=True)]
 
@@ -181,7 +200,7 @@ def _why_strange(order: object) -> str:
     return ""
 
 
-def _why_strange_schedule(schedule: Schedule) -> str:
+def _why_strange_schedule(schedule: Any) -> str:
     """Also what would only stop the queue's look at all schedules: it stumbles over the first bad one."""
     if schedule.func not in _PLAYED:
         return phrase("it names {shown}", shown=_shown(schedule.func))
@@ -196,7 +215,7 @@ def _why_strange_schedule(schedule: Schedule) -> str:
     return ""
 
 
-def _has_rhythm(schedule: Schedule) -> bool:
+def _has_rhythm(schedule: Any) -> bool:
     if schedule.schedule_type == Schedule.CRON:
         return bool(schedule.cron) and _is_cron(schedule.cron)
     return schedule.schedule_type in dict(Schedule.TYPE) and (schedule.minutes or 1) > 0

@@ -11,6 +11,7 @@ without secrets:
     first_boot               when the gate first ran; the boot grace counts from it
     override                 JSON {until, by, reason}: an operator keeps the application open
     gates.json               JSON [{name, path, threshold_seconds}]: the databases that gate
+    .gates.lock              empty; locked by who makes that list, and by no reader
     drill                    JSON {word, until}: who asks with this word is told that the gate is
                              closed, and nobody else; it ends within a minute
 
@@ -37,11 +38,13 @@ from sentinel.heartbeat.gates import (
     GatesError,
     folder_name,
     gate_for,
+    gates_held,
     gates_path,
     gates_read,
     gates_write,
     last_ok_path,
     last_verified_path,
+    verified_beside,
 )
 from sentinel.heartbeat.override import Override, override_clear, override_path, override_read, override_write
 from sentinel.heartbeat.stamps import (

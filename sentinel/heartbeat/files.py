@@ -7,10 +7,12 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 JSON_LIMIT_BYTES = 256 * 1024
+_MODE = 0o644
 
 
 class UnreadableError(ValueError):
@@ -73,6 +75,31 @@ def json_write(path: Path, value: object, *, limit: int = JSON_LIMIT_BYTES) -> N
     write_atomically(path, data)
 
 
+def json_write_lines(path: Path, values: Iterable[object], *, limit: int) -> None:
+    """Write a JSON list with a line for each value, unless that lies there already. Raises as `json_write`.
+
+    Of thousands of values, most of which are as they were.
+    """
+    data = ("[\n" + ",\n".join(map(_encode, values)) + "\n]\n").encode()
+    if len(data) > limit:
+        raise ValueError(f"{path.name} would be larger than {limit} bytes.")
+    if not _lies_there(path, data):
+        write_atomically(path, data)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _lies_there(path: Path, data: bytes) -> bool:
+    """Whether a file is as `write_atomically` leaves it."""
+    try:
+        found = path.lstat()
+        is_ours = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == _MODE
+        return is_ours and bytes_read(path, len(data)) == data
+    except (OSError, UnreadableError):
+        return False
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Readers see the old content or the new, also after a power cut. Raises OSError."""
     folder_ensure(path.parent)
@@ -89,7 +116,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def fill(file: IO[bytes], data: bytes) -> None:
     """Write a new file that everybody may read. Raises OSError."""
-    os.fchmod(file.fileno(), 0o644)  # whatever the umask, or mkstemp, made it
+    os.fchmod(file.fileno(), _MODE)  # whatever the umask, or mkstemp, made it
     file.write(data)
     file.flush()
     os.fsync(file.fileno())

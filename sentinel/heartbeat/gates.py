@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
-from collections.abc import Iterable
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
-from sentinel.heartbeat.files import UnreadableError, json_read, json_write
+from sentinel.heartbeat.files import UnreadableError, folder_ensure, json_read, json_write_lines
 
 FOLDER_NAME_LIMIT = 200
 # 20,000 databases take half of it.
 _LIMIT_BYTES = 4 << 20
+_LOCK_SECONDS, _LOCK_POLL_SECONDS = 20.0, 0.05
 OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json", "drill"})
 
 
@@ -61,7 +67,12 @@ def last_ok_path(heartbeat: Path, database: str | None = None) -> Path:
 
 def last_verified_path(heartbeat: Path, database: str | None = None) -> Path:
     """Where the last proved restore of a further `database`, or of the first one, is noted."""
-    return last_ok_path(heartbeat, database).with_name("last_verified")
+    return verified_beside(last_ok_path(heartbeat, database))
+
+
+def verified_beside(last_ok: Path) -> Path:
+    """Where it is noted, by where the heartbeat lies."""
+    return last_ok.with_name("last_verified")
 
 
 def gate_for(heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None) -> Gate:
@@ -82,8 +93,35 @@ def gates_path(heartbeat: Path) -> Path:
     return heartbeat.with_name("gates.json")
 
 
+@contextmanager
+def gates_held(heartbeat: Path) -> Iterator[None]:
+    """Be the only one who makes a list, from reading what it is made of until it is written.
+
+    Who reads the list waits for nobody. Raises TimeoutError where another process holds it for 20 seconds,
+    OSError when there can be no lock. It ends with the process that holds it.
+    """
+    folder_ensure(heartbeat.parent)
+    # Never written to and for all to read: root may have made it, and the portal must open it all the same.
+    lock = os.open(heartbeat.with_name(".gates.lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _lock(lock, time.monotonic() + _LOCK_SECONDS)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int, deadline: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another process is writing the list") from None
+        time.sleep(_LOCK_POLL_SECONDS)
+
+
 def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
-    """Say which databases must be fresh for the gate to open.
+    """Say which databases must be fresh for the gate to open, within `gates_held` where others may too.
 
     Raises GatesError for an entry that could not be read back, OSError when not writable.
     """
@@ -92,7 +130,7 @@ def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
     ]
     for entry in entries:
         _gate_from(entry)
-    json_write(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
+    json_write_lines(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
 
 
 def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
@@ -120,5 +158,5 @@ def _gate_from(entry: object) -> Gate:
 
 def _is_safe(path: str) -> bool:
     """Whether a listed path stays in the status folder."""
-    parts = PurePosixPath(path)
-    return bool(parts.name) and not parts.is_absolute() and not {"..", "\0"} & {*parts.parts, *path}
+    parts = {each for each in path.split("/") if each not in ("", ".")}
+    return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path

@@ -118,8 +118,8 @@ def locked_check(database: Database) -> Run:
 OTHERS: dict[str, tuple[Callable[[Database], Run], list[str]]] = {
     "a verification": (verified, ["cat", "dump"]),
     "a restore": (restored, ["cat", "backup", "dump"]),
-    "a night": (of_repository(Action.FORGET), ["snapshots", "forget", "stats", "key"]),
-    "a second forget of the day": (of_repository(Action.FORGET), ["snapshots"]),
+    "a night": (of_repository(Action.FORGET), ["forget", "stats", "key"]),
+    "a second forget of the day": (of_repository(Action.FORGET), []),
     "the list of snapshots": (of_repository(Action.SNAPSHOTS), ["snapshots"]),
     "a check": (of_repository(Action.CHECK), ["check"]),
     "a check that meets a stale lock": (locked_check, ["check", "unlock", "check"]),

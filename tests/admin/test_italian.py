@@ -26,7 +26,7 @@ from backups.text.terminal import EscapingFormatter
 from portal.bodies import MOST_BYTES
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
-from tests.admin.test_languages import Visible, data, everything, failed, strings
+from tests.admin.test_languages import Visible, data, everything, failed, strings, told_by_the_worker
 from tests.text.test_catalogue import ENTRIES
 from tools.history import History
 
@@ -109,6 +109,18 @@ def test_a_stored_failure_is_told_in_the_readers_language(past: History, login: 
     assert "Non è stato cambiato nulla." in client.get(url, headers=ITALIAN).content.decode()
     assert "Nothing was changed." in client.get(url).content.decode()
     assert Run.objects.get(pk=run.pk).error == "Nothing was changed."
+
+
+def test_what_the_worker_wrote_is_told_in_italian(past: History, login: Login) -> None:
+    client = login("superuser")
+    urls = told_by_the_worker(past, User.objects.get(username="superuser"))
+
+    for name, url in urls.items():
+        answer = client.get(url, headers=ITALIAN)
+        is_json = "json" in answer["Content-Type"]
+        page = answer.json()["html"] if is_json else answer.content.decode()
+        assert "Non è stato cambiato nulla." in page, name
+        assert "Nothing was changed." not in page, name
 
 
 # ---------------------------------------------------------------- Which language it is

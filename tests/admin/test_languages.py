@@ -15,9 +15,13 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from backups.choices import AlertState, Status
+from backups.actions.preflight import _told_checks
+from backups.actions.steps.checks import Check
+from backups.choices import AlertState, RestoreMode, Status
 from backups.errors import Failure, Problem
-from backups.models import Alert, Run, Snapshot
+from backups.models import Alert, Question, Run, Snapshot
+from backups.requests import RestoreRequest, questions
+from backups.restoring.plan import drafted
 from backups.text.sentences import phrase, plural
 from tests.admin.conftest import Login
 from tests.admin.test_pages import pages
@@ -177,6 +181,7 @@ def everything(past: History) -> dict[str, str]:
         "alerts": reverse("admin:backups_alert_changelist"),
         "schedules": reverse("admin:django_q_schedule_changelist"),
         "audit": reverse("admin:admin_logentry_changelist"),
+        "own sessions": reverse("own-sessions"),
         "people": reverse("admin:auth_user_changelist"),
         "invitation": reverse("admin:auth_user_add"),
         "person": reverse("admin:auth_user_change", args=[somebody.pk]),
@@ -187,6 +192,50 @@ def everything(past: History) -> dict[str, str]:
         "verify": reverse("admin:backups_database_verify", args=[database.pk]),
     }
     return {**pages(past), **more}
+
+
+def told_by_the_worker(past: History, reader: User) -> dict[str, str]:
+    """Pages of what the worker wrote, each with one and the same text in it."""
+    told, snapshot = phrase("Nothing was changed."), Snapshot.objects.filter(forgotten_at=None)[0]
+    check = Check("repository", ok=False, detail=told)
+    preflight = Run.objects.create(
+        action="preflight", trigger="admin", status=Status.FAILED, database=past.databases[0],
+        repository=past.repository, started_at=timezone.now(), finished_at=timezone.now(),
+        result=_told_checks([check]),
+    )  # fmt: skip
+    wanted = RestoreRequest(past.databases[0], snapshot, RestoreMode.NEW, "shop__copy")
+    plan = drafted(wanted.database, snapshot, mode=wanted.mode, target=wanted.target)
+    plan.warnings.append(told)
+    answered: dict[str, tuple[questions.Question, Any]] = {
+        "an answer": (questions.TestMessageQuestion(), {"sentence": told}),
+        "a question in vain": (questions.TestMessageQuestion(), Problem(told, code="some.code")),
+        "a plan": (questions.PreviewQuestion(wanted), plan.told()),
+    }
+    urls = {"preflight": reverse("admin:backups_run_change", args=[preflight.pk])}
+    for name, (question, answer) in answered.items():
+        row = Question.objects.create(kind=question.kind, asked=question.asked(), asked_by=reader)
+        questions.answer(row, answer)
+        view = "question-preview" if name == "a plan" else "question"
+        urls[name] = reverse(view, args=[row.pk])
+    return urls
+
+
+def test_what_the_worker_wrote_is_told_in_the_readers_language(
+    past: History, login: Login, made_up: None
+) -> None:
+    client = login("superuser")
+    urls = told_by_the_worker(past, User.objects.get(username="superuser"))
+
+    for name, url in urls.items():
+        answer = client.get(url)
+        is_json = "json" in answer["Content-Type"]
+        page = answer.json()["html"] if is_json else answer.content.decode()
+        assert "«Nothing was changed.»" in page, name
+    # What is stored is English, under the keys of before.
+    assert Run.objects.latest("pk").result["checks"][0]["detail"] == "Nothing was changed."
+    stored = [each.answer for each in Question.objects.order_by("pk")]
+    assert stored[0]["told"]["sentence"] == stored[1]["problem"] == "Nothing was changed."
+    assert "Nothing was changed." in stored[2]["told"]["warnings"]
 
 
 def test_every_text_of_every_page_can_be_told_in_another_language(

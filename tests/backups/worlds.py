@@ -296,7 +296,8 @@ class Portal:
     def leftovers(self) -> list[str]:
         """Temporary files, processes, locks and connections that a run should not leave."""
         left = [str(path) for path in (self.folder / "tmp").iterdir()]
-        left += [path.name for path in (self.folder / "status").iterdir() if path.name.startswith(".")]
+        hidden = (path.name for path in (self.folder / "status").glob(".*"))
+        left += [name for name in hidden if name != ".gates.lock"]
         left += [f"process {name}" for name in self.processes().values()]
         if Path(self.repository).is_dir():
             left += [f"lock {path.name}" for path in (Path(self.repository) / "locks").iterdir()]

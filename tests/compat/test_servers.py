@@ -47,6 +47,8 @@ def test_binary_log_position_is_left_out_where_the_user_may_not_see_it(
     assert snapshot.manifest["binary_log"] is None
 
 
+# Of MySQL, a dump says which GTIDs it holds.
+@pytest.mark.one_flavour("mysql")
 def test_gtids_and_binary_log_stand_in_no_restores_way(
     tls_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

@@ -86,7 +86,10 @@ def hit_and_judged(draw: Draw, stage: Stage) -> bool:
 # ---------------------------------------------------------------- At exact moments
 
 
-@pytest.mark.parametrize("victim", ["worker", "server", pytest.param("connection", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "victim",
+    ["worker", *(pytest.param(victim, marks=pytest.mark.soak) for victim in ("server", "connection"))],
+)
 def test_killed_while_it_loads_straight_into_the_live_database(victim: str, verified: Stage) -> None:
     """Half of it is overwritten by then: the run says so, and the way back that it names works."""
     stage, shop = verified, verified.shop

@@ -81,10 +81,11 @@ def test_worker_down_across_several_scheduled_times_backs_up_once(portal: Portal
         portal.shell(A_NIGHT_LATER + TEND_NOW)
         forget = "SELECT 1 FROM backups_run WHERE action = 'forget' AND status = 'succeeded'"
         wait_until(lambda: portal.rows(forget), "the night's maintenance", 90)
-        due = portal.rows("SELECT next_run > datetime('now') AS ahead FROM django_q_schedule")
+        # One of each minute is due for the moment in which the worker comes to it.
+        late = "SELECT 1 FROM django_q_schedule WHERE next_run < datetime('now')"
+        wait_until(lambda: not portal.rows(late), "the schedules to lie ahead")
 
     assert [run["status"] for run in backups(portal)] == ["succeeded"]
-    assert all(row["ahead"] for row in due if row["ahead"] is not None)
     assert len(portal.snapshots()) == 1
 
 

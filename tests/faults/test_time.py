@@ -20,7 +20,8 @@ from backups.choices import Action, AlertState, Status, Trigger
 from backups.models import Alert, Database, Run
 from backups.runs import leases, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
-from backups.scheduling.schedules import schedules_keep, schedules_sync
+from backups.scheduling.right_times import schedules_keep
+from backups.scheduling.schedules import schedules_sync
 from backups.snapshots import holds, selection
 from backups.worker.due import runs_due
 from tests.actions.tools import back_up

@@ -217,7 +217,7 @@ def test_nothing_of_a_retired_database_is_forgotten(database: Database) -> None:
 
     stand_downs.begin(database, RETIREMENT, wish())
 
-    assert plan_of_repository(database.repository, SLOT + DAY) == []
+    assert list(plan_of_repository(database.repository, SLOT + DAY)) == []
     (asked,) = plan_of_repository(database.repository, SLOT + DAY, databases=[database])
     assert not asked.plan.forget
     assert "because it is retired" in asked.stays

@@ -168,3 +168,53 @@ def test_a_session_of_before_is_listed_once_its_owner_comes_and_it_is_written_do
     with CaptureQueriesContext(connection) as captured:
         assert is_in(client)
     assert not [sql for query in captured if "backups_signin" in (sql := query["sql"])]
+
+
+# ---------------------------------------------------------------- One's own
+
+
+OWN = "/admin/sessions/"
+
+
+def test_everybody_sees_their_own_sessions_and_ends_the_others(person: Person) -> None:
+    viewer, operator = person("Viewer"), person("Operator")
+    here, away = entered("viewer", FIREFOX, "192.0.2.7"), entered("viewer", IPHONE, "2001:db8::1")
+    third, others = entered("viewer", EDGE, "192.0.2.9"), entered("operator", EDGE, "192.0.2.8")
+
+    assert f'href="{OWN}"' in here.get("/admin/").content.decode()
+    answer = here.get(OWN)
+    page = html.unescape(answer.content.decode())
+    assert "no-store" in answer["Cache-Control"]
+    for words in ("Firefox on Linux", "Safari on iPhone", "2001:db8::1", "this one"):
+        assert words in page
+    assert "192.0.2.8" not in page
+    keys = {each.browser: each.key for each in SignIn.objects.filter(person=viewer)}
+    assert page.index("this one") < page.index(f'value="{keys[FIREFOX]}"')
+    assert key_of(here) not in page
+
+    assert here.get(OWN, {"key": keys[IPHONE]}).status_code == 200
+    assert is_in(away)
+    assert here.post(OWN, {"key": keys[IPHONE]})["Location"] == OWN
+    assert [is_in(each) for each in (here, away, third)] == [True, False, True]
+    entry = LogEntry.objects.latest("pk")
+    assert (entry.user, entry.object_repr) == (viewer, "viewer")
+    assert entry.get_change_message() == "Ended 1 session."
+
+    # Of somebody else, or of nobody.
+    for key in (SignIn.objects.get(person=operator).key, "", "x" * 5000, "\0"):
+        assert here.post(OWN, {"key": key})["Location"] == OWN
+    assert is_in(others)
+    assert LogEntry.objects.latest("pk") == entry
+
+    assert here.post(OWN, {"all": "1"})["Location"] == OWN
+    assert [is_in(each) for each in (here, third, others)] == [True, False, True]
+    assert here.post(OWN, {"key": keys[FIREFOX]})["Location"].startswith("/admin/login/")
+    assert not is_in(here)
+
+
+def test_ones_own_sessions_are_ended_with_a_token_alone(person: Person) -> None:
+    person("Viewer")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.get(username="viewer"), backend=BACKEND)
+    assert client.post(OWN, {"all": "1"}).status_code == 403
+    assert Client().get(OWN)["Location"].startswith("/admin/login/")

@@ -442,10 +442,15 @@ def changed(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda content: content[: len(content) // 2], "It is not whole, or was changed."),
         *(
             pytest.param(spoil, "It is not whole, or was changed.", marks=pytest.mark.soak)
-            for spoil in (changed, lambda _: b"\n", lambda _: b"\x00\xff" * 100_000, lambda _: b"[" * 100_000)
+            for spoil in (
+                lambda content: content[: len(content) // 2],
+                changed,
+                lambda _: b"\n",
+                lambda _: b"\x00\xff" * 100_000,
+                lambda _: b"[" * 100_000,
+            )
         ),
         pytest.param(
             lambda _: b'{"something": "else"}\n' * 100_000,

@@ -60,7 +60,7 @@ print(json.dumps([
 
 @pytest.mark.parametrize(
     "new_database",
-    ["sqlite", pytest.param("mariadb", marks=pytest.mark.soak), "postgresql"],
+    ["sqlite", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("mariadb", "postgresql"))],
     indirect=True,
 )
 def test_two_schedulers_that_insert_at_once_make_one_run_of_each_slot(

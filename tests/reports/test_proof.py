@@ -18,10 +18,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.catalog import made_here
-from backups.choices import Action, Status, Trigger
+from backups.choices import Action, StandDownKind, Status, Trigger
 from backups.errors import Problem
 from backups.keys import InstallationKey
-from backups.models import Database, Run, Snapshot, Verification
+from backups.models import Database, Run, Snapshot, StandDown, Verification
 from backups.reports import proof, proof_files, proof_table
 from backups.reports.proof import Days, Wanted
 from backups.reports.proof_rows import Pace
@@ -171,6 +171,43 @@ def test_a_database_of_which_nothing_is_known_has_no_figures(db: None) -> None:
     assert history["databases"] == []
 
 
+def test_what_passed_in_a_pause_is_told_by_itself_in_each_form(past: History, login: Login) -> None:
+    database = past.databases[0]
+    Database.objects.filter(pk=database.pk).update(backup_cron="0 3 * * *")
+    now = timezone.now()
+    StandDown.objects.create(
+        database=database, kind=StandDownKind.PAUSE, reason=NASTY, made_by="anna",
+        made_at=now - timedelta(days=6), ended_at=now - timedelta(days=2),
+    )  # fmt: skip
+    begin = now - timedelta(days=7)
+    Run.objects.filter(database=database, queued_at__gte=begin).delete()
+    before = proof.report(wanted())["totals"]
+
+    document = proof.report(wanted())
+    (told,) = [each for each in document["databases"] if each["name"] == database.name]
+    plan = told["plan"]
+    assert plan["paused"] == 4
+    assert len(plan["missed"]) == plan["planned"] - plan["made"]
+    (span,) = plan["stood_down"]
+    assert (span["kind"], span["by"], span["reason"], span["planned"]) == ("pause", "anna", NASTY, 4)
+    assert document["totals"]["paused"] == 4
+    StandDown.objects.all().delete()
+    after = proof.report(wanted())["totals"]
+    assert (after["planned"], after["made"]) == (before["planned"] + 4, before["made"])
+    StandDown.objects.create(
+        database=database, kind=StandDownKind.PAUSE, reason=NASTY, made_by="anna",
+        made_at=now - timedelta(days=6), ended_at=now - timedelta(days=2),
+    )  # fmt: skip
+
+    page = login("Viewer").get(reverse("proof"), chosen(this_month())).content.decode()
+    assert "4 planned while paused" in page
+    assert "Planned while it was paused or retired" in page
+    assert "<script>alert" not in page
+    rows = csv.DictReader(io.StringIO(file_of("csv", InstallationKey.made()).decode()))
+    (row,) = [each for each in rows if each["row"] == "paused"]
+    assert (row["database"], row["planned"]) == (database.name, "4")
+
+
 # ---------------------------------------------------------------- Files
 
 
@@ -298,7 +335,7 @@ def test_queries_do_not_grow_with_the_databases(past: History) -> None:
         document = proof.report(wanted())
 
     assert document["totals"]["databases"] == 14
-    assert len(more) == len(few) <= 7
+    assert len(more) == len(few) <= 8
 
 
 def test_too_many_rows_are_refused_politely(past: History, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from backups.choices import Status, Trigger
+from backups.choices import StandDownKind, Status, Trigger
 from backups.reports.proof_judged import Gap, Window, ages_of, good_of, plan_of, took_of
 from backups.reports.proof_rows import Attempt, Made
+from backups.scheduling.left_out import Span
 
 BASE = datetime(2026, 6, 1, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -20,7 +21,7 @@ TIMES = [BASE + 3 * HOUR + n * DAY for n in range(10)]
 def attempt(
     at: datetime, status: str = Status.SUCCEEDED, *, trigger: str = Trigger.SCHEDULE, slot: bool = True
 ) -> Attempt:
-    return Attempt(1, "backup", 7, status, trigger, at if slot else None, at + HOUR, at + 2 * HOUR, "Why.")
+    return Attempt(1, "backup", 7, status, trigger, at if slot else None, at + HOUR, "Why.")
 
 
 def made(time: datetime, pk: int = 1, **more: Any) -> Made:
@@ -142,3 +143,29 @@ def test_restore_times() -> None:
 
     assert (took.measured, took.slowest, took.median) == (3, 10.0, 3.0)
     assert took_of([None]).measured == 0
+
+
+# ---------------------------------------------------------------- Paused
+
+
+def span(begin: datetime, end: datetime | None, kind: str = StandDownKind.PAUSE) -> Span:
+    return Span(kind, begin, end, "anna", "The server moves.")
+
+
+def test_what_was_planned_while_it_was_paused_is_neither_made_nor_missed() -> None:
+    paused, retired = span(TIMES[2], TIMES[5]), span(TIMES[8], None, StandDownKind.RETIREMENT)
+
+    plan = plan_of([attempt(each) for each in TIMES[:2]], TIMES, WINDOW, [retired, paused])
+
+    assert (plan.planned, plan.made) == (5, 2)
+    assert [each.planned_at for each in plan.missed] == TIMES[5:8]
+    assert plan.left_out == {paused: 3, retired: 2}
+
+
+def test_what_has_a_run_all_the_same_counts_as_that_came_out() -> None:
+    runs = [attempt(TIMES[0]), attempt(TIMES[1], Status.FAILED)]
+
+    plan = plan_of(runs, TIMES[:3], WINDOW, [span(BASE, None)])
+
+    assert (plan.planned, plan.made, len(plan.missed)) == (2, 1, 1)
+    assert sum(plan.left_out.values()) == 1

@@ -28,7 +28,7 @@ from backups.models import Alert, Database, Repository
 from backups.reports import standing
 from backups.runs import lifecycle
 from backups.runs.queue import _EXECUTE
-from backups.scheduling import schedules
+from backups.scheduling import right_times, schedules
 from backups.worker import queue
 from tests.rows import a_server
 from tests.security.test_roles import Rows, rules, url_of
@@ -123,7 +123,7 @@ def test_a_schedule_that_cannot_be_read_goes_and_stops_nothing(database: Databas
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE django_q_schedule SET {column} = 'x' WHERE id = %s", [strange.pk])
         queue.strange_schedules_remove()
-        schedules.schedules_keep()
+        right_times.schedules_keep()
         assert strange.pk not in set(Schedule.objects.values_list("pk", flat=True)), column
 
 

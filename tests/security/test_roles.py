@@ -61,6 +61,8 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/welcome/": (ANYONE, ANYONE),
     "admin/password_change/": (STAFF, STAFF),
     "admin/password_change/done/": (STAFF, NOBODY),
+    # One's own sessions.
+    "admin/sessions/": (STAFF, STAFF),
     "admin/search/": (STAFF, STAFF),
     "admin/autocomplete/": (NOBODY, NOBODY),
     "admin/jsi18n/": (STAFF, NOBODY),

@@ -23,7 +23,7 @@ from backups.configuration import bootstrap
 from backups.endpoints import database_server, repository_access
 from backups.errors import Problem
 from backups.models import Database, Repository, Run, Server
-from backups.scheduling import schedules
+from backups.scheduling import right_times, schedules
 from backups.text import checked
 from backups.worker import reaper
 from tests.backups.conftest import (
@@ -230,7 +230,7 @@ def test_a_schedule_that_is_none_keeps_no_other_from_coming_due(past: History, a
         assert f"vedetta backup {right.pk}" in names
         assert f"vedetta backup {wrong.pk}" not in names
         Schedule.objects.filter(name=f"vedetta backup {right.pk}").update(cron=cron)
-        schedules.schedules_keep()
+        right_times.schedules_keep()
     for page in ("/admin/", "/admin/backups/database/", f"/admin/backups/database/{wrong.pk}/change/"):
         assert admin_client.get(page).status_code == 200
     wrong.refresh_from_db()

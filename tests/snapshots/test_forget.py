@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -387,9 +387,9 @@ def test_a_restore_asked_for_while_forget_plans_keeps_its_snapshot(
     old, newest = made_at(database, NOON - timedelta(days=1)), made_at(database, NOON)
     undecided_words = series.undecided_words
 
-    def meanwhile(planned: Database) -> list[str]:
+    def meanwhile(planned: Database, hosts: Iterable[str]) -> list[str]:
         enqueue(database, RestoreMode.NEW, snapshot=old, target="copy")
-        return undecided_words(planned)
+        return undecided_words(planned, hosts)
 
     monkeypatch.setattr("backups.actions.forget.series.undecided_words", meanwhile)
     run = forgot(database, **KEEP_NOTHING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -18,8 +19,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import restic as backups_restic
+from backups.actions import portal_copy
 from backups.actions.steps import alone
 from backups.alerting import alerts
+from backups.catalog import portal_copies
 from backups.choices import Action, AlertState, Status, Trigger
 from backups.endpoints import repository_access
 from backups.keeping import pins
@@ -32,7 +35,7 @@ from backups.runs.asked import Asker, Wanted
 from backups.scheduling import maintenance, schedules
 from backups.worker import executor, nightly
 from tests.actions.test_check import away
-from tests.actions.tools import back_up, log_of
+from tests.actions.tools import back_up, log_of, restic
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop, copy_repository
 from tests.rows import a_server
@@ -111,7 +114,7 @@ def test_five_backups_and_one_maintenance(
     starts.clear()
     assert (run.action, run.database, run.trigger) == (Action.FORGET, None, Trigger.SCHEDULE)
     assert played(run).status == "succeeded", run.error
-    assert starts == ["snapshots", "forget", "stats", "key"]
+    assert starts == ["forget", "stats", "key"]
     assert set(run.result["forgotten"]) == ids(*old)
     assert in_repository(database.repository) == ids(*Snapshot.objects.present())
     assert Snapshot.objects.present().count() == 5
@@ -127,7 +130,7 @@ def test_five_backups_and_one_maintenance(
     (run,) = night_comes()
     starts.clear()
     assert played(run).result["sentence"] == "0 snapshots forgotten, 5 kept."
-    assert starts == ["snapshots"]
+    assert starts == []
     assert following(run) == [Action.PORTAL]
 
 
@@ -180,6 +183,40 @@ def test_what_a_single_database_hinders_is_done_for_all_others(
     # Another try in an hour would end alike.
     Run.objects.update(finished_at=timezone.now() - 2 * HOUR)
     assert nightly.ask_due() == []
+
+
+def test_restic_lists_a_folder_where_it_holds_anything_else_than_is_known(
+    repository: Repository, starts: Starts
+) -> None:
+    kept = made_at(row(repository), NOON)
+
+    def is_listed() -> bool:
+        starts.clear()
+        played(lifecycle.run_enqueue(Wanted(Action.FORGET, repository=repository), Asker(Trigger.CLI)))
+        return "snapshots" in starts
+
+    assert not is_listed()
+    copy = restic(
+        repository, "backup", "--json", "--host", "vedetta", "--tag", "vedetta", "--tag", "portal",
+        "--stdin", "--stdin-filename", portal_copy.path(), stdin=b"rows",
+    )  # fmt: skip
+    assert is_listed(), "whose it is nobody knows"
+    Run.objects.create(
+        action=Action.PORTAL, trigger=Trigger.SCHEDULE, status="succeeded", repository=repository,
+        result={"snapshot_id": json.loads(copy.splitlines()[-1])["snapshot_id"]},
+    )  # fmt: skip
+    assert is_listed(), "an earlier version noted nothing else"
+    assert not is_listed()
+    (noted,) = portal_copies.listed(repository)
+    (listed,) = portal_copy.copies(repository_access(repository))
+    assert [getattr(noted, name) for name in ("id", "time", "hostname", "paths", "tags")] == [
+        getattr(listed, name) for name in ("id", "time", "hostname", "paths", "tags")
+    ]
+
+    file = Path(repository.url) / "snapshots" / kept.snapshot_id
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert is_listed(), "its file is damaged"
 
 
 def whole(repository: Repository) -> tuple[Wanted, Asker]:

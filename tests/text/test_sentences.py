@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 from backups.errors import Failure, Problem
 from backups.text import sentences
-from backups.text.sentences import Sentence, joined, phrase, plural, told_again
+from backups.text.sentences import (
+    Sentence,
+    joined,
+    parts_within,
+    phrase,
+    plural,
+    told_again,
+    told_again_within,
+)
 
 anything = st.text(alphabet=st.one_of(st.sampled_from("{}%()s!r:.0nab «"), st.characters()), max_size=40)
 
@@ -209,3 +217,35 @@ def test_a_number_that_is_a_secret_is_hidden() -> None:
 
 def test_what_is_too_long_for_a_row_is_kept_in_english_alone() -> None:
     assert Failure.of(problem("a" * 50_000)).stored is None
+
+
+# ---------------------------------------------------------------- Within JSON
+
+
+def test_texts_within_json_are_told_again_and_what_does_not_fit_stays() -> None:
+    told = {"list": [phrase("It is {n}.", n=3), "plain"], "in": {"it": phrase("A."), "number": 7}}
+    stored = json.loads(json.dumps(told))
+
+    parts = json.loads(json.dumps(parts_within(told)))
+    again = told_again_within(stored, parts)
+
+    assert again == stored == {"list": ["It is 3.", "plain"], "in": {"it": "A.", "number": 7}}
+    assert isinstance(again["list"][0], Sentence)
+    assert isinstance(again["in"]["it"], Sentence)
+    assert not isinstance(again["list"][1], Sentence)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        None, 7, {}, "text", [7], [[]], [[[], []]], [[["gone"], [["A.", {}]]]], [[[0], [["A.", {}]]]],
+        [[["list", "x"], [["A.", {}]]]], [[["list", 9], [["A.", {}]]]], [[["list", 0, 0], [["A.", {}]]]],
+        [[["list", 0], [["Another.", {}]]]], [[["list", 0], 5]], [[["number"], [["A.", {}]]]],
+        [[[["list"]], [["A.", {}]]]],
+    ],
+)  # fmt: skip
+def test_parts_that_fit_nothing_change_nothing(parts: object) -> None:
+    told = {"list": ["A."], "number": 7}
+    again = told_again_within(told, parts)
+    assert again == told
+    assert type(again["list"][0]) is str

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.longest_first import by_files
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,8 @@ def order(folder: Path, *options: str) -> list[str]:
     return [next(name for name in NAMES if name in line) for line in ended]
 
 
+# Three starts of pytest; the next one has it begin what takes longest.
+@pytest.mark.soak
 def test_the_longest_file_comes_first_once_it_is_known(tmp_path: Path) -> None:
     for name in NAMES:
         (tmp_path / f"{name}.py").write_text("import time\ndef test_it() -> None:\n    time.sleep(0.2)\n")

@@ -168,7 +168,7 @@ def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, db: 
     def broken(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(standing, "read", broken)
+    monkeypatch.setattr(standing, "read_told", broken)
 
     watching.look()
 

@@ -19,7 +19,7 @@ from backups.management.commands import worker
 from backups.models import Alert, Database, Run, RunLine
 from backups.requests import Asker, BackupRequest
 from backups.runs import leases, lifecycle
-from backups.scheduling import schedules
+from backups.scheduling import right_times, schedules
 from backups.worker import due
 from tests.runs.test_services import add_database
 
@@ -63,7 +63,7 @@ def test_the_queues_own_scheduler_leaves_it_alone_once_a_worker_says_so(database
     schedules.schedules_sync()
     assert planned().repeats == -1
 
-    schedules.schedules_keep(SLOT - MINUTE)
+    right_times.schedules_keep(SLOT - MINUTE)
 
     assert planned().repeats == 0
     Database.objects.update(backup_cron="0 3,15 * * *")
@@ -171,7 +171,7 @@ class Machines:
         while now < end:
             for ahead in self.ahead:
                 with time_machine.travel(now + ahead, tick=False):
-                    schedules.schedules_keep()
+                    right_times.schedules_keep()
                     slots += [run.slot for run in due.runs_due() if run.slot]
                     finish_all()
             now += self.step
@@ -208,7 +208,7 @@ def test_a_slower_clock_does_not_bring_back_what_was_left_out(database: Database
     assert due.runs_due(SLOT) == []
     finish_all()
 
-    schedules.schedules_keep(SLOT - 5 * MINUTE)
+    right_times.schedules_keep(SLOT - 5 * MINUTE)
 
     assert planned().next_run == SLOT + timedelta(hours=12)
     assert Run.objects.get() == asked
@@ -222,7 +222,7 @@ def test_a_clock_that_was_a_day_ahead_leaves_no_planned_time_without_a_backup(da
     finish_all()
     assert [run.slot for run in ahead] == [SLOT, SLOT + DAY]
 
-    schedules.schedules_keep(SLOT - 3 * 60 * MINUTE)
+    right_times.schedules_keep(SLOT - 3 * 60 * MINUTE)
     assert planned().next_run == SLOT
     (run,) = due.runs_due(SLOT)
 

@@ -11,6 +11,7 @@ from backups import restic
 from backups.actions.steps.follow_ups import leaves_it_to_the_night
 from backups.actions.steps.read_back import unconfirmed
 from backups.actions.steps.snapshot_list import Listing, is_dump, listed
+from backups.catalog import portal_copies
 from backups.choices import Action, Trigger
 from backups.models import Run
 from backups.runs import notes
@@ -36,6 +37,24 @@ def left_by_backup(run: Run) -> Listing | None:
     except (KeyError, TypeError, ValueError):
         return None
     return Listing((), None, "") if timedelta() <= age < _MOMENT else None
+
+
+def told_by_files(run: Run, access: restic.Access, progress: Progress) -> Listing | None:
+    """What the files of a folder tell: the list, where they are just those that the portal knows.
+
+    That costs no start of restic, whose own list takes what it has listed before from its cache. None where
+    restic is to be asked: of any other snapshot only it can tell what it holds.
+    """
+    there = restic.held_in_folder(access, progress.tick)
+    if there is None:
+        return None
+    if run.repository.snapshots.present().filter(database=None).exists():
+        return None  # of a database that may have been set up since
+    dumps = _known(run)
+    copies = {info.id: info for info in portal_copies.listed(run.repository)}
+    if not dumps <= there <= dumps | copies.keys():
+        return None
+    return Listing(tuple(copies[each] for each in sorted(there - dumps)), None, "")
 
 
 def out_of_all(

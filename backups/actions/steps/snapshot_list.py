@@ -53,8 +53,8 @@ def brought(
 ) -> Listing:
     """The same, telling of those that cannot be read rather than raising. Raises Problem for the rest."""
     found, unreadable = listed(repository, access, progress, seconds=_LIST_SECONDS)
-    databases = list(Database.objects.filter(repository=repository).order_by("pk"))
-    dumps = [(info, owner(info, databases)) for info in found if is_dump(info)]
+    owners = Owners(Database.objects.filter(repository=repository).order_by("pk"))
+    dumps = [(info, owners.of(info)) for info in found if is_dump(info)]
     still_there = unreadable.ids if unreadable else ()
     new, gone = records.snapshots_sync(repository, dumps, unreadable=still_there, is_repaired=is_repaired)
     summary = phrase(
@@ -122,12 +122,23 @@ def is_dump(info: restic.SnapshotInfo) -> bool:
     return any(_DUMP_PATH.fullmatch(path) for path in info.paths)
 
 
-def owner(info: restic.SnapshotInfo, databases: Iterable[Database]) -> Database | None:
-    """Whose dump a snapshot holds: by our tag, else by the file's name, as the old scripts had it."""
-    name = _name_in(info)
-    if has_our_tag(info.tags):
-        return next((database for database in databases if database.name == name), None)
-    return next((database for database in databases if database.database == name), None)
+class Owners:
+    """Whose dumps snapshots hold: by our tag, else by the file's name, as the old scripts had it.
+
+    Of several databases that are called alike on their servers it is the first one's.
+    """
+
+    def __init__(self, databases: Iterable[Database]) -> None:
+        self._by_name: dict[str, Database] = {}
+        self._by_database: dict[str, Database] = {}
+        for each in databases:
+            self._by_name.setdefault(each.name, each)
+            self._by_database.setdefault(each.database, each)
+
+    def of(self, info: restic.SnapshotInfo) -> Database | None:
+        """The one whose dump it is; None where that is none of them."""
+        known = self._by_name if has_our_tag(info.tags) else self._by_database
+        return known.get(_name_in(info))
 
 
 def _name_in(info: restic.SnapshotInfo) -> str:

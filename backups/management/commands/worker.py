@@ -25,7 +25,7 @@ from backups.models import WorkerPulse
 from backups.portal_copy.portal_database import database_problem
 from backups.runs import lifecycle
 from backups.runs.queue import repair_queue_clock
-from backups.scheduling import schedules
+from backups.scheduling import right_times
 from backups.text.sentences import phrase
 from backups.worker import due, queue
 from backups.worker.downloads import DownloadServer
@@ -173,7 +173,7 @@ def _keep_time() -> bool:
     """
     try:
         queue.strange_schedules_remove()
-        schedules.schedules_keep()
+        right_times.schedules_keep()
         due.runs_due()
         repair_queue_clock()
     except DatabaseError:

@@ -1,0 +1,100 @@
+"""The list of databases that gate is right after each backup, however seldom it is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from backups.choices import StandDownKind
+from backups.gate import heartbeat_files
+from backups.keeping import stand_downs
+from backups.keeping.stand_downs import Wish
+from backups.models import Database, Repository, Snapshot
+from sentinel import heartbeat
+from tests.rows import a_server
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def path(db: None, settings: Settings, tmp_path: Path) -> Path:
+    """Where the main heartbeat lies, of a portal with two databases that gate and one without a backup."""
+    settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "last_ok")
+    repository = Repository.objects.create(name="main", url="/nowhere")
+    for name in ("shop", "crm", "blog"):
+        database = Database.objects.create(
+            name=name, database=name, server=a_server(name), repository=repository, is_primary=name == "shop"
+        )
+        if name != "blog":
+            backed_up(database)
+    heartbeat_files.write_gates()
+    heartbeat_files.write_gates()
+    return tmp_path / "last_ok"
+
+
+def backed_up(database: Database) -> None:
+    Snapshot.objects.create(
+        repository=database.repository, database=database, snapshot_id=f"{database.pk:064x}",
+        time=timezone.now(), path="/mysql/x.sql", made_here=True,
+    )  # fmt: skip
+
+
+def listed(path: Path) -> list[tuple[str, int | None]]:
+    heartbeat_files.write_gates()
+    return [(gate.name, gate.threshold_seconds) for gate in heartbeat.gates_read(path)]
+
+
+def retire(database: Database) -> None:
+    stand_downs.begin(database, StandDownKind.RETIREMENT, Wish("It is no longer needed.", "anna"))
+
+
+CHANGES: dict[str, tuple[Callable[[Database], object], list[tuple[str, int | None]]]] = {
+    "nothing": (lambda crm: None, [("shop", None), ("crm", None)]),
+    "a threshold": (
+        lambda crm: Database.objects.filter(pk=crm.pk).update(heartbeat_threshold=60),
+        [("shop", None), ("crm", 60)],
+    ),
+    "it gates no more": (
+        lambda crm: Database.objects.filter(pk=crm.pk).update(gates_app=False),
+        [("shop", None)],
+    ),
+    "it is retired": (retire, [("shop", None)]),
+    "a first backup": (
+        lambda crm: backed_up(Database.objects.get(name="blog")),
+        [("shop", None), ("crm", None), ("blog", None)],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_list_follows(path: Path, change: str) -> None:
+    make, wanted = CHANGES[change]
+    make(Database.objects.get(name="crm"))
+
+    assert listed(path) == wanted
+    assert listed(path) == wanted
+
+
+@pytest.mark.parametrize("what", ["", "[]\n"])
+def test_what_somebody_else_left_in_its_place_goes(path: Path, what: str) -> None:
+    gates = heartbeat.gates_path(path)
+    gates.write_text(what) if what else gates.unlink()
+
+    assert listed(path) == [("shop", None), ("crm", None)]
+
+
+def test_a_backup_after_which_nothing_else_is_listed_costs_next_to_nothing(path: Path) -> None:
+    before = heartbeat.gates_path(path).stat()
+    with CaptureQueriesContext(connection) as asked:
+        heartbeat_files.write_gates()
+
+    assert len(asked) == 2, "whether anything was written, and whether who came without a backup has one"
+    assert heartbeat.gates_path(path).stat() == before
