@@ -32,6 +32,7 @@ HOUSE = {
     "secret_references": "errors keys restic text",
     "dumping": "dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
+    "differences": "dumpfile errors loading text",
     "validators": "secret_references text",
     "checks": "process reports text validators",
     "migrations": "choices validators",
@@ -52,7 +53,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices errors keeping keys models restoring runs snapshots text",
+    "requests": "aim catalog choices dumpfile errors keeping keys models restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -68,13 +69,13 @@ HOUSE = {
         "requests scheduling sentinel snapshots text verdict"
     ),
     "actions": (
-        "aim alerting catalog choices configuration dumpfile dumping endpoints errors gate keeping "
-        "keys loading models mysql portal_copy process reports repositories requests restic restoring runs "
-        "scheduling secret_references snapshots text validators verdict"
+        "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
+        "keeping keys loading models mysql portal_copy process reports repositories requests restic "
+        "restoring runs scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
-        "actions choices configuration downloads errors gate keeping marks models notifications people "
-        "reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
+        "actions choices configuration differences downloads errors gate keeping marks models notifications "
+        "people reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
         "validators verdict"
     ),
     "worker": (
@@ -83,9 +84,9 @@ HOUSE = {
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
-        "actions catalog choices configuration endpoints errors gate installation keeping keys models "
-        "portal_copy process reports repositories requests restic restoring runs scheduling snapshots text "
-        "validators verdict worker"
+        "actions catalog choices configuration differences endpoints errors gate installation keeping keys "
+        "models portal_copy process reports repositories requests restic restoring runs scheduling snapshots "
+        "text validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
     "apps": "checks marks runs tasks text worker",

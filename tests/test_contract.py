@@ -89,6 +89,7 @@ COMMANDS = {
         "--definers",
         "--reason",
     },
+    "diff": {"--database", "--rows", "--table"},
     "resume": set(),
     "retention": {"--preview", "--database", "--repository"},
     "retire": {"--reason"},

@@ -14,6 +14,7 @@ from backups import process, restic
 from backups.actions.preflight import make_ready
 from backups.actions.steps.checks import ReadyBackup
 from backups.actions.steps.dump_connections import SeveralFailed, Telling, order_for, over_one
+from backups.actions.steps.dump_told import problem_told
 from backups.actions.steps.follow_ups import after_backup
 from backups.actions.steps.one_list import out_of_all
 from backups.actions.steps.opening import wait_for_maintenance
@@ -37,7 +38,7 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots.naming import path_of, tag_of
-from backups.text.sentences import phrase, told_again
+from backups.text.sentences import phrase
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -212,14 +213,8 @@ def _of_dump_or_restic(reported: dict[str, Any], error: restic.ResticError) -> P
     """When the dump failed, restic's own complaint is only its consequence."""
     if isinstance(error, restic.RepositoryUnreachable | restic.RepositoryFull):
         return error
-    if "problem" in reported:
-        told = reported["problem"]
-        what, do = told.get("made_of", ({}, {}))
-        return Problem(
-            told_again(told["what"], what),
-            code=told.get("code", "dump.failed"),
-            do=told_again(told["do"], do),
-        )
+    if (problem := problem_told(reported)) is not None:
+        return problem
     if isinstance(error, restic.Interrupted | restic.CommandFailed) and "manifest" not in reported:
         return Problem(
             phrase("The dump program was killed before the dump was whole."),

@@ -26,6 +26,7 @@ from backups import requests
 from backups.admin import live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
+from backups.admin.comparing import difference_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.admin.restore_story import kept_words, tables_words
@@ -138,6 +139,7 @@ class RunAdmin(ReadOnlyAdmin):
         lines = _newest_lines(run)
         context |= {
             **page_context(run),
+            "difference": difference_of(request, run),
             "title": str(run),
             "subtitle": None,
             "lines": lines,
@@ -157,7 +159,9 @@ class RunAdmin(ReadOnlyAdmin):
                 "over": run.is_over and len(lines) < _LINES_SHOWN,
                 "status": run.status,
                 "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=run)),
-                "html": render_to_string("backups/run_state.html", page_context(run)),
+                "html": render_to_string(
+                    "backups/run_state.html", {**page_context(run), "difference": difference_of(request, run)}
+                ),
                 "log": render_to_string("backups/run_lines.html", {"lines": lines}),
                 "last_line": lines[-1].pk if lines else after,
             }

@@ -20,6 +20,7 @@ from unfold.forms import BaseDialogForm
 
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
 from backups.admin.base import get_or_none, page_url, proof_label, redirect
+from backups.admin.comparing import ComparingAdmin
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.admin.pinning import PinnedFilter, PinningAdmin, with_pins
@@ -76,7 +77,7 @@ class VerifiedFilter(DropdownFilter):
 
 
 @admin.register(Snapshot)
-class SnapshotAdmin(PinningAdmin):
+class SnapshotAdmin(PinningAdmin, ComparingAdmin):
     """What the repositories hold."""
 
     list_display = ("name", "made", "of", "verified", "dump_size", "added", "kept")
@@ -94,7 +95,7 @@ class SnapshotAdmin(PinningAdmin):
     search_help_text = _("Snapshot id")
     ordering = ("-time", "-pk")
     actions_detail = (
-        "accept", "restore", "verify",
+        "accept", "restore", "what_changed", "verify",
         {"title": _("Keep or forget"), "icon": "keep", "items": ["pin", "unpin", "forget"]},
     )  # fmt: skip
     change_form_template = "backups/snapshot.html"

@@ -110,12 +110,12 @@ _WORTH_SECONDS = 5.0
 
 
 def _is_looked_at(run: Run) -> bool:
-    """Whether whoever asked for it looks at it: a connection test, or one snapshot forgotten by hand.
+    """Whether who asked for it looks at it: a connection test, a comparison, one snapshot forgotten by hand.
 
-    The latter says nothing of the forget at night, whose alert it would raise or clear.
+    The last says nothing of the forget at night, whose alert it would raise or clear.
     """
     form = run.request.get("form") if isinstance(run.request, dict) else None
-    return run.action == Action.PREFLIGHT or form == FORGET_SNAPSHOT
+    return run.action in (Action.PREFLIGHT, Action.DIFF) or form == FORGET_SNAPSHOT
 
 
 @_harmless

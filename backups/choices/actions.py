@@ -32,6 +32,7 @@ class Action(OpenChoices):
     RECOVER = "recover", phrase("Rebuild history")
     PORTAL = "portal", phrase("Copy of the portal")
     PREFLIGHT = "preflight", phrase("Connection test")
+    DIFF = "diff", phrase("Comparison")
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.
@@ -61,6 +62,8 @@ _RIGHTS: dict[str, str] = {
     Action.VERIFY: "run_verify",
     Action.PREFLIGHT: "run_backup",
     DRILL: "override_gate",
+    # It shows what rows a restore would bring back.
+    Action.DIFF: "run_restore",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
 

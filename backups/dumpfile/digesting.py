@@ -68,6 +68,15 @@ class Digester:
             (s.kind, s.name): s for s in self._sections if s.kind in (Kind.VIEW, Kind.TRIGGER, Kind.EVENT)
         }
 
+    def tables_and_events(self) -> Iterator[Section]:
+        """Of the definitions that came by, those that say more of themselves than their digest."""
+        return (section for section in self._sections if section.kind in (Kind.TABLE, Kind.EVENT))
+
+    def rows_of(self, table: str) -> Section | None:
+        """The rows of a table, of those that came by of late; None where there are none."""
+        is_rows = (each for each in reversed(self._sections) if each.kind == Kind.ROWS)
+        return next((each for each in is_rows if each.table == table), None)
+
     def views_of_others(self) -> list[str]:
         """Views that read tables by their database's name, and go on reading them elsewhere.
 

@@ -134,6 +134,15 @@ class Section:
         return UNWRAPPED.sub(b"", text) in UNWRAPPED.sub(b"", self._definition)
 
     @property
+    def definition(self) -> bytes:
+        """What came by of a table, trigger, view or event, as it was written; empty for all else."""
+        return bytes(self._definition)
+
+    def event_digest(self) -> str:
+        """Of an event: the same wherever in a dump it stands, and another in another state."""
+        return hashlib.sha256(_as_anywhere(_LAST_SEMICOLON.sub(b"", self._definition))).hexdigest()
+
+    @property
     def is_empty(self) -> bool:
         """Whether it holds no statement."""
         return not self._length
@@ -163,8 +172,7 @@ class Section:
             definition = without_definer(definition) if self.kind in _OF_A_DEFINER else definition
             definition += self._head or b""
         if self.kind == Kind.EVENT and whatever_state:
-            definition = _EVENTS_END.sub(b"", without_state(definition))
-            definition = definition.replace(b" */;;\n", b" */;\n", 1)
+            definition = _as_anywhere(without_state(definition))
         if self.kind == Kind.TRIGGER:
             definition = without_qualifiers(definition)
         elif self.kind == Kind.TABLE:
@@ -176,6 +184,11 @@ class Section:
         size += len(definition)
         entry = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
         return {**entry, "table": self.table} if self.kind == Kind.TRIGGER else entry
+
+
+def _as_anywhere(event: bytes) -> bytes:
+    """An event's text as if it stood in the middle of others."""
+    return _EVENTS_END.sub(b"", event).replace(b" */;;\n", b" */;\n", 1)
 
 
 def _grown(size_and_digest: tuple[int, Any], data: bytes) -> tuple[int, Any]:

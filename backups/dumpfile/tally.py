@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backups.dumpfile.ready import Does, Ready
+from backups.dumpfile.values import QUOTED, ROW
 from backups.text.kinds import kind_word
 from backups.text.sentences import phrase, plural
 
-_QUOTED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\""
-_ROW = re.compile(rb"\((?:[^()'\"]++|" + _QUOTED + rb"|)*+\)", re.S)
-_BLANK_OUTSIDE = re.compile(rb"(" + _QUOTED + rb")|\s++", re.S)
+_BLANK_OUTSIDE = re.compile(rb"(" + QUOTED + rb")|\s++", re.S)
 _HEAD_ENDS = re.compile(rb"\bVALUES?\s*(?=\()", re.I)
 _WORDS = 1 << 128
 # MariaDB's versioning by transactions: where such a row begins its life, and that it lives.
@@ -72,7 +71,7 @@ class Tally:
         if head is None:
             return
         rows = self.rows.setdefault(ready.table, Rows())
-        for row in _ROW.finditer(ready.text, head.end()):
+        for row in ROW.finditer(ready.text, head.end()):
             said = _BLANK_OUTSIDE.sub(lambda found: found[1] or b"", row[0])
             if ready.table in self.numbered:
                 said = _TRANSACTION.sub(b"", said)

@@ -85,6 +85,16 @@ class Content:
             {name: None if left is None else now + left for name, left in ending.items()},
         )
 
+    def of_tables(self, chosen: Collection[str]) -> Content:
+        """What a dump of these tables alone has to hold of it, them and their triggers; without any, all."""
+        if not chosen:
+            return self
+        held = {
+            kind: [table for table in self.inventory.get(kind, []) if table in chosen]
+            for kind in ("table", Kind.TRIGGER)
+        }
+        return Content({kind: names for kind, names in held.items() if names}, {}, {})
+
 
 def _digest(one: mysql.Described) -> str:
     text = without_state(_body(one)) if one.kind == Kind.EVENT else _body(one)

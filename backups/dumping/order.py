@@ -24,6 +24,10 @@ class Order:
     gzip: bool = False
     # What is saved before a restore; any other backup that leaves something out is a failed one.
     without_broken_views: bool = False
+    # What is read once to be compared has nothing that only a restore has use for.
+    to_compare: bool = False
+    # Tables that are dumped with their triggers, and nothing else; all of the database without any.
+    only: tuple[str, ...] = ()
     at_once: parallel.ParallelOptions = field(default_factory=parallel.ParallelOptions)
 
     def as_json(self) -> bytes:
@@ -35,7 +39,8 @@ class Order:
         """The order that `as_json` wrote."""
         fields = json.loads(text)
         server, at_once = mysql.Server(**fields["server"]), parallel.ParallelOptions(**fields["at_once"])
-        return cls(**{**fields, "server": server, "at_once": at_once})
+        only = tuple(fields.get("only", ()))
+        return cls(**{**fields, "server": server, "at_once": at_once, "only": only})
 
 
 class Report:

@@ -80,7 +80,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         programs = mysql.clients(info, order.client_dir, order.notes)
         broken = _broken_views(connection, order)
         without = [view.name for view in broken]
-        before = Content.of(connection, order.database, without)
+        before = Content.of(connection, order.database, without).of_tables(order.only)
         position = mysql.binary_log_position(connection)
         charset, collation = mysql.database_defaults(connection, order.database)
         made_under = mysql.made_under(connection, order.database)
@@ -126,21 +126,24 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 report.write(progress=_progress(digester))
 
         with _looking_for_locks(order, lambda: flowed, tell_wait):
-            source = mysql.DumpSource(order.server, info, programs, order.database, leave_out=without)
+            source = mysql.DumpSource(
+                order.server, info, programs, order.database, leave_out=without, only=order.only
+            )
 
             def is_read(table: str) -> None:
                 watch.is_read(table)
                 # The dump's moment has come, and is hardly gone.
-                computed.begin()
+                if not order.to_compare:
+                    computed.begin()
 
             outlet = Outlet(digester, write)
             stream(source, at_once, outlet, report, Listener(before.names, is_read))
-        told_of = _computed(computed, report, digester)
+        told_of = [] if order.to_compare else _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)
         unlike = Unlike(digester, before)
         with mysql.connect(order.server, order.database) as connection:
-            after = Content.of(connection, order.database, without, unlike.look)
+            after = Content.of(connection, order.database, without, unlike.look).of_tables(order.only)
             if words := altered_defaults(connection, order.database, (charset, collation), made_under):
                 report.note(words)
         sections = digester.sections(collations)

@@ -30,6 +30,7 @@ from backups.management.waiting import Wait
 from backups.models import Run, RunLine
 from backups.requests import (
     BackupRequest,
+    DiffRequest,
     PreflightRequest,
     Request,
     RestoreRequest,
@@ -85,7 +86,7 @@ def _servers(request: Request) -> list[Callable[..., object]]:
     match request:
         case PreflightRequest():
             return [endpoints.database_server, endpoints.scratch_server]
-        case BackupRequest():
+        case BackupRequest() | DiffRequest(until=None):
             return [endpoints.database_server]
         case VerifyRequest():
             return [endpoints.scratch_server]

@@ -5,6 +5,7 @@ A form is checked, submitted as a run, stored in the run's row and read from the
 
 from backups.requests.backup import BackupRequest
 from backups.requests.base import About, Request
+from backups.requests.diff import DiffRequest
 from backups.requests.forget_snapshot import ForgetSnapshotRequest
 from backups.requests.maintenance import (
     CheckRequest,
@@ -33,6 +34,7 @@ __all__ = [
     "BackupRequest",
     "CheckRequest",
     "DefineRequest",
+    "DiffRequest",
     "DrillRequest",
     "DropKeptRequest",
     "ForgetRequest",

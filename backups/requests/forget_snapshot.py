@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.choices import ACTIVE, FORGET_SNAPSHOT, Action
@@ -162,7 +163,7 @@ class ForgetSnapshotRequest(Request):
     def refuse_unfit(self) -> None:
         """Raise Problem for what is kept, is not there, or was not confirmed as it has to be.
 
-        Raises Refused while a restore or a verification is to read it.
+        Raises Refused while a restore, a verification or a comparison is to read it.
         """
         pins.refuse_unfit_reason(self.reason)
         _refuse_gone(self.snapshot)
@@ -211,10 +212,10 @@ class ForgetSnapshotRequest(Request):
 
 
 def _refuse_read(snapshot: Snapshot) -> None:
-    """Raise Refused while a restore or a verification of a snapshot waits or runs."""
-    reading = Run.objects.filter(
-        action__in=[Action.RESTORE, Action.VERIFY], snapshot=snapshot, status__in=ACTIVE
-    )
+    """Raise Refused while a restore, a verification or a comparison of a snapshot waits or runs."""
+    is_read = Q(action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF], snapshot=snapshot)
+    is_read |= Q(action=Action.DIFF, database=snapshot.database_id, request__until=snapshot.snapshot_id)
+    reading = Run.objects.filter(is_read, status__in=ACTIVE)
     reader = reading.select_related("database", "repository").order_by("pk").first()
     if reader is not None:
         raise Refused(

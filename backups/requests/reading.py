@@ -8,6 +8,7 @@ from backups.errors import Problem
 from backups.models import Run
 from backups.requests.backup import BackupRequest
 from backups.requests.base import NOTHING_DONE, Request
+from backups.requests.diff import DiffRequest
 from backups.requests.forget_snapshot import ForgetSnapshotRequest
 from backups.requests.maintenance import (
     CheckRequest,
@@ -51,6 +52,7 @@ FORMS: dict[str, type[Request]] = {
         PortalCopyRequest,
         PreflightRequest,
         DrillRequest,
+        DiffRequest,
     )
 }
 

@@ -27,6 +27,7 @@ _SAFE_WHEN_LOST: dict[str, str] = {
     Action.BACKUP: phrase("No heartbeat was written and earlier snapshots are untouched."),
     Action.VERIFY: phrase("The live database and the snapshots are untouched."),
     Action.DROP_KEPT: phrase("The live database was not touched."),
+    Action.DIFF: phrase("A comparison changes nothing."),
     Action.FORGET: phrase("The newest and the newest verified snapshot are kept in any case."),
     Action.DEFINE: phrase("No table was touched; try it again."),
 }

@@ -37,7 +37,7 @@ SMALL_SECONDS = 60.0
 # Who wants one run at a time gets that.
 _FEWEST_TO_SHARE = 2
 # What waits for one of these keeps nobody from beginning: no backup would be made for as long.
-_MAY_TAKE_HOURS = RESTORE_ACTIONS | {Action.VERIFY}
+_MAY_TAKE_HOURS = RESTORE_ACTIONS | {Action.VERIFY, Action.DIFF}
 
 
 def priority_of(action: Action, trigger: Trigger) -> int:
@@ -121,9 +121,15 @@ def _may_share_it(run: Run, others: Sequence[Run], small: Callable[[], Collectio
 
 
 def _servers(run: Run) -> set[Address]:
-    if run.database is None or run.action not in _AT_THE_DATABASE:
+    if run.database is None or not (run.action in _AT_THE_DATABASE or _compares_with_now(run)):
         return set()
     return {_of_test_restores(run.database) if run.action == Action.VERIFY else _live(run.database)}
+
+
+def _compares_with_now(run: Run) -> bool:
+    """Whether it dumps the live database; a comparison of two snapshots asks no server anything."""
+    asked = run.request if isinstance(run.request, dict) else {}
+    return run.action == Action.DIFF and asked.get("until") is None
 
 
 def _live(database: Database) -> Address:

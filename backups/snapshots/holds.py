@@ -182,7 +182,7 @@ def saved(present: Present, now: datetime) -> Held:
 
 def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
-    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY], snapshot__in=rows)
+    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF], snapshot__in=rows)
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
     for runs, words in (
         (reading.filter(status__in=ACTIVE), WANTED),
@@ -190,10 +190,15 @@ def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     ):
         for run in runs.select_related("snapshot").defer("snapshot__manifest"):
             if run.snapshot is not None:
-                yield (
-                    run.snapshot,
-                    phrase(words, run=str(run).lower(), status=run.get_status_display().lower()),
-                )
+                yield run.snapshot, _read_by(run, words)
+    for run in Run.objects.filter(action=Action.DIFF, status__in=ACTIVE):
+        until = run.request.get("until") if isinstance(run.request, dict) else None
+        for snapshot in rows.filter(snapshot_id=until, database=run.database_id) if until else ():
+            yield snapshot, _read_by(run, WANTED)
+
+
+def _read_by(run: Run, words: str) -> str:
+    return phrase(words, run=str(run).lower(), status=run.get_status_display().lower())
 
 
 def pinned(rows: SnapshotQuerySet, now: datetime) -> Held:

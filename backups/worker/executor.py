@@ -68,6 +68,7 @@ ACTIONS: dict[str, Play] = {
     Action.REPAIR_INDEX: _of("repair", "index"),
     Action.REPAIR_SNAPSHOTS: _of("repair", "snapshots"),
     Action.UNLOCK: _of("unlock"),
+    Action.DIFF: _of("diff"),
 }
 
 
@@ -88,6 +89,7 @@ _SAFE: dict[str, str] = {
     Action.CHECK: phrase("A check changes nothing."),
     Action.PREFLIGHT: phrase("A test changes nothing."),
     Action.PORTAL: phrase("The backups of databases and the gate do not depend on it."),
+    Action.DIFF: phrase("A comparison changes nothing."),
     Action.FORGET: phrase("The newest and the newest verified snapshot are kept in any case."),
 }
 _OTHERWISE_SAFE = phrase("The snapshots are as they were.")

@@ -15,6 +15,7 @@ from backups.requests import (
     BackupRequest,
     CheckRequest,
     DefineRequest,
+    DiffRequest,
     DrillRequest,
     DropKeptRequest,
     ForgetRequest,
@@ -41,6 +42,10 @@ from tests.rows import a_server
 __all__ = ["login", "person", "roles"]
 
 CLI = Asker(Trigger.CLI)
+WHOLE = {
+    "sha256": "0" * 64, "bytes": 1, "server": {"flavour": "mariadb", "version": "10.11.6"}, "sections": [],
+    "inventory": {"table": ["a", "b"]},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,7 @@ def rows(db: None) -> Rows:
     snapshot, others = (
         Snapshot.objects.create(
             repository=repository, database=shop, snapshot_id=letter * 64, time=timezone.now(),
-            path=f"/mysql/{name}.sql", manifest={"database": name, "inventory": {"table": ["a", "b"]}},
-            made_here=True,
+            path=f"/mysql/{name}.sql", manifest={**WHOLE, "database": name}, made_here=True,
         )
         for letter, name in (("a", "shop"), ("b", "other"))
     )  # fmt: skip
@@ -80,7 +84,7 @@ def rows(db: None) -> Rows:
 
 
 # Of the version before there are no rows of these forms.
-NEW_FORMS = frozenset({"forget_snapshot"})
+NEW_FORMS = frozenset({"forget_snapshot", "diff"})
 # By form; each with all that it can say.
 EACH: dict[str, Callable[[Rows], Request]] = {
     "backup": lambda rows: BackupRequest(rows.database),
@@ -108,5 +112,6 @@ EACH: dict[str, Callable[[Rows], Request]] = {
     "recover": lambda rows: RecoverRequest(rows.repository),
     "portal": lambda rows: PortalCopyRequest(rows.repository),
     "preflight": lambda rows: PreflightRequest(rows.database),
+    "diff": lambda rows: DiffRequest(rows.database, rows.snapshot, rows.others, ("b", "a")),
     "drill": lambda rows: DrillRequest(rows.database, "https://shop.example.com/"),
 }  # fmt: skip

@@ -125,6 +125,7 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/run/<path:object_id>/cancel/": (OPERATOR, OPERATOR),
     "admin/backups/run/<path:object_id>/again/": (OPERATOR, OPERATOR),
     "admin/backups/snapshot/<path:object_id>/restore/": (RESTORER, RESTORER),
+    "admin/backups/snapshot/<path:object_id>/what_changed/": (RESTORER, RESTORER),
     "admin/backups/snapshot/<path:object_id>/accept/": (OPERATOR, OPERATOR),
     "admin/backups/snapshot/<path:object_id>/verify/": (OPERATOR, OPERATOR),
     "admin/backups/snapshot/<path:object_id>/pin/": (OPERATOR, OPERATOR),

@@ -54,7 +54,7 @@ def judged_whole(
 
 def refuse_damaged(restore: Restore, loading: Loading) -> None:
     """Raise Problem unless the stream was whole and is what its manifest says."""
-    damaged = _damaged(restore.snapshot)
+    broken = damaged(restore.snapshot)
     is_loaded = restore.mode != RestoreMode.FILE
     is_ours_and_cut = is_by_vedetta(restore.snapshot) and not loading.digester.is_complete
     is_cut = loading.end == End.CUT if is_loaded else not loading.digester.is_complete
@@ -80,9 +80,9 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
     try:
         manifest = loading.digester.manifest()
     except ManifestDamaged as error:
-        raise damaged from error
+        raise broken from error
     if made_here.is_of_another(restore.snapshot, manifest):
-        raise damaged
+        raise broken
     if manifest is None and is_loaded and (why := holds_nothing(loading, source_name(restore.snapshot))):
         raise Problem(
             phrase(
@@ -96,11 +96,12 @@ def refuse_damaged(restore: Restore, loading: Loading) -> None:
         found = loading.digester.sections(manifest.get("collations", {}))
         found = as_counted_then(found, manifest["sections"])
         if differing_sections(manifest["sections"], found, phrase("in the stream")):
-            raise damaged
+            raise broken
         made_here.learn(restore.snapshot, manifest)
 
 
-def _damaged(snapshot: Snapshot) -> Problem:
+def damaged(snapshot: Snapshot) -> Problem:
+    """What to say of a snapshot whose stream is not what its manifest tells."""
     return Problem(
         phrase(
             "Snapshot {snapshot} is damaged: what it holds is not what was backed up.",

@@ -1,0 +1,176 @@
+"""The sides of a comparison as they stream by: a snapshot out of its repository, a dump of the live one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from backups import mysql, process, restic
+from backups.actions.steps.dump_told import problem_told
+from backups.actions.steps.opening import OpenedSnapshot
+from backups.actions.steps.reading import damaged
+from backups.actions.steps.sections import as_counted_then, differing_sections
+from backups.catalog import made_here
+from backups.dumpfile.allowed import Allowed
+from backups.dumpfile.chosen_tables import chosen_tables
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.manifests import ManifestDamaged
+from backups.dumpfile.ready import LoadOptions, Ready
+from backups.dumping.mysqldump import widen
+from backups.dumping.order import Order, Report
+from backups.dumping.program import command
+from backups.errors import Problem
+from backups.loading.problems import LoadProblem
+from backups.loading.progress import Loading
+from backups.loading.reading import digested, judged, unpacked
+from backups.runs.progress import Progress
+from backups.text.sentences import phrase
+
+Read = Callable[[Iterator[bytes], Loading], None]
+
+
+class Taker(Protocol):
+    """Takes in the statements of a dump."""
+
+    def take(self, ready: Ready) -> None:
+        """The next one."""
+
+    def close(self) -> None:
+        """There are no more."""
+
+
+class EveryTable(Collection[str]):
+    """As names of chosen tables: all there are."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which tables of a dump are read, by whom, and how the server that wrote it reads SQL."""
+
+    tables: Collection[str]
+    taker: Taker
+    server: mysql.ServerInfo
+    source: str
+    # Is given the names of tables that are not read.
+    unread: set[str]
+
+    def read(self, chunks: Iterator[bytes], loading: Loading) -> None:
+        """Read a dump to its end. Raises LoadProblem, Problem."""
+        dialect = Dialect.of(is_mariadb=self.server.flavour == mysql.MARIADB, number=self.server.number)
+        allowed = Allowed(dialect, LoadOptions(self.source, source=self.source))
+        chosen = (bytes(data) for data in chosen_tables(digested(chunks, loading), self.tables))
+        for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
+            self.taker.take(ready)
+        self.taker.close()
+        self.unread.update(each.name for each in allowed.found.left_out if each.kind == "table")
+
+
+def read_definitions(chunks: Iterator[bytes], loading: Loading) -> None:
+    """Read a dump for what its digester keeps of it."""
+    for _ in digested(chunks, loading):
+        pass
+
+
+def snapshot_read(stored: OpenedSnapshot, read: Read, progress: Progress, loading: Loading) -> Loading:
+    """Read a whole snapshot, watched. Raises Problem unless it is what was backed up."""
+    snapshot, access = stored.snapshot, stored.access
+
+    def finished(source: process.Child) -> None:
+        restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
+
+    with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+        try:
+            process.run_in_thread(
+                lambda: read(unpacked(source.stdout, gzip=snapshot.path.endswith(".gz")), loading),
+                restic.with_outage_limit(source, access, _tick(loading, progress)),
+                source.stop,
+            )
+        except LoadProblem:
+            # Half a dump may be restic's fault, which is asked first how it went.
+            if source.poll() not in (None, 0):
+                finished(source)
+            _refuse_unlike_manifest(stored, loading)
+            raise
+        finished(source)
+    _refuse_unlike_manifest(stored, loading)
+    return loading
+
+
+def _refuse_unlike_manifest(stored: OpenedSnapshot, loading: Loading) -> None:
+    """Raise Problem where a stream that was read to its end is not what its manifest, and its row, say."""
+    snapshot = stored.snapshot
+    if not loading.is_read:
+        return
+    try:
+        manifest = loading.digester.manifest()
+    except ManifestDamaged as error:
+        raise damaged(snapshot) from error
+    if manifest is None or not loading.digester.is_complete or made_here.is_of_another(snapshot, manifest):
+        raise damaged(snapshot)
+    found = as_counted_then(loading.digester.sections(manifest.get("collations", {})), manifest["sections"])
+    if differing_sections(manifest["sections"], found, phrase("in the stream")):
+        raise damaged(snapshot)
+
+
+def live_dumped(order: Order, read: Read, progress: Progress, loading: Loading) -> dict[str, Any]:
+    """Dump the live database as a backup does, into `read`; answers the dump's manifest. Raises Problem."""
+    order_fd = process.secret_fd(order.as_json())
+    report_fd = process.secret_fd(b"")
+    report = Report(report_fd)
+    program = process.Program(
+        command(order_fd, report_fd, iter(())), process.base_environment(), pass_fds=[order_fd, report_fd]
+    )
+    watch = _tick(loading, progress)
+
+    def tick() -> None:
+        watch()
+        if doing := report.read().get("progress", {}).get("doing"):
+            progress.detail(str(doing))
+
+    try:
+        with process.child(program, stdout=process.PIPE) as running:
+            widen(running.stdout.fileno())
+            try:
+                process.run_in_thread(
+                    lambda: read(unpacked(running.stdout, gzip=False), loading), tick, running.stop
+                )
+            except LoadProblem:
+                # Half a dump is for its program to explain.
+                if running.wait(progress.tick) == 0:
+                    raise
+            code = running.wait(progress.tick)
+            said = running.stderr_tail()
+        reported = report.read()
+        for note in reported.get("notes", []):
+            progress.log(note)
+    finally:
+        os.close(order_fd)
+        os.close(report_fd)
+    if code == 0 and "manifest" in reported:
+        manifest: dict[str, Any] = reported["manifest"]
+        return manifest
+    raise problem_told(reported) or Problem(
+        phrase("The dump of the live database was ended before it was whole."),
+        code="dump.killed",
+        do=phrase("See whether the machine ran out of memory, then try again. {said}", said=" ".join(said)),
+    )
+
+
+def _tick(loading: Loading, progress: Progress) -> process.Tick:
+    def tick() -> None:
+        progress.bytes_done(loading.bytes_read)
+        progress.detail(loading.doing)
+        progress.tick()
+
+    return tick

@@ -1,0 +1,147 @@
+"""The button that asks what changed since a snapshot, and what its run's page tells of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, refused
+from backups.admin.dialogs import dialog
+from backups.choices import Action
+from backups.differences import told
+from backups.errors import Problem
+from backups.models import Run, Snapshot
+from backups.requests import DiffRequest
+from backups.text.sentences import phrase
+
+# Later ones that can be chosen; any two can be named on the command line.
+_CHOICES = 100
+_NOW = ("", phrase("Now: the database is dumped as for a backup, over one connection"))
+
+
+class CompareForm(BaseDialogForm):
+    """What a snapshot is compared with, and which tables of it."""
+
+    until = forms.ChoiceField(
+        label=_("Compare with"), required=False, choices=[_NOW], widget=UnfoldAdminSelectWidget
+    )
+    tables = forms.CharField(
+        label=_("Only these tables"),
+        required=False,
+        max_length=2000,
+        help_text=_("Names with commas between them. Empty compares all."),
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        until = self.fields["until"]
+        assert isinstance(until, forms.ChoiceField)  # noqa: S101
+        until.choices = [_NOW, *self._later()]
+        # The page of a later one leads here.
+        until.initial = self.request.GET.get("until", "")
+
+    def _later(self) -> list[tuple[str, str]]:
+        snapshot = get_or_none(Snapshot.objects.defer("manifest"), self.object_id)
+        if snapshot is None or snapshot.database_id is None:
+            return []
+        later = Snapshot.objects.present().filter(
+            database=snapshot.database_id, time__gt=snapshot.time, manifest__isnull=False
+        )
+        return [
+            (str(each.pk), f"{each.local_time:%Y-%m-%d %H:%M:%S} · {each.short_id}")
+            for each in later.defer("manifest").newest_first()[:_CHOICES]
+        ]
+
+    @property
+    def chosen_tables(self) -> tuple[str, ...]:
+        """The names of the chosen tables, each once."""
+        names = (name.strip() for name in self.cleaned_data["tables"].split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
+
+
+class ComparingAdmin(ReadOnlyAdmin):
+    """Snapshots, each of which can be compared with a later one and with now."""
+
+    @action(
+        description=_("What changed since"), icon="preview", permissions=["run_restore"],
+        dialog=dialog(
+            phrase("What changed since this snapshot?"),
+            phrase("Rows and definitions are compared and counted; nothing is changed. No values of rows are "
+"kept or shown. It reads both sides, so it may take as long as two backups."),
+            phrase("Compare"), form_class=CompareForm,
+        ),
+    )  # fmt: skip
+    def what_changed(self, request: HttpRequest, form: CompareForm, object_id: str) -> HttpResponse:
+        """Start the comparison, whose page then shows what it found."""
+        snapshot = self.found(request, object_id)
+        if snapshot.database is None:
+            return refused(
+                request,
+                snapshot,
+                Problem(
+                    phrase("This snapshot cannot be compared: no database is set up for it."),
+                    code="snapshot.of_no_database",
+                ),
+            )
+        until = get_or_none(Snapshot.objects.all(), form.cleaned_data["until"] or None)
+        wanted = DiffRequest(snapshot.database, snapshot, until, form.chosen_tables)
+        return self.start(request, snapshot, wanted)
+
+
+def difference_of(request: HttpRequest, run: Run) -> dict[str, Any] | None:
+    """What a comparison found, for its page and who may restore; None of other runs, and for others."""
+    if run.action != Action.DIFF or not request.user.has_perm("backups.run_restore"):
+        return None
+    result = run.result if isinstance(run.result, dict) else {}
+    try:
+        return _shown(run, result["difference"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None  # it is not over, or is of a row that we did not write
+
+
+def _shown(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "before": _side(run, found["before"]),
+        "after": _side(run, found["after"]),
+        "chosen": [str(table) for table in found["chosen"]],
+        "tables": [
+            {
+                "name": str(each["table"]),
+                "words": told.rows_words(each),
+                "how": told.how_words(each),
+                "before": each["rows_before"],
+                "after": each["rows_after"],
+            }
+            for each in found["tables"]
+        ],
+        "tables_beyond": int(found["tables_beyond"]),
+        "objects": [told.object_words(each) for each in found["objects"]],
+        "objects_beyond": int(found["objects_beyond"]),
+        "same_tables": int(found["same_tables"]),
+        "doubts": told.doubts(found),
+    }
+
+
+def _side(run: Run, side: Mapping[str, Any]) -> dict[str, Any]:
+    """The moment of a side, and its snapshot where it is one that is known."""
+    snapshot = None
+    if side["snapshot_id"]:
+        rows = Snapshot.objects.filter(snapshot_id=side["snapshot_id"], database=run.database_id)
+        snapshot = rows.defer("manifest").first()
+    return {
+        "at": timezone.localtime(datetime.fromisoformat(side["at"])),
+        "is_now": side["snapshot_id"] is None,
+        "short_id": str(side["snapshot_id"] or "")[:8],
+        "url": page_url(snapshot) if snapshot else "",
+        "server": str(side["server"]),
+    }

@@ -1,0 +1,120 @@
+"""What a comparison found, in words for a person: from what its run's row keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from backups.text.kinds import of_kind
+from backups.text.sentences import joined, phrase, plural, template
+
+if TYPE_CHECKING:
+    from backups.differences.shown import ShownRow
+
+_WHY_NOT = {
+    "not_read": phrase("its rows are in no dump"),
+    "not_cut": phrase("its rows are not written alike on both sides, or not as dump programs write them"),
+    "no_column": phrase("no column is the same on both sides"),
+}
+_CHANGES = {
+    "came": phrase("was not there before"),
+    "gone": phrase("gone"),
+    "changed": phrase("defined otherwise"),
+}
+
+
+def rows_words(table: Mapping[str, Any]) -> str:
+    """What became of a table's rows, as in "312 gone, 4 new, 7 changed"."""
+    if table["gone"] is None:
+        why = _WHY_NOT.get(table["why_not"], table["why_not"])
+        return phrase("its rows were not compared: {why}", why=why)
+    if table["change"] == "came":
+        return plural("the table is new, with {n} row", "the table is new, with {n} rows", n=table["new"])
+    if table["change"] == "gone":
+        return plural("the table is gone, with {n} row", "the table is gone, with {n} rows", n=table["gone"])
+    return phrase(
+        "{gone} gone, {new} new, {changed} changed",
+        gone=f"{table['gone']:,}",
+        new=f"{table['new']:,}",
+        changed=f"{table['changed']:,}",
+    )
+
+
+def how_words(table: Mapping[str, Any]) -> str:
+    """How a table's rows were told apart, and what of them was not compared; empty where nothing was."""
+    if table["gone"] is None or table["change"]:
+        return ""
+    key = ", ".join(table["key"])
+    how = phrase("by the key {key}", key=key) if key else phrase("by whole rows, as it has no key for this")
+    return joined([how, *_columns(table)], "; ")
+
+
+def _columns(table: Mapping[str, Any]) -> Iterator[str]:
+    for names, words in (
+        (table["columns_came"], template("new columns, not compared: {names}")),
+        (table["columns_gone"], template("columns that are gone, not compared: {names}")),
+        (table["columns_retyped"], template("columns of another type, not compared: {names}")),
+    ):
+        if names:
+            yield phrase(words, names=", ".join(names))
+
+
+def object_words(thing: Mapping[str, Any]) -> str:
+    """What became of an object, as in "view totals: gone"."""
+    change = _CHANGES.get(thing["change"], thing["change"])
+    return phrase("{what}: {change}", what=of_kind(thing["kind"], thing["name"]), change=change)
+
+
+def row_words(row: ShownRow, key: Sequence[str]) -> str:
+    """A row that differs, with its values as they are written in SQL: - is gone, + is new, ~ is changed."""
+    if row.before is None or row.after is None:
+        sign, values = ("+", row.after) if row.before is None else ("-", row.before)
+        return f"{sign} {_values(values or {})}"
+    now = row.after
+    told_by = _values({name: now[name] for name in key if name in now})
+    changes = ", ".join(
+        f"{name}={_cut(row.before[name])} → {_cut(row.after[name])}" for name in row.differing
+    )
+    return f"~ {told_by}: {changes}"
+
+
+def _values(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={_cut(value)}" for name, value in values.items())
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+
+
+_LONGEST_SHOWN = 200
+_MOST_NAMED = 5
+
+
+def doubts(difference: Mapping[str, Any]) -> list[str]:
+    """What makes it uncertain whether something differs or is only written otherwise; a sentence each."""
+    before, after = difference["before"], difference["after"]
+    found = []
+    if before["server"] != after["server"]:
+        found.append(
+            phrase(
+                "The server was {before} then and is {after} on the later side. Definitions may only be "
+                "written otherwise.",
+                before=before["server"],
+                after=after["server"],
+            )
+        )
+    if before["client"] and after["client"] and before["client"] != after["client"]:
+        found.append(
+            phrase(
+                "The dump program was of version {before} then and of {after} on the later side. What "
+                "differs may only be written otherwise.",
+                before=before["client"],
+                after=after["client"],
+            )
+        )
+    if difference["left_out"]:
+        named = difference["left_out"][:_MOST_NAMED]
+        more = len(difference["left_out"]) - len(named)
+        names = joined(named, ", ") + (phrase(" and {more} more", more=more) if more else "")
+        found.append(phrase("Not in both dumps, so not compared: {names}.", names=names))
+    return found

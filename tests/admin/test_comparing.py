@@ -1,0 +1,133 @@
+"""The button "What changed since", and the page that shows what a comparison found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from backups.admin.base import page_url, run_url
+from backups.models import Database, Run, Snapshot
+from tests.admin.conftest import Login
+from tests.admin.test_actions import CONFIRM, action_url
+from tests.requests.conftest import WHOLE
+
+HOSTILE = "<script>alert(1)</script>`; --"
+
+
+@pytest.fixture
+def snapshots(database: Database) -> list[Snapshot]:
+    """An earlier and a later one."""
+    return [
+        Snapshot.objects.create(
+            repository=database.repository, database=database, snapshot_id=letter * 64, made_here=True,
+            time=timezone.now() - timedelta(days=days), path="/mysql/shop.sql", manifest=WHOLE,
+        )
+        for letter, days in (("a", 2), ("b", 1))
+    ]  # fmt: skip
+
+
+def table(name: str, **told: Any) -> dict[str, Any]:
+    """A table's difference as a run's row keeps it."""
+    empty: dict[str, Any] = dict.fromkeys(("gone", "new", "changed", "rows_before", "rows_after"))
+    lists: dict[str, Any] = {"key": [], "columns_came": [], "columns_gone": [], "columns_retyped": []}
+    return {"table": name, "change": "", "why_not": "", **empty, **lists, **told}
+
+
+def found(snapshot: Snapshot) -> dict[str, Any]:
+    """All kinds of things that a comparison may find."""
+    side = {"at": timezone.now().isoformat(), "server": "mariadb 10.11.6", "client": "10.11.6"}
+    return {
+        "before": {**side, "snapshot_id": snapshot.snapshot_id},
+        "after": {**side, "snapshot_id": None, "server": "mariadb 11.4.2"},
+        "chosen": [],
+        "tables": [
+            table("orders", gone=312, new=4, changed=7, key=["id"], rows_before=1200, rows_after=892),
+            table(HOSTILE, gone=1, new=0, changed=0, columns_came=[HOSTILE], rows_before=1, rows_after=0),
+            table("far", why_not="not_read"),
+            table("old", change="gone", gone=1, new=0, changed=0, rows_before=1),
+        ],
+        "tables_beyond": 3,
+        "objects": [{"kind": "view", "name": HOSTILE, "table": "", "change": "changed"}],
+        "objects_beyond": 0,
+        "same_tables": 12,
+        "left_out": ["elsewhere"],
+    }
+
+
+def test_who_may_restore_asks_and_it_is_noted(snapshots: list[Snapshot], login: Login) -> None:
+    old, newest = snapshots
+    client = login("Restorer")
+    assert "What changed since" in client.get(page_url(old)).content.decode()
+    dialog = client.get(action_url(old, "what_changed")).content.decode()
+    assert newest.short_id in dialog
+    assert old.short_id not in dialog.partition('name="until"')[2].partition("</select>")[0]
+
+    beside = f"{action_url(old, 'what_changed')}?until={newest.pk}"
+    assert beside in client.get(page_url(newest)).content.decode()
+    assert f'value="{newest.pk}" selected' in client.get(beside).content.decode()
+    # What an address says is chosen is only looked for among what can be.
+    assert "selected" not in client.get(beside + "999").content.decode().partition('name="until"')[2][:400]
+
+    wish = {"until": str(newest.pk), "tables": " orders, items ,orders"}
+    answer = client.post(action_url(old, "what_changed"), CONFIRM | wish)
+
+    run = Run.objects.get(action="diff")
+    assert answer.headers["Location"] == run_url(run)
+    assert run.request["until"] == newest.snapshot_id
+    assert run.request["tables"] == ["orders", "items"]
+    assert f"Started Comparison {run.pk}." in LogEntry.objects.get().get_change_message()
+
+
+def test_now_is_what_it_is_compared_with_unless_said_otherwise(
+    snapshots: list[Snapshot], login: Login
+) -> None:
+    client = login("Restorer")
+    refused = client.post(action_url(snapshots[1], "what_changed"), CONFIRM | {"until": snapshots[0].pk})
+    assert refused.status_code == 200
+    assert not Run.objects.filter(action="diff").exists()
+
+    client.post(action_url(snapshots[0], "what_changed"), CONFIRM)
+
+    assert Run.objects.get(action="diff").request["until"] is None
+
+
+def test_what_was_found_is_shown_to_who_may_restore_and_to_nobody_else(
+    snapshots: list[Snapshot], login: Login
+) -> None:
+    old = snapshots[0]
+    run = Run.objects.create(
+        action="diff", database=old.database, repository=old.repository, snapshot=old, trigger="admin",
+        status="succeeded", finished_at=timezone.now(), result={"difference": found(old)},
+    )  # fmt: skip
+    client = login("Restorer")
+
+    page = client.get(run_url(run)).content.decode()
+    live = client.get(f"{run_url(run).removesuffix('change/')}live/").json()["html"]
+
+    for html in (page, live):
+        assert "312 gone, 4 new, 7 changed" in html
+        assert "by the key id" in html
+        assert "its rows are in no dump" in html
+        assert "the table is gone, with 1 row" in html
+        assert "The server was mariadb 10.11.6 then" in html
+        assert page_url(old) in html
+        assert "<script>alert(1)" not in html
+    viewer = login("Operator")
+    for address in (run_url(run), f"{run_url(run).removesuffix('change/')}live/"):
+        assert "312 gone" not in viewer.get(address).content.decode()
+
+
+@pytest.mark.parametrize("result", [{}, {"difference": None}, {"difference": {"before": 3}}, []])
+def test_a_row_that_tells_something_else_is_shown_without_it(
+    snapshots: list[Snapshot], login: Login, result: object
+) -> None:
+    old = snapshots[0]
+    run = Run.objects.create(
+        action="diff", database=old.database, repository=old.repository, trigger="admin", result=result
+    )
+
+    assert login("Restorer").get(run_url(run)).status_code == 200
