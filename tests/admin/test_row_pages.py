@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.admin.base import page_url, run_url
 from backups.choices import Action, Health, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
 from backups.text import formatting
@@ -85,6 +86,10 @@ def test_each_tab_shows_what_was_done_newest_first_and_leads_to_all_of_it(
     assert f"/admin/backups/snapshot/?database__id__exact={database.pk}" in backups
     assert "byte" not in page(client, database, "verifications").split("v-tabs")[1].split("<table")[0]
     log = page(client, database, "log")
+    restore = database.restores.order_by("-pk")[0]
+    restores = page(client, database, "restores").split("v-tabs")[1]
+    assert f'{page_url(restore)}"' in restores
+    assert f'{run_url(restore.run)}"' not in restores
     newest_run = database.runs.order_by("-queued_at", "-pk")[0]
     assert reverse("admin:backups_run_change", args=[newest_run.pk]) in log
     for tab in TABS:

@@ -178,3 +178,14 @@ def test_compilemessages_compiles_our_own_and_nothing_that_is_installed_beside(
     call_command("compilemessages", locale=["it"], verbosity=0)
 
     assert [(folder / "django.mo").exists() for folder in folders] == [True, False]
+
+
+def test_no_page_says_since_before_an_age() -> None:
+    """Things are queued 3 hours ago, and not since 3 hours ago."""
+    found = 0
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"(\w+)=[\w.]+\|relative_time", text):
+            found += 1
+            assert f"since {{{{ {name} }}}}" not in text, path
+    assert found
