@@ -171,3 +171,16 @@ def test_a_page_costs_no_more_for_a_longer_history(past: History, login: Login) 
     )  # fmt: skip
     assert [queries(row, tab) for row, tab in pages] == few
     assert max(few) <= 48, few
+
+
+def test_a_long_name_stands_alone_above_its_page(past: History, login: Login) -> None:
+    database, client = past.databases[0], login("Viewer")
+
+    def above() -> str:
+        return page(client, database).split("<h1")[1].split("</h1>")[0]
+
+    assert f'title="{database}"' in above()
+    assert "Databases" in above()
+    Database.objects.filter(pk=database.pk).update(name="n" * 60)
+    assert f'title="{"n" * 60}"' in above()
+    assert "Databases" not in above()

@@ -69,6 +69,16 @@ def test_a_failure_is_told_in_phrases() -> None:
     assert bare == []
 
 
+def test_a_dialog_is_told_in_phrases() -> None:
+    dialogs = [(place, call) for place, call in calls("backups") if name_of(call) == "dialog"]
+    assert [place for place, call in dialogs if any(map(is_bare_word, call.args))] == []
+    assert len(dialogs) > 20
+
+
+def is_bare_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and bool(node.value)
+
+
 def test_a_phrase_is_one_text_with_all_that_it_names() -> None:
     wrong, count = [], 0
     for place, call in calls("backups", "portal"):
