@@ -41,7 +41,12 @@ OF_DJANGO = (
 OF_AXES = (
     _("Account locked: too many login attempts. Please try again later."),
     _("Account locked: too many login attempts. Contact an admin to unlock your account."),
-)
+    _("access attempt"), _("access attempts"), _("access failure"), _("access failures"), _("access log"),
+    _("access logs"), _("Access lock out"), _("Attempt Time"), _("Logout Time"), _("IP Address"),
+    _("Username"), _("User Agent"), _("HTTP Accept"), _("Failed Logins"), _("GET Data"), _("POST Data"),
+    _("Form Data"), _("Meta Data"), _("Clean up expired attempts"), _("Locked Out"), _("Attempt Remaining"),
+    _("Expires At"), _("Not set"), _("Session key hash (sha256)"),
+)  # fmt: skip
 
 # Its schedules and messages are on our pages; its own pages of tasks are not.
 OF_DJANGO_Q = (

@@ -21,12 +21,14 @@ from backups.text.sentences import phrase
 
 Charted = TypeVar("Charted", Database, Repository, Database | Repository)
 
-# A chart's line for each database, in turn.
+# A chart's line for each database, in turn; as many as the first page draws, so that none looks like another.
 _LINES = (
     "var(--color-primary-600)",
     "var(--color-orange-500)",
     "var(--color-green-600)",
     "var(--color-red-500)",
+    "var(--color-blue-400)",
+    "var(--color-base-500)",
 )
 
 

@@ -251,7 +251,7 @@ class RepositoryAdmin(SecretsAdmin):
             phrase("Looks for damage and changes nothing. Backups wait until it is done. If it finds "
 "damage, heartbeats are withheld and the gate closes in time, until a check of all data "
 "is good."),
-            "Check", form_class=CheckForm,
+            phrase("Check now"), form_class=CheckForm,
         ),
     )  # fmt: skip
     def check_now(self, request: HttpRequest, form: CheckForm, object_id: str) -> HttpResponse:
@@ -284,7 +284,7 @@ class RepositoryAdmin(SecretsAdmin):
             phrase("Snapshots that no retention rule keeps are removed for good, as every night. The "
 "newest and the newest verified snapshot of each database always stay. Safety snapshots, "
 "and those that a failed restore wanted, stay for 30 days."),
-            "Forget", danger=True,
+            phrase("Forget"), danger=True,
         ),
     )  # fmt: skip
     def forget(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -297,7 +297,7 @@ class RepositoryAdmin(SecretsAdmin):
             phrase("Prune the repository?"),
             phrase("Frees the space of snapshots that were forgotten. Snapshots that are there stay as "
 "they are. Backups wait until it is done."),
-            "Prune",
+            phrase("Prune"),
         ),
     )  # fmt: skip
     def prune(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -307,7 +307,8 @@ class RepositoryAdmin(SecretsAdmin):
     @action(
         description=_("Measure size"), icon="monitoring", permissions=["run_maintenance"],
         dialog=dialog(
-            phrase("Measure the repository?"), phrase("Reads how much it holds. Nothing changes."), "Measure"
+            phrase("Measure the repository?"), phrase("Reads how much it holds. Nothing changes."),
+            phrase("Measure size"),
         ),
     )  # fmt: skip
     def stats(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from backups import __version__, installation
 from backups.choices import STATUS_COLOURS, Status
 from backups.models import Run
-from backups.text import formatting
+from backups.text import formatting, kinds
 from backups.text.sentences import phrase
 
 register = template.Library()
@@ -28,6 +28,7 @@ for function in (
     formatting.time_with_age,
 ):
     register.filter(function.__name__, function)
+register.filter("of_kind", kinds.of_kind)
 register.simple_tag(formatting.label, name="label")
 
 
@@ -73,4 +74,5 @@ _PAGES = {
 def as_in_sidebar(name: object) -> str:
     """A list's name as the sidebar has it."""
     called = str(name).lower()
-    return next((ours for theirs, ours in _PAGES.items() if gettext(theirs).lower() == called), str(name))
+    ours = (ours for theirs, ours in _PAGES.items() if gettext(theirs).lower() == called)
+    return str(next(ours, name))

@@ -116,6 +116,13 @@ def test_a_repository_that_nobody_tended_is_not_called_good(past: History, login
     assert "Its repository is good" not in text
 
 
+def test_each_line_of_the_charts_has_a_colour_of_its_own(past: History, login: Login) -> None:
+    for name in ("one", "two", "three", "four"):
+        Database.objects.create(name=name, database=name, server=a_server(), repository=past.repository)
+    colours = re.findall(r'v-swatch" style="background: ([^"]+)"', page(login("Viewer")))
+    assert len(colours) == len(set(colours)) == 6
+
+
 def test_a_database_without_a_backup_is_not_safe(past: History, login: Login) -> None:
     Database.objects.create(name="fresh", database="fresh", server=a_server(), repository=past.repository)
     text = page(login("Viewer"))

@@ -61,7 +61,8 @@ def left_in_english(text: str, known: list[str]) -> list[str]:
         for row in known:
             rest = rest.replace(row, " ")
         is_cut = each.endswith("…") and any(row.startswith(each.rstrip("… ")) for row in known)
-        if not is_cut and ((each in TRANSLATED and each not in known) or ENGLISH.search(rest)):
+        called = each.removesuffix(" | Vedetta")
+        if not is_cut and ((called in TRANSLATED and called not in known) or ENGLISH.search(rest)):
             found.append(each)
     return found
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.admin.base import page_url, run_url
 from backups.choices import Action, Health, Status, Trigger
 from backups.models import Database, Repository, Run, Snapshot
 from backups.text import formatting
@@ -85,6 +86,10 @@ def test_each_tab_shows_what_was_done_newest_first_and_leads_to_all_of_it(
     assert f"/admin/backups/snapshot/?database__id__exact={database.pk}" in backups
     assert "byte" not in page(client, database, "verifications").split("v-tabs")[1].split("<table")[0]
     log = page(client, database, "log")
+    restore = database.restores.order_by("-pk")[0]
+    restores = page(client, database, "restores").split("v-tabs")[1]
+    assert f'{page_url(restore)}"' in restores
+    assert f'{run_url(restore.run)}"' not in restores
     newest_run = database.runs.order_by("-queued_at", "-pk")[0]
     assert reverse("admin:backups_run_change", args=[newest_run.pk]) in log
     for tab in TABS:
@@ -166,3 +171,16 @@ def test_a_page_costs_no_more_for_a_longer_history(past: History, login: Login) 
     )  # fmt: skip
     assert [queries(row, tab) for row, tab in pages] == few
     assert max(few) <= 48, few
+
+
+def test_a_long_name_stands_alone_above_its_page(past: History, login: Login) -> None:
+    database, client = past.databases[0], login("Viewer")
+
+    def above() -> str:
+        return page(client, database).split("<h1")[1].split("</h1>")[0]
+
+    assert f'title="{database}"' in above()
+    assert "Databases" in above()
+    Database.objects.filter(pk=database.pk).update(name="n" * 60)
+    assert f'title="{"n" * 60}"' in above()
+    assert "Databases" not in above()

@@ -123,6 +123,12 @@ def test_the_retention_is_tried_on_what_is_there(past: History, login: Login, se
     assert f"Of the {there} snapshots" in text
     # A count that is left over keeps the oldest; three days used it up.
     assert f"3 would stay and {there - 3} would go" in text
+    no_rule = dict.fromkeys(rules, "0")
+    assert f"{there} snapshots are there." in client.get(url, no_rule).content.decode()
+    Snapshot.objects.exclude(pk=past.databases[0].snapshots.latest("time").pk).update(
+        forgotten_at=timezone.now()
+    )
+    assert "1 snapshot is there." in client.get(url, no_rule).content.decode()
     settings.BACKUP_KEEP_ALL = True
     assert "Nothing goes" in client.get(url, rules).content.decode()
 

@@ -340,11 +340,12 @@ class Portal:
         return any(_seconds(row["seen_at"]) >= int(began) for row in rows)
 
     @contextmanager
-    def served(self) -> Iterator[str]:
-        """The portal under gunicorn, for the length of a block; gives its address."""
-        url = f"http://127.0.0.1:{free_port()}"
+    def served(self, *options: str) -> Iterator[str]:
+        """The portal under gunicorn, with further `options`, for the length of a block; gives its address."""
+        where = f"127.0.0.1:{free_port()}"
+        url = f"http://{where}"
         server = Server(
-            [sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "portal.wsgi"],
+            [sys.executable, "-m", "gunicorn", "--bind", where, *options, "portal.wsgi"],
             log=self.folder / "portal.log",
             cwd=PROJECT,
             env=servers_secrets.without(self.environment),

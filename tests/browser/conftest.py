@@ -18,6 +18,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     StorageState,
+    expect,
     sync_playwright,
 )
 
@@ -30,7 +31,9 @@ PASSWORD = "a password of the tests 1"
 ROLES = ("Viewer", "Operator", "Restorer", "Administrator")
 # Nothing that would reach out of this machine.
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
-PATIENCE_MS = 20_000
+# For a machine that does many other things, on which whoever waits for a page waits for its turn as well.
+PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 # What the policy forbids is said on the console, and so ends among what went wrong.
 TELL_OF_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -103,7 +106,8 @@ def opened(
     portal.shell(MAKE_PEOPLE)
     with ExitStack() as stack:
         stack.callback(drop_all, shop)
-        url = stack.enter_context(portal.served())
+        # Connections that a browser opens in advance would each take a process without threads for itself.
+        url = stack.enter_context(portal.served("--threads", "8", "--timeout", "300"))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         stack.callback(browser.close)

@@ -16,7 +16,7 @@ from tests.browser.conftest import Site
 from tests.browser.test_portal import SignIn
 from tests.browser.test_walk import site
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(3600)]
 __all__ = ["site"]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -41,23 +41,27 @@ for address in rules():
     print("/" + address)
 """
 FEWEST = 60
+# Several tests, so that each ends within minutes where one is repeated alone.
+PARTS = range(4)
 
 
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_page_keeps_anybody_out(site: Site, sign_in: SignIn, look: str) -> None:
+def test_no_page_keeps_anybody_out(site: Site, sign_in: SignIn, look: str, part: int) -> None:
     width, dark = LOOKS[look]
     person = sign_in("admin", width=width, dark=dark)
     found, pages = [], 0
-    for address in site.portal.shell(ADDRESSES).split():
+    for address in site.portal.shell(ADDRESSES).split()[part :: len(PARTS)]:
         answer = person.page.request.get(person.url + address)
-        if answer.status not in {200, 404} or "html" not in answer.headers.get("content-type", ""):
+        # Parts of pages, as the hints of a form, are looked at in the pages that show them.
+        if answer.status not in {200, 404} or "<html" not in answer.text():
             continue
         person.goto(address)
         pages += 1
         found += [f"{address}: {each}" for each in graves(person.page)]
     person.wrong.clear()  # the browser's own words for what is not there
     assert found == []
-    assert pages >= FEWEST
+    assert pages >= FEWEST // len(PARTS)
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -92,7 +96,14 @@ def dialogs(site: Site) -> Iterable[str]:
 
 
 def graves(page: Page) -> list[str]:
-    """What axe calls serious or critical, with where it is."""
+    """What axe calls serious or critical, with where it is.
+
+    In a window as high as the page: else what sticks to its foot hides whatever lies there just now.
+    """
+    size = page.viewport_size
+    assert size is not None
+    height = int(page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": size["width"], "height": max(900, height)})
     page.evaluate(AXE_SCRIPT)
     told: dict[str, Any] = page.evaluate(RUN)
     return [

@@ -69,6 +69,16 @@ def test_a_failure_is_told_in_phrases() -> None:
     assert bare == []
 
 
+def test_a_dialog_is_told_in_phrases() -> None:
+    dialogs = [(place, call) for place, call in calls("backups") if name_of(call) == "dialog"]
+    assert [place for place, call in dialogs if any(map(is_bare_word, call.args))] == []
+    assert len(dialogs) > 20
+
+
+def is_bare_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and bool(node.value)
+
+
 def test_a_phrase_is_one_text_with_all_that_it_names() -> None:
     wrong, count = [], 0
     for place, call in calls("backups", "portal"):
@@ -178,3 +188,14 @@ def test_compilemessages_compiles_our_own_and_nothing_that_is_installed_beside(
     call_command("compilemessages", locale=["it"], verbosity=0)
 
     assert [(folder / "django.mo").exists() for folder in folders] == [True, False]
+
+
+def test_no_page_says_since_before_an_age() -> None:
+    """Things are queued 3 hours ago, and not since 3 hours ago."""
+    found = 0
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"(\w+)=[\w.]+\|relative_time", text):
+            found += 1
+            assert f"since {{{{ {name} }}}}" not in text, path
+    assert found
