@@ -138,6 +138,19 @@ UNFOLD = {
                 ],
             },
             {
+                "title": _("People"),
+                "separator": True,
+                "items": [
+                    _item(_("People"), "person", "auth_user_changelist", "backups.manage_people"),
+                    {
+                        "title": _("Audit"),
+                        "icon": "policy",
+                        "link": reverse_lazy("admin:admin_logentry_changelist"),
+                        "permission": _may("backups.run_restore", "backups.override_gate"),
+                    },
+                ],
+            },
+            {
                 "title": _("Queue"),
                 "separator": True,
                 "collapsible": True,
@@ -147,20 +160,6 @@ UNFOLD = {
                     ),
                     _runs(_("Waiting"), "hourglass", "queued"),
                     _runs(_("Failed"), "error", "failed", "lost"),
-                ],
-            },
-            {
-                "title": _("People"),
-                "separator": True,
-                "collapsible": True,
-                "items": [
-                    _item(_("People"), "person", "auth_user_changelist", "backups.manage_people"),
-                    {
-                        "title": _("Audit"),
-                        "icon": "policy",
-                        "link": reverse_lazy("admin:admin_logentry_changelist"),
-                        "permission": _may("backups.run_restore", "backups.override_gate"),
-                    },
                 ],
             },
         ],

@@ -136,7 +136,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     lists += [
         Checklist(
             phrase("Repository {repository}, to which no database is backed up yet", repository=each),
-            _with_next([_repository(request, each)]),
+            _with_next([_repository(request, each), _server(request, None, each)]),
         )
         for each in Repository.objects.filter(databases=None).order_by("pk")[:_MOST]
         if Database.objects.exists()
@@ -197,7 +197,7 @@ def _repository(request: HttpRequest, repository: Repository | None) -> Step:
     return _as_of(step, Run.objects.filter(repository=repository, action=Action.INIT))
 
 
-def _server(request: HttpRequest, database: Database | None) -> Step:
+def _server(request: HttpRequest, database: Database | None, into: Repository | None = None) -> Step:
     title = phrase("Server and database: what is backed up")
     if database is not None:
         words = phrase(
@@ -212,7 +212,7 @@ def _server(request: HttpRequest, database: Database | None) -> Step:
             button=_if(request, "backups.add_server", button),
         )
     newest = {"server": Server.objects.latest("pk").pk}
-    if repository := Repository.objects.order_by("-pk").first():
+    if repository := into or Repository.objects.order_by("-pk").first():
         newest["repository"] = repository.pk
     href = f"{reverse('admin:backups_database_add')}?{urlencode(newest)}"
     button = Button(phrase("Add a database"), href, "add")

@@ -112,6 +112,7 @@ def test_a_second_database_and_repository_have_their_own_list(past: History, log
     page = page_of(client, reverse("set-up"))
     assert "Repository offsite, to which no database is backed up yet" in page
     assert reverse("admin:backups_repository_initialise", args=[offsite.pk]) in page
+    assert f"/database/add/?server={past.databases[0].server_id}&repository={offsite.pk}" in page
 
     Database.objects.create(name="blog", server=a_server(), database="blog", repository=offsite)
     page = page_of(client, reverse("set-up"))

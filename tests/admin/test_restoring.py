@@ -193,6 +193,11 @@ def test_what_is_lost_is_said_as_it_will_be(snapshot: Snapshot, login: Login) ->
     response = client.post(url_of(snapshot), wish(RestoreMode.NEW) | LOOK)
     assert "will not be there any more" not in told(response)
     assert 'class="v-button v-main v-danger"' not in response.content.decode()
+    # A foreign key of orders stands in the way, so nothing is lost.
+    page = told(client.post(url_of(snapshot), wish("tables", tables=["customers"]) | LOOK))
+    assert "Choose both tables" in page
+    assert "will not be there any more" not in page
+    assert "What refers to it" not in page
 
 
 def test_tables_are_put_back_into_the_live_database_by_one_choice(

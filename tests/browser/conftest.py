@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,14 +91,17 @@ def site(
 
 @contextmanager
 def opened(
-    server: DatabaseServer, restic_path: Path, tmp_path_factory: pytest.TempPathFactory
+    server: DatabaseServer,
+    restic_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
     """A portal with people of every role, served and with a browser before it, but without a worker."""
     shop = make_restorable(server)
     folder = tmp_path_factory.mktemp("browser")
     portal = Portal(
         folder / "portal", shop, restic_path, str(folder / "repository"),
-        {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1"},
+        {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1", **(settings or {})},
     )  # fmt: skip
     make_repository(restic_path, folder / "repository")
     ran = portal.manage("bootstrap")

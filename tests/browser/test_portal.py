@@ -113,45 +113,6 @@ def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> 
     assert site.shop.server.query("SELECT COUNT(*) FROM customers", target) == [(3,)]
 
 
-# From the first page to "Restore now": what was typed counts as well.
-MOST_PRESSES = 60
-
-
-def test_restore_into_a_new_database_by_keyboard_alone(site: Site, sign_in: SignIn) -> None:
-    page = sign_in("restorer").page
-    presses = 0
-
-    def press(key: str, *, until: str = "") -> None:
-        """Press it once, or again and again until what is focused fits."""
-        nonlocal presses
-        for _ in range(MOST_PRESSES):
-            page.keyboard.press(key)
-            presses += 1
-            if not until or page.evaluate("(fits) => document.activeElement.matches(fits)", until):
-                return
-        pytest.fail(f"{until} is not reached by {key}")
-
-    press("Tab", until="a[href*='/database/'][href$='/restore/']")
-    press("Enter")
-    page.wait_for_url("**/database/*/restore/")
-    press("Tab", until="a[href*='/snapshot/'][href$='/restore/']")
-    press("Enter")
-    page.wait_for_url("**/snapshot/*/restore/")
-    expect(page.get_by_label("Into a new database")).to_be_focused()
-    press("Tab", until="[name=reason]")
-    page.keyboard.type("A look")
-    presses += len("A look")
-    press("Enter")
-    expect(page.locator("#plan button[name=start]")).to_be_visible()
-    expect(page.locator("#plan")).to_be_focused()
-    press("Tab", until="button[name=start]")
-    press("Enter")
-    page.wait_for_url("**/backups/restore/*/change/")
-    expect(page.locator("#restore .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
-    print(f"{presses} presses")
-    assert presses <= MOST_PRESSES
-
-
 def test_replace_the_live_database_and_undo_it(site: Site, sign_in: SignIn) -> None:
     shop = site.shop
     shop.execute("INSERT INTO customers VALUES (4, 'Barbara'); CREATE TABLE parcels (id INT PRIMARY KEY)")
