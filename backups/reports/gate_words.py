@@ -15,7 +15,7 @@ def sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -
     of = phrase(" of {name}", name=one.name) if one.name else ""
     if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
         seconds = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
-        age = formatting.approximate_duration(one.age_seconds)
+        age = formatting.beyond(one.age_seconds, seconds)
         allowed = formatting.approximate_duration(seconds)
         if one.word is Word.STALE:
             told = template("The newest backup{of} is {age} old; only {allowed} are allowed.")
@@ -26,7 +26,7 @@ def sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -
         return phrase(
             "The newest verified backup{of} is {age} old; only {allowed} are allowed.",
             of=of,
-            age=formatting.approximate_duration(one.verified_age_seconds),
+            age=formatting.beyond(one.verified_age_seconds, limits.verified_threshold_seconds),
             allowed=formatting.approximate_duration(limits.verified_threshold_seconds),
         )
     return reason(one.reason)

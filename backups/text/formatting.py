@@ -91,6 +91,17 @@ def approximate_duration(took: timedelta | float | None) -> str:
     return plural("{n} second", "{n} seconds", n=seconds)
 
 
+def beyond(took: timedelta | float, allowed: timedelta | float | None) -> str:
+    """An age beside the one that is allowed, as in "more than 26 hours" where both are the same in one unit."""
+    words = approximate_duration(took)
+    seconds, most = (
+        each.total_seconds() if isinstance(each, timedelta) else each for each in (took, allowed or 0)
+    )
+    if seconds > most and words == approximate_duration(allowed):
+        return phrase("more than {duration}", duration=words)
+    return words
+
+
 def age(time: datetime, now: datetime | None = None) -> str:
     """As in "3 hours ago", "in 20 minutes", "just now"."""
     seconds = round(((now or timezone.now()) - time).total_seconds())

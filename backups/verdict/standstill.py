@@ -125,7 +125,7 @@ def backup_age(facts: Facts) -> Found:
                 phrase(
                     "The newest backup of {name} is {age} old; {allowed} are allowed.",
                     name=each.name,
-                    age=formatting.approximate_duration(age),
+                    age=formatting.beyond(age, each.allowed),
                     allowed=formatting.approximate_duration(each.allowed),
                 ),
                 _backed_up_again(each, facts),

@@ -59,3 +59,19 @@ def test_a_command_is_the_one_of_this_installation(
     assert f"{typed}</code>" in shown
     assert '<code class="v-mono v-command">' in shown
     assert '<code class="v-mono">TIME_ZONE</code> &lt;b&gt;.' in shown
+
+
+@pytest.mark.parametrize(
+    ("took", "allowed", "told"),
+    [
+        (26 * 3600 + 300, 26 * 3600, "more than 26 hours"),
+        (26 * 3600, 26 * 3600, "26 hours"),
+        (27 * 3600, 26 * 3600, "27 hours"),
+        (90.5, timedelta(seconds=90), "more than 90 seconds"),
+        (3600, None, "60 minutes"),
+    ],
+)
+def test_an_age_is_never_told_as_what_is_allowed_where_it_is_more(
+    took: float, allowed: timedelta | float | None, told: str
+) -> None:
+    assert formatting.beyond(took, allowed) == told
