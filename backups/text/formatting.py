@@ -92,7 +92,7 @@ def approximate_duration(took: timedelta | float | None) -> str:
 
 
 def beyond(took: timedelta | float, allowed: timedelta | float | None) -> str:
-    """An age beside the one that is allowed, as in "more than 26 hours" where both are the same in one unit."""
+    """An age beside the one that is allowed, as in "more than 26 hours" where both read alike."""
     words = approximate_duration(took)
     seconds, most = (
         each.total_seconds() if isinstance(each, timedelta) else each for each in (took, allowed or 0)
