@@ -194,7 +194,8 @@ def test_what_is_lost_is_said_as_it_will_be(snapshot: Snapshot, login: Login) ->
     assert "will not be there any more" not in told(response)
     assert 'class="v-button v-main v-danger"' not in response.content.decode()
     # A foreign key of orders stands in the way, so nothing is lost.
-    page = told(client.post(url_of(snapshot), wish("tables", tables=["customers"]) | LOOK))
+    customers = wish(RestoreMode.REPLACE) | {"mode": "tables", "tables": ["customers"]}
+    page = told(client.post(url_of(snapshot), customers | LOOK))
     assert "Choose both tables" in page
     assert "will not be there any more" not in page
     assert "What refers to it" not in page
