@@ -15,10 +15,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, ManagementUtility, find_commands
 from django.db import DatabaseError
 
-from backups import __version__
 from portal.hardening import keep_private
 from portal.streams import outlive_readers
 from sentinel.environment import SOURCE, home
+
+_ASKS_FOR_HELP = ([], ["help"], ["-h"], ["--help"])
 
 
 def main() -> None:
@@ -33,9 +34,10 @@ def main() -> None:
     try:
         import portal.settings  # Django itself would show `help` instead of the error
     except ImproperlyConfigured as error:
-        if told := _told_without_settings(sys.argv[1:]):
-            print(told)
-        env.stop(error, status=0 if told else 1)
+        if sys.argv[1:] in _ASKS_FOR_HELP:
+            print(_commands())
+            env.stop(error, status=0)
+        env.stop(error)
     if Path(portal.settings.DATABASES["default"]["NAME"]).parent == portal.settings.VAR_DIR:
         with suppress(OSError):  # what comes of it is told by whoever opens the database
             portal.settings.VAR_DIR.mkdir(exist_ok=True)
@@ -49,14 +51,10 @@ def main() -> None:
         sys.exit(f"vedetta: {problem}")
 
 
-def _told_without_settings(asked: list[str]) -> str:
-    """What can be said before anything is set up: which commands there are, which version this is."""
-    if asked in (["version"], ["--version"]):
-        return f"Vedetta {__version__}"
-    if asked in ([], ["help"], ["-h"], ["--help"]):
-        commands = find_commands(str(SOURCE / "backups" / "management"))
-        return "\n".join(["Commands, once it is set up:", *(f"  {name}" for name in sorted(commands))])
-    return ""
+def _commands() -> str:
+    """Which there are: before anything is set up, Django itself would list its own alone."""
+    names = find_commands(str(SOURCE / "backups" / "management"))
+    return "\n".join(["Commands, once it is set up:", *(f"  {name}" for name in sorted(names))])
 
 
 def installed() -> None:

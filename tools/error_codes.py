@@ -40,6 +40,7 @@ _MADE_OF_OTHERS = {
     "notify.not_delivered": "A test message did not reach an address of NOTIFY_URLS.",
     "portal.database": "The portal's own database cannot be used.",
     "portal.database_charset": "The portal's own database cannot hold all characters.",
+    "stand_down.not_standing": "A command would end a pause, a mute or a retirement that there is not.",
     "people.bad_name": "The name of an account has characters that names may not have, or is too long.",
     "report.no_answer": "The worker did not sign a report, as the sentence says why.",
     "restore.broken_off": "A restore in place was broken off before it changed anything.",

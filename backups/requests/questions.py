@@ -358,7 +358,7 @@ def _being_answered(now: datetime) -> QuerySet[Row]:
 
 def answer(row: Row, told: Mapping[str, Any] | Problem) -> None:
     """Give a question its answer, or why there is none; a secret in it goes."""
-    content: dict[str, Any] = {"told": told, "parts": parts_within(told)}
+    content: dict[str, Any] = {"told": told, **({"parts": parts} if (parts := parts_within(told)) else {})}
     kind = KINDS.get(row.kind)
     if isinstance(told, Problem):
         sentence = told.sentence(safe=kind.safe if kind else "")

@@ -27,7 +27,6 @@ def test_what_is_loaded_is_never_looked_at_for_what_can_be_thrown_away_and_all_e
     ("asked", "told", "code"),
     [
         (("--help",), "  backup\n", 0),
-        (("version",), "Vedetta 1.", 0),
         (("status",), "", 1),
     ],
 )
