@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups.text.sentences import Sentence, english, joined, parts_of
 
@@ -68,8 +67,7 @@ class Cancelled(Exception):
 _LONGEST_PARTS = 20_000
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Why something failed as it is kept: the sentence, which failure it is, and what the sentence names."""
 
     sentence: str

@@ -19,7 +19,7 @@ from portal.hardening import keep_private
 from portal.streams import outlive_readers
 from sentinel.environment import SOURCE, home
 
-_ASKS_FOR_HELP = ([], ["help"], ["-h"], ["--help"])
+_ASKS_FOR_HELP: tuple[list[str], ...] = ([], ["help"], ["-h"], ["--help"])
 
 
 def main() -> None:

@@ -319,7 +319,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backups.text.terminal.EscapingFormatter",
+            "()": "backups.text.logs.EscapingFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },

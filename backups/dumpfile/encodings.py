@@ -55,6 +55,11 @@ WIDE = {
 }
 
 
+def is_wide(charset: str) -> bool:
+    """Whether quotes can only be found where it is known what is in which character set."""
+    return charset in WIDE
+
+
 def is_utf8(charset: str) -> bool:
     """Whether names of such a client are in UTF-8. The server takes those of `binary` for that as well."""
     return charset.startswith("utf8") or charset == "binary"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from backups import at_first_use
 from backups.dumpfile.sections import Kind
 
 # What mysqldump and mariadb-dump write above each part.
@@ -28,7 +29,7 @@ DROP_ROUTINE = re.compile(
     rb"/\*!\d+ DROP (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|EVENT) IF EXISTS |DROP (LIBRARY) IF EXISTS "
 )
 # A trigger's text is dumped as its author typed it.
-TRIGGER_NAME = re.compile(
+TRIGGER_NAME = at_first_use.pattern(
     rb"\A(?:[^`]|`(?:[^`]|``)*+`)*?\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?"
     rb"(?:(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|[^\s`.\"]+)\s*\.\s*)?"
     rb"(`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|[^\s`.\"]++(?!\s*\.))",

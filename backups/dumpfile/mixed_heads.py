@@ -62,11 +62,6 @@ class Head:
         return next((part for part in self.parts if part.role == role), None)
 
 
-def is_wide(charset: str) -> bool:
-    """Whether quotes can only be found where it is known what is in which character set."""
-    return charset in WIDE
-
-
 def read_head(
     data: bytes | bytearray, at: int, charset: str, sql_mode: str, *, is_whole: bool
 ) -> Head | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from backups import at_first_use
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquoted
 
 _COMMENT = rb"/\*(?!M?!)(?>(?s:.*?)(?:\*/|\Z))|(?:#|--\s)[^\n]*+(?:\n|\Z)"
@@ -13,7 +14,7 @@ _BLANK = rb"(?>(?:\s|" + _COMMENT + rb")+)"
 _NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?>(?:[^\s`.,;()'\"/#-]|-(?!-))+))"
 _QUALIFIER = rb"(?:" + _NAME + _ANY_BLANK + rb"\." + _ANY_BLANK + rb")?"
 # Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
-_QUALIFIED_TRIGGER = re.compile(
+_QUALIFIED_TRIGGER = at_first_use.pattern(
     rb"(?P<head>\bTRIGGER" + _BLANK +
     rb"(?:IF" + _BLANK + rb"NOT" + _BLANK + rb"EXISTS" + _BLANK + rb")?)"
     + _QUALIFIER
@@ -24,8 +25,8 @@ _QUALIFIED_TRIGGER = re.compile(
     rb"|" + _COMMENT + rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,
     re.I | re.S,
 )  # fmt: skip
-ALTER_DATABASE = re.compile(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*+`(?=[^`])")
-_CHARACTER_SET = re.compile(
+ALTER_DATABASE = at_first_use.pattern(rb"((?:/\*!50003 )?ALTER DATABASE )`(?:[^`]|``)*+`(?=[^`])")
+_CHARACTER_SET = at_first_use.pattern(
     NAME_BYTES + rb"|" + TEXT_BYTES + rb"| CHARACTER SET (\w++)(?: COLLATE (\w++))?", re.S
 )
 _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
@@ -33,7 +34,7 @@ _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 DEFINES = b"CREATE DEFINER="
 _QUOTED = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\")"
 _WRAPPING = rb"\s|\*/|/\*M?!\d{5,6}"
-DEFINED_BY = re.compile(
+DEFINED_BY = at_first_use.pattern(
     rb"(?P<creates>\bCREATE(?>(?:" + _WRAPPING + rb"|\bALGORITHM=\w++)+))"
     rb"(?P<definer>DEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?(?=[^`\"@])"
     rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++|)*+))?"
@@ -43,15 +44,15 @@ DEFINED_BY = re.compile(
 # Names of 80 and 255 characters of four bytes, each of which may be a doubled quote.
 LONGEST_DEFINER = 4096
 # As SHOW CREATE EVENT has it.
-_EVENT_STATE = re.compile(
+_EVENT_STATE = at_first_use.pattern(
     rb"(\bEVENT `(?:[^`]|``)*+` ON SCHEDULE (?:[^'`]|'[^']*+')*? ON COMPLETION (?:NOT )?PRESERVE )"
     rb"(?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)(?= )"
 )
 # As MySQL tells the libraries that a routine in another language uses: always with their database's name.
 _USING = b"    USING ("
-_LIBRARYS_DATABASE = re.compile(rb"(`(?:[^`]|``)*+`)(\.)?")
+_LIBRARYS_DATABASE = at_first_use.pattern(rb"(`(?:[^`]|``)*+`)(\.)?")
 # Dump programs put the parts of a statement into version comments and lines of their own.
-UNWRAPPED = re.compile(rb"/\*M?!\d{5,6}|\*/|\s+")
+UNWRAPPED = at_first_use.pattern(rb"/\*M?!\d{5,6}|\*/|\s+")
 
 
 def with_database(line: bytes, name: str) -> bytes:

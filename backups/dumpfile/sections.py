@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backups import at_first_use
+from backups.dumpfile.limits import LONGEST_DEFINITION
 from backups.dumpfile.quoted import unquoted
 from backups.dumpfile.rewriting import (
     DEFINED_BY,
@@ -21,7 +21,6 @@ from backups.dumpfile.rewriting import (
     without_qualifiers,
     without_state,
 )
-from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 from backups.errors import Problem
 from backups.text.kinds import kind_word
@@ -57,13 +56,12 @@ _OF_A_DEFINER = frozenset({Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
 # What is read whole where it is loaded, so that no backup may hold one that is too long for that.
 DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
 # MySQL keeps it where a body of one statement was sent together with others, and no client keeps it.
-_LAST_SEMICOLON = re.compile(rb";(?= ?(?:\*/ ?)?;;\n(?:DELIMITER ;\n|/\*!\d+ SET |\Z))")
+_LAST_SEMICOLON = at_first_use.pattern(rb";(?= ?(?:\*/ ?)?;;\n(?:DELIMITER ;\n|/\*!\d+ SET |\Z))")
 # Behind the last one.
-_EVENTS_END = re.compile(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
+_EVENTS_END = at_first_use.pattern(rb"DELIMITER ;\n/\*!\d+ SET TIME_ZONE= @save_time_zone \*/ ;\n\Z")
 SEE_IT = phrase("See what wrote that; drop it or make it shorter, then try again.")
 
 
-@dataclass(eq=False)
 class Section:
     """A part of a dump. A trigger's name is known only some lines into it.
 
@@ -73,19 +71,17 @@ class Section:
     the same digest wherever it lies.
     """
 
-    kind: str
-    name: str = ""
-    table: str = ""
-    foreign: set[str] = field(default_factory=set)
-    alters: int = 0
-    _size: int = 0
-    _hash: Any = field(default_factory=hashlib.sha256, repr=False)
-    # The same of a routine without its last semicolon and its database's name, kept where it has these.
-    _loose: tuple[int, Any] | None = field(default=None, repr=False)
-    # That as anybody's, and the beginning that tells whose it is while it is not all there.
-    _anybodys: tuple[int, Any] | None = field(default=None, repr=False)
-    _head: bytearray | None = field(default=None, repr=False)
-    _definition: bytearray = field(default_factory=bytearray, repr=False)
+    def __init__(self, kind: str, name: str = "", table: str = "") -> None:
+        self.kind, self.name, self.table = kind, name, table
+        self.foreign: set[str] = set()
+        self.alters = 0
+        self._size, self._hash = 0, hashlib.sha256()
+        # The same of a routine without its last semicolon and its database's name, kept where it has these.
+        self._loose: tuple[int, Any] | None = None
+        # That as anybody's, and the beginning that tells whose it is while it is not all there.
+        self._anybodys: tuple[int, Any] | None = None
+        self._head: bytearray | None = None
+        self._definition = bytearray()
 
     def add(self, data: bytes | memoryview, database: str = "") -> None:
         """Count and digest a piece of the section; a definition is kept until it is whole.

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from backups.dumpfile import mixed_heads
-from backups.dumpfile.encodings import WIDE
+from backups import at_first_use
+from backups.dumpfile.encodings import WIDE, is_wide
 from backups.dumpfile.ends import (
     LONGEST_ALTER_DATABASE,
     ROWS_END,
@@ -21,6 +21,7 @@ from backups.dumpfile.ends import (
     end_of_insert_into,
     find_rows_end,
 )
+from backups.dumpfile.limits import LONGEST_DEFINITION
 from backups.dumpfile.marks import (
     DROP_ROUTINE,
     FOOTER,
@@ -45,7 +46,6 @@ from backups.dumpfile.sections import (
     too_long,
     too_many,
 )
-from backups.dumpfile.statements import LONGEST_DEFINITION
 from backups.text.kinds import kind_word
 from backups.text.sentences import phrase
 
@@ -67,7 +67,7 @@ _MOST_LINES_OF_HEAD = 300
 _MOST_LOOKS_AT_HEAD = 1 << 20
 _QUOTES = (b"'", b'"', b"`")
 # As MySQL writes bodies in other languages: on a line of its own, up to the same mark.
-_OTHER_LANGUAGE = re.compile(rb"AS (\$\w*\$)")
+_OTHER_LANGUAGE = at_first_use.pattern(rb"AS (\$\w*\$)")
 
 
 @cache
@@ -277,7 +277,7 @@ class Splitter:
             self._open(Kind.ROUTINE)
         elif self._naming:
             self._name_comes()  # the statement before held no name
-        self._head = b"" if mixed_heads.is_wide(self._charset) else None
+        self._head = b"" if is_wide(self._charset) else None
         self._looked_at = 0
         if client := _CLIENT.search(line):
             self._charset = (client[1] or b"utf8mb4").decode()
@@ -375,6 +375,9 @@ class Splitter:
 
     def _behind_head(self, text: bytes) -> bytes:
         """What of a definition follows its head, none while that is not all there."""
+        # Of clients in few languages.
+        from backups.dumpfile import mixed_heads
+
         mode = "" if self._backslash_escapes else "NO_BACKSLASH_ESCAPES"
         try:
             self._looked_at += len(text)

@@ -12,15 +12,11 @@ from functools import cache, lru_cache
 
 from backups.dumpfile import mixed_heads
 from backups.dumpfile.dialect import Dialect, Quoting, quoting
-from backups.dumpfile.encodings import WIDE
+from backups.dumpfile.encodings import WIDE, is_wide
+from backups.dumpfile.limits import LONGEST_DEFINITION, LONGEST_ROWS
 from backups.dumpfile.rows import Rows, rows_head, values_end
 from backups.dumpfile.settings import Settings
 from backups.text.sentences import phrase
-
-# A definition is text that somebody wrote.
-LONGEST_DEFINITION = 16 << 20
-# What a server takes at most in one statement. https://dev.mysql.com/doc/refman/8.4/en/packet-too-large.html
-LONGEST_ROWS = (1 << 30) + (1 << 20)
 
 _BOM = b"\xef\xbb\xbf"
 _BETWEEN = re.compile(rb"(?:[\s\x00\x1a]++|(?:--(?=[\s])|#)[^\n]*+\n|/\*(?!M?!)(?>(?s:.*?)\*/)|)*+", re.S)
@@ -269,7 +265,7 @@ class Reader:
     def _body(self, is_last: bool) -> int | None:
         """Where what is in the client's character set begins; None while that is not there."""
         settings = self.settings
-        if not mixed_heads.is_wide(settings.charset) or not _DEFINITION_BEGINS.match(self._data, self._at):
+        if not is_wide(settings.charset) or not _DEFINITION_BEGINS.match(self._data, self._at):
             return self._at
         try:
             head = mixed_heads.read_head(

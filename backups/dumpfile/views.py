@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from backups import at_first_use
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES
 
 # Each database that a view reads from by its name.
-FROM_DATABASE = re.compile(rb"\b(?:from|join) \(*+(`(?:[^`]|``)*+`)\.`", re.I)
+FROM_DATABASE = at_first_use.pattern(rb"\b(?:from|join) \(*+(`(?:[^`]|``)*+`)\.`", re.I)
 # What is in quotes is text. A name is passed over whole whatever follows it.
-_COLUMN_OF_DATABASE = re.compile(
+_COLUMN_OF_DATABASE = at_first_use.pattern(
     TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb"|" + NAME_BYTES + rb"(?:\.(`(?:[^`]|``)*+`\.`(?:[^`]|``)*+`))?",
     re.S,
 )

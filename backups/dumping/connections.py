@@ -8,9 +8,8 @@ The numbers come from what was measured (docs/performance.md, "Dumping over seve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups import mysql
 from backups.dumping.parallel import (
@@ -22,7 +21,6 @@ from backups.dumping.parallel import (
 )
 from backups.dumping.shares import shares
 from backups.errors import Problem
-from backups.mysql import grants
 from backups.text.sentences import phrase
 
 # restic cuts 230 MB/s into pieces, in one thread, and three dump programs write as much.
@@ -39,8 +37,7 @@ _HARDLY_BETTER = 1.1
 _BESIDE = 3
 
 
-@dataclass(frozen=True)
-class Conditions:
+class Conditions(NamedTuple):
     """What decides. `missing` is what keeps several connections from being, as the end of a sentence."""
 
     cores: int
@@ -151,6 +148,8 @@ def missing(server: mysql.Server, database: str, options: ParallelOptions) -> st
 def _missing(connection: Any, server: mysql.Server, database: str, tables: Sequence[mysql.TableSize]) -> str:
     if found := obstacle(connection, database, tables):
         return found
+    from backups.mysql import grants
+
     held = grants.of_user(connection)
     if not grants.allows(held, "LOCK TABLES", mysql.spelling(connection)(database)):
         return mysql.lacks_lock(server, database)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backups import mysql
@@ -38,8 +37,7 @@ class Seen(NamedTuple):
     at: str
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What a dump of a database has to hold at a moment.
 
     `ending` are events that the server itself drops when they are over: when that is on the clock of

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeAlias
+from typing import Concatenate, NamedTuple, ParamSpec, TypeAlias
 
-from backups import mysql, process
+from backups import at_first_use, mysql, process
 from backups.dumpfile.narration import Narrator
 from backups.dumpfile.sections import Kind, Piece
 from backups.dumping.spool import Spool
@@ -27,8 +26,8 @@ _READ_BYTES = 1 << 18
 # A program that is turned away has ended by then.
 _LET_IN_SECONDS = 1.0
 _VIEW_BEGINS = b"/*!50001 CREATE ALGORITHM="
-_AFTER_VIEW = re.compile(rb"/\*!50001 SET character_set_client\s*= @")
-_CLIENT_OF_VIEW = re.compile(rb"(/\*!50001 SET character_set_(?:client|results)\s*= )\w+( \*/;)")
+_AFTER_VIEW = at_first_use.pattern(rb"/\*!50001 SET character_set_client\s*= @")
+_CLIENT_OF_VIEW = at_first_use.pattern(rb"(/\*!50001 SET character_set_(?:client|results)\s*= )\w+( \*/;)")
 
 
 def with_history(source: mysql.DumpSource) -> bool:
@@ -68,8 +67,7 @@ def _under_its_own_version(start: _Start[_Wishes]) -> _Start[_Wishes]:
     return started
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """Who wants to know where dump programs are. `names` as `Narrator` takes them."""
 
     names: Sequence[str]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from backups import mysql
 from backups.dumping import parallel
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What is to be dumped, and how."""
 
     server: mysql.Server
@@ -28,11 +27,12 @@ class Order:
     to_compare: bool = False
     # Tables that are dumped with their triggers, and nothing else; all of the database without any.
     only: tuple[str, ...] = ()
-    at_once: parallel.ParallelOptions = field(default_factory=parallel.ParallelOptions)
+    at_once: parallel.ParallelOptions = parallel.ParallelOptions()
 
     def as_json(self) -> bytes:
         """The order as it goes through the file descriptor, password included."""
-        return json.dumps(asdict(self)).encode()
+        nested = {"server": asdict(self.server), "at_once": self.at_once._asdict()}
+        return json.dumps({**self._asdict(), **nested}).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Order:

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups import mysql
 from backups.dumpfile.sections import Kind, Piece, Section
@@ -34,8 +34,7 @@ _LOOK_SECONDS = 0.05
 _MOST_TABLES = 1000
 
 
-@dataclass(frozen=True)
-class ParallelOptions:
+class ParallelOptions(NamedTuple):
     """How many dump programs, and where on disk how many bytes may wait.
 
     With no number, `connections.choose` finds one for so many `cores`. `because` ends a sentence about the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -40,6 +39,8 @@ class Room:
 
     def file(self) -> IO[bytes]:
         """A new file without a name."""
+        import tempfile
+
         try:
             return tempfile.TemporaryFile(dir=self._folder)
         except OSError as error:

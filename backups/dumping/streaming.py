@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from backups import mysql, process
 from backups.dumpfile.digesting import Digester
@@ -45,8 +45,7 @@ def _nowhere(_: bytes | memoryview) -> None:
     """Where a dump goes that is read for its digests or pieces alone."""
 
 
-@dataclass(frozen=True)
-class Outlet:
+class Outlet(NamedTuple):
     """What a dump flows into: it is digested, written as it comes, and `take` is given each piece of it."""
 
     digester: Digester

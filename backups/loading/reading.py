@@ -12,9 +12,10 @@ from typing import IO
 from backups.dumpfile.allowed import Allowed, NotAllowed
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.judge import Judge
+from backups.dumpfile.limits import LONGEST_DEFINITION
 from backups.dumpfile.ready import Found, LoadOptions, Ready
 from backups.dumpfile.sections import Piece, TooLarge
-from backups.dumpfile.statements import LONGEST_DEFINITION, NoStatement
+from backups.dumpfile.statements import NoStatement
 from backups.loading.problems import BrokenDump, CutOff, NotADump
 from backups.loading.progress import End, Loading
 from backups.text.sentences import phrase

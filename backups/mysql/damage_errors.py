@@ -7,6 +7,7 @@ import shlex
 
 from MySQLdb.constants import ER
 
+from backups import at_first_use
 from backups.mysql.names import quote
 from backups.mysql.problems import DamagedTable, ServerGone, text_of
 from backups.mysql.server import Server
@@ -21,10 +22,10 @@ _DAMAGE = frozenset(
     | {ER.NOT_KEYFILE, ER.OLD_KEYFILE, ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR}
     | {1712, 1812, 1814, 1877, 1932}  # which the driver does not name
 )
-_ENGINES_DAMAGE = re.compile(r"\berror:? (?:126|127|130|134|144|145|175|176|180|194|1877)\b")
+_ENGINES_DAMAGE = at_first_use.pattern(r"\berror:? (?:126|127|130|134|144|145|175|176|180|194|1877)\b")
 _NAMED_TABLE = tuple(
-    re.compile(pattern)
-    for pattern in (
+    at_first_use.pattern(text)
+    for text in (
         r"(?i)show create table `((?:[^`]|``)+)`",
         r"when dumping table `((?:[^`]|``)+)`",
         r"`(?:[^`]|``)+`\.`((?:[^`]|``)+)`",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from MySQLdb.constants import CR, ER
 
+from backups import at_first_use
 from backups.mysql.damage_errors import lost_at_table, table_in
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import MySQLProblem, OfTheServer, ServerGone
@@ -28,7 +29,7 @@ _ENDED_DUMPS = {
 }
 
 
-_GONE_MEANWHILE = re.compile(
+_GONE_MEANWHILE = at_first_use.pattern(
     r"SHOW CREATE (PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE|LIBRARY|EVENT|TRIGGER) `?(\S.*?)`?':"
     r" .*(?:does not exist|[Uu]nknown event)",
     re.S,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
+from backups import at_first_use
 from backups.mysql.damage_errors import damaged_table, is_damage, table_in
 from backups.mysql.names import name_pattern
 from backups.mysql.problems import (
@@ -37,7 +38,7 @@ METHOD_REFUSED = 5010
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
-_FULL_WORDS = re.compile(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
+_FULL_WORDS = at_first_use.pattern(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
 SEE_ENGINES = phrase("See in SHOW ENGINES there whether it has that storage engine. If not, load its plugin.")
 # What a server answers for reasons of its own, and what can be done.
 _OF_THE_SERVER = {

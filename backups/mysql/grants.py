@@ -11,7 +11,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
-from backups import mysql
+from backups import at_first_use, mysql
 from backups.dumpfile.quoted import NAME, TEXT
 from backups.text.sentences import joined, phrase
 
@@ -36,11 +36,11 @@ _BECAUSE = {
     "TRIGGER": phrase("triggers"),
     "EVENT": phrase("events"),
 }
-_GRANT = re.compile(
+_GRANT = at_first_use.pattern(
     r"(GRANT|REVOKE) (.+?) ON (?:(\*\.\*)|`((?:[^`]|``)++)`\.(\*|`(?:[^`]|``)++`)) (?:TO|FROM) "
 )
 
-_QUOTED = re.compile(f"{NAME}|{TEXT}")
+_QUOTED = at_first_use.pattern(f"{NAME}|{TEXT}")
 
 
 @dataclass(frozen=True)

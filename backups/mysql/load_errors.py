@@ -10,6 +10,7 @@ from MySQLdb.constants import CR, ER
 
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import (
+    TRUST_FUNCTION_CREATORS,
     MissingPrivilege,
     MySQLProblem,
     NoDefiner,
@@ -24,12 +25,6 @@ from backups.text.sentences import phrase
 # The note with which a server drops an event as soon as it is made, its last time being over:
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html#error_er_event_cannot_create_in_the_past
 EVENT_IS_PAST = 1588
-
-TRUST_FUNCTION_CREATORS = phrase(
-    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an "
-    "administrator: SET GLOBAL log_bin_trust_function_creators = 1."
-)
-
 
 _BEGINNING = 80
 

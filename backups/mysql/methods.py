@@ -6,7 +6,6 @@ is given a folder in which there is nothing else.
 
 from __future__ import annotations
 
-import re
 import socket
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from backups import process
+from backups import at_first_use, process
 from backups.mysql.connection import VERIFYING, logs_in_by_what_is_built_in
 from backups.mysql.programs import Clients, client_environment
 from backups.mysql.relay import as_offered
@@ -29,7 +28,7 @@ _NO_FOLDER = "/dev/null"
 _LONGEST_ANSWER = 1 << 16
 _NOBODYS = "vedetta_asks_where"
 _ASKED_FOR = b"\xfe" + _NOBODYS.encode() + b"\0" + b"12345678901234567890\0"
-_FOLDER = re.compile(rf"(/[^\n:']*)/{_NOBODYS}\.so")
+_FOLDER = at_first_use.pattern(rf"(/[^\n:']*)/{_NOBODYS}\.so")
 # https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
 _GREETING = (
     b"\x0a10.11.0-MariaDB\0" + bytes(4) + b"12345678\0" + b"\xff\xf7\x21\2\0\xff\x80\x15" + bytes(10)

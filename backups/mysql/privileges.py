@@ -10,9 +10,8 @@ from MySQLdb.constants import ER
 
 from backups.mysql.answers import anything, as_number, as_text, execute, fetch_all, fetch_one, fetch_rows
 from backups.mysql.introspection import inventory
-from backups.mysql.load_errors import TRUST_FUNCTION_CREATORS
 from backups.mysql.names import quote, quote_text
-from backups.mysql.problems import MissingPrivilege
+from backups.mysql.problems import TRUST_FUNCTION_CREATORS, MissingPrivilege
 from backups.mysql.schemas import Question, rows_of
 from backups.mysql.server import MARIADB
 from backups.mysql.server_status import probe

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from MySQLdb.constants import ER
 
+from backups import at_first_use
 from backups.errors import Problem
+from backups.text.sentences import phrase
 from backups.text.terminal import bounded
+
+TRUST_FUNCTION_CREATORS = phrase(
+    "Set log_bin_trust_function_creators=1 in the server's configuration, and now, as an "
+    "administrator: SET GLOBAL log_bin_trust_function_creators = 1."
+)
 
 
 class MySQLProblem(Problem):
@@ -118,7 +123,7 @@ def waited_in_vain(problem: Problem) -> bool:
     return bool(_IN_VAIN.search(problem.what))
 
 
-_IN_VAIN = re.compile(r"\(error (?:1205|1213)\)|in each other's way")
+_IN_VAIN = at_first_use.pattern(r"\(error (?:1205|1213)\)|in each other's way")
 
 
 def text_of(error: Exception) -> str:

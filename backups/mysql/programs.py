@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from backups import process
+from backups import at_first_use, process
 from backups.mysql.connection import VERIFYING
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import MARIADB, MYSQL, Server, ServerInfo, version_number
@@ -14,8 +15,7 @@ from backups.mysql.session import BEGIN_DUMPING
 from backups.text.sentences import phrase
 
 
-@dataclass(frozen=True)
-class Clients:
+class Clients(NamedTuple):
     """The client programs that fit a server: one, which dumps. `before_dump` stands before its arguments.
 
     `options` are those that it lists, without dashes; empty where it lists none.
@@ -216,7 +216,7 @@ def _looked_at(program: str, notes: str) -> Clients:
     return looked
 
 
-_OPTION = re.compile(r"^ +(?:-\S, )?--([a-z0-9-]+)", re.M)
+_OPTION = at_first_use.pattern(r"^ +(?:-\S, )?--([a-z0-9-]+)", re.M)
 _ONLY_MYSQLS = frozenset({"set-gtid-purged"})
 _ONLY_MARIADBS = frozenset({"gtid", "system", "dump-history"})
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from MySQLdb.constants import ER
 
@@ -32,8 +32,7 @@ _ASKS_FOR_TLS = 32
 NO_TLS, NO_ANSWER = "SSL is required, and the server offers none", "The server gives no answer"
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """What a relay does: the version to greet with, where it is another one; whether TLS is demanded."""
 
     version: bytes = b""
@@ -46,7 +45,7 @@ def relayed(server: Server, rules: Rules) -> Iterator[Server]:
 
     Conversations that began within it go on after it, until one end hangs up.
     """
-    folder = Path(tempfile.mkdtemp(prefix="vedetta-relay-")) if server.socket else None
+    folder = _private_folder() if server.socket else None
     listening = _listening(folder)
     threading.Thread(target=_serve_all, args=[listening, server, rules], daemon=True).start()
     try:
@@ -60,6 +59,12 @@ def relayed(server: Server, rules: Rules) -> Iterator[Server]:
         listening.close()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _private_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix="vedetta-relay-"))
 
 
 # By address: until when it is remembered, and whether TLS was offered there.

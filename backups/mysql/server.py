@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups.errors import Problem
 from backups.text import checked
@@ -104,8 +104,7 @@ class Server:
         return bool(self.socket) or self.tcp_host == "::1" or self.tcp_host.startswith("127.")
 
 
-@dataclass(frozen=True)
-class ServerInfo:
+class ServerInfo(NamedTuple):
     """What answers at an address.
 
     `claimed` is what it calls itself, and `greeting` what it says before anyone asks, each None where

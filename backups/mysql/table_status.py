@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
+from backups import at_first_use
 from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
 from backups.mysql.answers import StrangeAnswer, as_number, execute, fetch_rows
 from backups.mysql.introspection import inventory
@@ -16,8 +17,8 @@ from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
 from backups.mysql.schemas import Question, but_for, rows_of
 
-_QUOTED = re.compile(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
-_DIRECTORY = re.compile(rb"\b(?:DATA|INDEX) DIRECTORY\b")
+_QUOTED = at_first_use.pattern(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
+_DIRECTORY = at_first_use.pattern(rb"\b(?:DATA|INDEX) DIRECTORY\b")
 
 
 class TableSize(NamedTuple):

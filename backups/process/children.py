@@ -10,12 +10,10 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from backups.process import orphans
 from backups.process.endings import NotInstalled
@@ -31,8 +29,7 @@ PIPE = subprocess.PIPE
 OUR_STDOUT, OUR_STDERR = 1, 2
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """A program as it is to be started, and all that it gets from us.
 
     It sees no other environment than `env`, inherits no other descriptors than `pass_fds`, and runs in
@@ -46,6 +43,13 @@ class Program:
     folder: str | None = None
     most_memory: int | None = None
     own_group: bool = True
+
+
+def _unnamed_file() -> IO[bytes]:
+    # Not for a dump program, which is heeded.
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 class Child:
@@ -67,7 +71,7 @@ class Child:
         self._heeded = Heeded(heed) if heed else None
         if self._heeded is not None:
             stderr = self._heeded.for_program
-        self._stderr_file = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
+        self._stderr_file = _unnamed_file() if stderr is None else None
         self._own_group = program.own_group
         self._is_stopped = False
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backups.text.sentences import phrase
 
@@ -11,8 +11,7 @@ from backups.text.sentences import phrase
 MOST_KEPT = 64 << 20
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """How a program ended: a negative `returncode` is the signal that killed it."""
 
     returncode: int

@@ -6,7 +6,9 @@ import os
 import re
 from pathlib import Path
 
-_IDENTITY = re.compile(r"(.*):([0-9]{1,9}):([^:]*)", re.S)
+from backups import at_first_use
+
+_IDENTITY = at_first_use.pattern(r"(.*):([0-9]{1,9}):([^:]*)", re.S)
 
 
 def identity() -> str:

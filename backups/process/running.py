@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from backups.process.children import PIPE, Child, Program
 from backups.process.endings import MOST_KEPT, Completed, DeadlineExceeded, SaidTooMuch
@@ -49,11 +48,11 @@ def start_in_background(program: Program) -> Iterator[BackgroundProcess]:
         started.close()
 
 
-@dataclass(frozen=True)
 class BackgroundProcess:
     """A program that runs while its starter does other things."""
 
-    _running: Child
+    def __init__(self, running: Child) -> None:
+        self._running = running
 
     @property
     def is_over(self) -> bool:

@@ -12,6 +12,7 @@ import re
 from typing import ClassVar, Self
 from urllib.parse import unquote
 
+from backups import at_first_use
 from backups.text.sentences import phrase
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -124,7 +125,7 @@ class Path(Text):
 class PartialFile(Path):
     """Half of a file that a restore writes, as it names them: what is left of it may be removed."""
 
-    _NAME = re.compile(r"/(?:[^/\0]+/)*\.[\w.-]+-\d{8}-\d{6}-[0-9a-f]{8}\.sql\.partial")
+    _NAME = at_first_use.pattern(r"/(?:[^/\0]+/)*\.[\w.-]+-\d{8}-\d{6}-[0-9a-f]{8}\.sql\.partial")
 
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
@@ -145,10 +146,10 @@ class Location(Text):
         "their own configuration."
     )
     # As valid_hostname and valid_ruser of https://github.com/openssh/openssh-portable/blob/master/ssh.c
-    _HOST = re.compile(r"""(?!-)[^\s'`"$\\;&<>|(){}]+""")
-    _USER = re.compile(r"""(?!-)(?!.*\s-)(?!.*\\$)[^'`";&<>|(){}]*""")
-    _REMOTE = re.compile(r"rclone:\w[\w .+@-]*:")
-    _PORT = re.compile(r":[0-9]*$")
+    _HOST = at_first_use.pattern(r"""(?!-)[^\s'`"$\\;&<>|(){}]+""")
+    _USER = at_first_use.pattern(r"""(?!-)(?!.*\s-)(?!.*\\$)[^'`";&<>|(){}]*""")
+    _REMOTE = at_first_use.pattern(r"rclone:\w[\w .+@-]*:")
+    _PORT = at_first_use.pattern(r":[0-9]*$")
 
     @classmethod
     def _refuse_unfit(cls, value: str) -> None:
@@ -175,9 +176,9 @@ class Cron(Text):
 
     kind = "schedule"
     # croniter's H and R are other times at each look.
-    _CHANCE = re.compile(r"(?<![a-z])[hr](?![a-z])", re.I)
+    _CHANCE = at_first_use.pattern(r"(?<![a-z])[hr](?![a-z])", re.I)
     # Times of each day, or of days of the week: most are such, and every command reads some.
-    _PLAIN = re.compile(
+    _PLAIN = at_first_use.pattern(
         r"[1-5]?[0-9](,[1-5]?[0-9])* (\*|(1?[0-9]|2[0-3])(,(1?[0-9]|2[0-3]))*) \* \* (\*|[0-6](,[0-6])*)"
     )
 

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
+
+from backups import at_first_use
 
 # What a text names: what is itself told in words is nested, so that it is translated as well.
 Param = str | int
 
 _HOLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}|[{}]")
-_LETTER = re.compile(r"[^\W\d_]")
+_LETTER = at_first_use.pattern(r"[^\W\d_]")
 # So deep are texts nested that come from a row; ours are four at most.
 _DEEPEST = 8
 
 
-@dataclass
 class _Language:
     """Who translates: Django's gettext and ngettext, where there are any."""
 
@@ -57,12 +57,11 @@ class Broken(ValueError):
     """What is said to be a sentence's parts is none."""
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """One text with what it names: `{name}` in `template` stands for `params["name"]`, `{{` for a brace."""
 
     template: str
-    params: Mapping[str, Param] = field(default_factory=dict)
+    params: Mapping[str, Param]
     # Where the text is about a number `n` of things: its plural.
     plural: str = ""
     # In the middle of another text: "Backup" is "backup" there.
@@ -270,11 +269,11 @@ def _merged(parts: Iterable[str | Told]) -> list[str | Told]:
 
 
 def _lower(part: str | Told) -> str | Told:
-    return replace(part, is_lower=True) if isinstance(part, Told) else english(part).lower()
+    return part._replace(is_lower=True) if isinstance(part, Told) else english(part).lower()
 
 
 def _first(part: str | Told) -> str | Told:
-    return replace(part, is_first=True) if isinstance(part, Told) else part[:1].upper() + part[1:]
+    return part._replace(is_first=True) if isinstance(part, Told) else part[:1].upper() + part[1:]
 
 
 def _parts(text: str) -> tuple[str | Told, ...]:

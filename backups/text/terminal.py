@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Iterable
 
-from backups.text.sentences import in_english
+from backups import at_first_use
 
 # Control characters but newline and tab, the ones that turn the order of what follows around, and
 # halves of characters, which no terminal or log can be given.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_STEERING = at_first_use.pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escape_control_characters(text: str) -> str:
@@ -62,12 +61,3 @@ def bounded(message: str) -> str:
         return message
     half = LONGEST_MESSAGE // 2
     return f"{message[: half - 3]} … {message[-half:]}"
-
-
-class EscapingFormatter(logging.Formatter):
-    """Log lines that end up in a terminal, be it by `docker compose logs`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, written out, in English: whose request it is of does not matter to who reads the log."""
-        with in_english():
-            return escape_control_characters(super().format(record))

@@ -21,8 +21,8 @@ from backups.alerting import delivery, subjects
 from backups.choices import AlertState
 from backups.models import Alert, Run, Snapshot
 from backups.text import formatting
+from backups.text.logs import EscapingFormatter
 from backups.text.sentences import Sentence, capitalized, parts_of, phrase
-from backups.text.terminal import EscapingFormatter
 from portal.bodies import MOST_BYTES
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url

@@ -46,7 +46,7 @@ from backups.mysql.ddl import requalified
 from backups.mysql.dump_errors import dump_problem
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.excess_rights import Needs, asleep, stand_ins
-from backups.mysql.lossy_views import _without_database
+from backups.mysql.lossy import _without_database
 from backups.mysql.server import version_number
 from backups.process import Completed
 from backups.process.output import Lines

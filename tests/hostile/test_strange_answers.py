@@ -92,8 +92,8 @@ def questions() -> dict[str, Callable[..., Any]]:
     """All that `mysql` asks over a connection; a new one is among them once it is there for others."""
     return {
         name: function
-        for name, function in vars(mysql).items()
-        if inspect.isfunction(function)
+        for name in dir(mysql)
+        if inspect.isfunction(function := getattr(mysql, name))
         and (next(iter(inspect.signature(function).parameters), "") == "connection" or name in OF_SERVERS)
     }
 

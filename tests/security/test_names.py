@@ -24,7 +24,8 @@ from backups.alerting import delivery
 from backups.choices import AlertState
 from backups.gate import heartbeat_files
 from backups.models import Alert, Database, Run, RunLine, Snapshot
-from backups.text.terminal import EscapingFormatter, escape_control_characters
+from backups.text.logs import EscapingFormatter
+from backups.text.terminal import escape_control_characters
 from portal.settings import LOGGING
 from sentinel import heartbeat
 from sentinel.heartbeat import Override

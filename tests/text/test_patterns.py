@@ -35,6 +35,8 @@ def noted(pattern, flags=0):
         seen[text, isinstance(pattern, bytes), int(flags)] = where
     return compile(pattern, flags)
 re._compiler.compile = noted
+from backups import at_first_use
+at_first_use.pattern = re.compile
 import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
 django.setup()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -59,7 +58,7 @@ def over_one(order: Order, failed: SeveralFailed, progress: Progress) -> Order:
         )
     )
     because = phrase("several failed ({problem})", problem=failed.problem.what.rstrip("."))
-    return replace(order, at_once=ParallelOptions(1, because=because))
+    return order._replace(at_once=ParallelOptions(1, because=because))
 
 
 class Telling:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import MySQLdb
 
+from backups import at_first_use
 from backups.dumpfile.encodings import bytes_of, is_known, is_utf8
 from backups.dumpfile.quoted import NAME, TEXT
 from backups.mysql.answers import anything, as_text, fetch_one
@@ -20,9 +21,9 @@ from backups.mysql.names import quote
 from backups.mysql.schemas import Question, rows_of
 from backups.text.sentences import phrase
 
-_CREATE = re.compile(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
+_CREATE = at_first_use.pattern(r"CREATE ALGORITHM=(\w+) DEFINER=.*? SQL SECURITY (\w+) VIEW ", re.S)
 _CHECKED = {"LOCAL": "WITH LOCAL CHECK OPTION", "CASCADED": "WITH CASCADED CHECK OPTION"}
-_QUOTED = re.compile(f"{TEXT}|{NAME}", re.S)
+_QUOTED = at_first_use.pattern(f"{TEXT}|{NAME}", re.S)
 
 
 class LossyView(NamedTuple):

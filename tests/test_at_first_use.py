@@ -1,0 +1,82 @@
+"""Names that are loaded when they are first asked for, and patterns that are compiled then."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backups import at_first_use, mysql
+from backups.mysql import lossy
+
+PACKAGE = Path(str(mysql.__file__))
+NAMES = at_first_use.exported(ast.parse(PACKAGE.read_text()))
+
+
+def test_each_name_is_what_its_module_has_under_it() -> None:
+    assert len(NAMES) > 150
+    for name, module in NAMES.items():
+        assert getattr(mysql, name) is getattr(importlib.import_module(module), name)
+    assert set(dir(mysql)) >= NAMES.keys()
+
+
+def test_no_name_is_a_modules_as_well() -> None:
+    """To import the module would put it in the name's place."""
+    assert NAMES.keys() & {path.stem for path in PACKAGE.parent.glob("*.py")} == set()
+
+
+def test_names_are_imported_where_types_are_looked_at_and_nowhere_else() -> None:
+    others = [
+        ast.unparse(node)
+        for node in ast.parse(PACKAGE.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+    assert others == ["from typing import TYPE_CHECKING", "from backups import at_first_use"]
+
+
+def test_what_is_no_name_is_missed_as_in_any_module() -> None:
+    assert not hasattr(mysql, "conect")
+    with pytest.raises(AttributeError, match=r"module 'backups.mysql' has no attribute 'conect'"):
+        mysql.conect  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match=r"cannot import name 'conect' from 'backups.mysql'"):
+        exec("from backups.mysql import conect")  # noqa: S102
+
+
+def test_a_name_is_loaded_at_its_first_use_and_a_module_is_one_as_before() -> None:
+    code = (
+        "import sys; from backups import mysql; before = 'backups.mysql.server' in sys.modules;"
+        "from backups.mysql import grants; from backups.mysql import MARIADB;"
+        "print(before, grants.__name__, MARIADB, 'MARIADB' in vars(mysql))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE.parents[2], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.split() == ["False", "backups.mysql.grants", "MariaDB", "True"]
+
+
+def test_whoever_replaces_a_name_replaces_it_for_all_and_can_put_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    was = mysql.lossy_views
+    with monkeypatch.context() as patch:
+        patch.setattr("backups.mysql.lossy_views", "another")
+        assert importlib.import_module("backups.mysql").lossy_views == "another"
+    assert mysql.lossy_views is was is lossy.lossy_views
+
+
+def test_a_pattern_is_one_as_soon_as_it_is_used() -> None:
+    broken = at_first_use.pattern("(")
+    found = at_first_use.pattern(rb"a(B)", re.I)
+
+    assert found.pattern == rb"a(B)"
+    assert [each[1] for each in found.finditer(b"ab AB")] == [b"b", b"B"]
+    assert found.sub(b"x", b"ab") == b"x"
+    with pytest.raises(re.error):
+        broken.search("")
