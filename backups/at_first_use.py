@@ -12,10 +12,13 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, AnyStr, Generic, cast
 
 if TYPE_CHECKING:
     import ast
+
+_PACKAGES: list[ModuleType] = []
 
 
 def names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -26,6 +29,7 @@ def names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     that would put the module in the name's place.
     """
     module = sys.modules[package]
+    _PACKAGES.append(module)
 
     @cache
     def modules() -> Mapping[str, str]:
@@ -41,6 +45,13 @@ def names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
         return module.__dict__.setdefault(name, getattr(importlib.import_module(modules()[name]), name))
 
     return loaded, lambda: sorted({*module.__dict__, *modules()})
+
+
+def load_all() -> None:
+    """All names at once: for a process that lives on while newer files take the place of its own."""
+    for package in _PACKAGES:
+        for name in dir(package):
+            getattr(package, name)
 
 
 def exported(package: ast.Module) -> dict[str, str]:
@@ -70,6 +81,8 @@ class _Pattern(Generic[AnyStr]):
         self._flags = flags
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         # From the second time on it is found without us.
         value = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
         return value

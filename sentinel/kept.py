@@ -51,6 +51,7 @@ def _state(path: Path) -> _State | None:
 class _Seen(NamedTuple):
     """The files of one database, and how these two looked before they were read."""
 
+    source: Source
     ok: _State
     verified_path: Path
     verified: _State
@@ -83,9 +84,10 @@ class Kept(Files):
         seen = self._seen.get(source.path)
         verified_path = seen.verified_path if seen else heartbeat.verified_beside(source.path)
         ok, proved = _state(source.path), _state(verified_path)
-        if seen is not None and (seen.ok, seen.verified) == (ok, proved):
+        # Another thread may still go by an older list.
+        if seen is not None and (seen.source, seen.ok, seen.verified) == (source, ok, proved):
             return seen.files
         files = super().of(source, verified=True)
         if ok is not None and ok.is_settled and proved is not None and proved.is_settled:
-            self._seen[source.path] = _Seen(ok, verified_path, proved, files)
+            self._seen[source.path] = _Seen(source, ok, verified_path, proved, files)
         return files

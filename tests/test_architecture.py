@@ -82,8 +82,8 @@ HOUSE = {
         "validators verdict"
     ),
     "worker": (
-        "actions alerting choices downloads endpoints errors marks models mysql process requests restic "
-        "restoring runs scheduling text"
+        "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "
+        "requests restic restoring runs scheduling text"
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (

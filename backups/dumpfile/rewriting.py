@@ -10,8 +10,10 @@ from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquot
 
 _COMMENT = rb"/\*(?!M?!)(?>(?s:.*?)(?:\*/|\Z))|(?:#|--\s)[^\n]*+(?:\n|\Z)"
 _ANY_BLANK = rb"(?:\s|" + _COMMENT + rb"|)*+"
-_BLANK = rb"(?>(?:\s|" + _COMMENT + rb")+)"
-_NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?>(?:[^\s`.,;()'\"/#-]|-(?!-))+))"
+_BLANK = rb"(?:\s|" + _COMMENT + rb")" + _ANY_BLANK
+_NAME = (
+    rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?:[^\s`.,;()'\"/#-]|-(?!-))(?:[^\s`.,;()'\"/#-]|-(?!-)|)*+)"
+)
 _QUALIFIER = rb"(?:" + _NAME + _ANY_BLANK + rb"\." + _ANY_BLANK + rb")?"
 # Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
 _QUALIFIED_TRIGGER = at_first_use.pattern(
@@ -34,8 +36,9 @@ _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 DEFINES = b"CREATE DEFINER="
 _QUOTED = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\")"
 _WRAPPING = rb"\s|\*/|/\*M?!\d{5,6}"
+_WRAPPED = _WRAPPING + rb"|\bALGORITHM=\w++"
 DEFINED_BY = at_first_use.pattern(
-    rb"(?P<creates>\bCREATE(?>(?:" + _WRAPPING + rb"|\bALGORITHM=\w++)+))"
+    rb"(?P<creates>\bCREATE(?:" + _WRAPPED + rb")(?:" + _WRAPPED + rb"|)*+)"
     rb"(?P<definer>DEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?(?=[^`\"@])"
     rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++|)*+))?"
     rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,

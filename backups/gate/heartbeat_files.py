@@ -140,8 +140,9 @@ def write_gates() -> None:
     first database alone, which may be fresh. Where this process wrote the list and nothing was changed since,
     it is not made anew: each backup of thousands of databases asks for it.
     """
-    look = f"{marks.version(_OF_THE_LIST)} {_look_of_the_list()}"
-    if _has_a_backup_by_now(_WAITING.get(look, _write_gates)):
+    there = _look_of_the_list()
+    look = f"{marks.version(_OF_THE_LIST)} {there}"
+    if not there or _has_a_backup_by_now(_WAITING.get(look, _write_gates)):
         _write_gates()
 
 

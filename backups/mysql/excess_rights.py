@@ -182,7 +182,8 @@ def _role(text: str) -> str:
 
 _QUOTED_ROLE = re.compile(r"`((?:[^`]|``)*+)`")
 _NAME = re.compile(r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?")
-_ROLES = re.compile(r"GRANT ((?>(?:`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?,? ?)+))TO ")
+_ROLE = r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?,? ?"
+_ROLES = re.compile(rf"GRANT ({_ROLE}(?:{_ROLE}|)*+)TO ")
 
 _PART = r"(?:`(?:[^`]|``)*+`|'(?:[^'\\]|''|\\.)*+')"
 _STAND_IN = re.compile(rf"GRANT PROXY ON ({_PART}@{_PART}) TO ")

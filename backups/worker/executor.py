@@ -14,7 +14,7 @@ from importlib import import_module
 from django.conf import settings
 from django.utils import timezone
 
-from backups import process, requests
+from backups import at_first_use, process, requests
 from backups.alerting import alerts
 from backups.choices import Action, Level, Status, Trigger
 from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost, Problem, Refused
@@ -76,6 +76,7 @@ def load() -> None:
     """Load what plays any action: for a process that lives on while newer files take the place of its own."""
     for name in _MODULES:
         import_module(name)
+    at_first_use.load_all()
 
 
 # What stays as it was when the action ends before its time.

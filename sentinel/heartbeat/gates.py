@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -101,13 +101,29 @@ def gates_held(heartbeat: Path) -> Iterator[None]:
     OSError when there can be no lock. It ends with the process that holds it.
     """
     folder_ensure(heartbeat.parent)
-    # Never written to and for all to read: root may have made it, and the portal must open it all the same.
-    lock = os.open(heartbeat.with_name(".gates.lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = _lock_file(heartbeat.with_name(".gates.lock"))
     try:
         _lock(lock, time.monotonic() + _LOCK_SECONDS)
         yield
     finally:
         os.close(lock)
+
+
+def _lock_file(path: Path) -> int:
+    """Never written to. Root may have made it, under any umask, and the portal must open it all the same."""
+    flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        # Over NFS only what may be written to can be locked.
+        lock = os.open(path, flags | os.O_RDWR, 0o644)
+    except PermissionError:
+        try:
+            lock = os.open(path, flags | os.O_RDONLY, 0o644)
+        except PermissionError:
+            path.unlink()
+            lock = os.open(path, flags | os.O_RDWR, 0o644)
+    with suppress(PermissionError):
+        os.fchmod(lock, 0o644)
+    return lock
 
 
 def _lock(file: int, deadline: float) -> None:
@@ -117,6 +133,8 @@ def _lock(file: int, deadline: float) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, "another process is writing the list") from None
+        except OSError:
+            return None  # A disk that knows no locks is no reason for a backup to fail.
         time.sleep(_LOCK_POLL_SECONDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -122,3 +123,32 @@ def test_who_writes_waits_a_while_and_who_reads_never(
 
     heartbeat_files.write_gates()
     assert status_folder.with_name(".gates.lock").stat().st_size == 0
+
+
+def test_a_lock_that_another_user_made_or_that_leads_elsewhere_is_no_obstacle_and_no_way_out(
+    status_folder: Path, tmp_path: Path
+) -> None:
+    lock = status_folder.with_name(".gates.lock")
+    before = os.umask(0o077)
+    try:
+        with gates.gates_held(status_folder):
+            assert lock.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError), gates.gates_held(status_folder):  # noqa: PT011  by the kernel's words
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_disk_that_knows_no_locks_is_written_to_all_the_same(
+    status_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(gates.fcntl, "flock", refuse)
+    with gates.gates_held(status_folder):
+        gates.gates_write(status_folder, [])
+    assert gates.gates_read(status_folder) == ()
