@@ -23,8 +23,9 @@ from backups.actions.steps.compared_streams import (
 from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.differences import shown
 from backups.differences.comparison import Comparison, Defined, comparison
-from backups.differences.held import Held, other_rows, unlike
+from backups.differences.held import Held, libraries_unknown, other_rows, unlike
 from backups.differences.result import Differences
+from backups.differences.told import in_short
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Kind
 from backups.dumping.order import Order
@@ -38,7 +39,7 @@ from backups.requests import DiffRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
@@ -253,13 +254,7 @@ def _conclude(run: Run, story: _Story, after: _Side, found: Differences) -> None
         "after": after.told(),
         "chosen": list(story.request.tables),
         **found.as_json(),
+        "libraries_unknown": libraries_unknown(story.before.held, after.held),
     }
     notes.run_update(run.pk, result={"difference": told})
-    story.progress.log(
-        phrase(
-            "{tables} and {objects}; {same}. The rows were compared by digests, without any server.",
-            tables=plural("{n} table has other rows", "{n} tables have other rows", n=len(found.tables)),
-            objects=plural("{n} object differs", "{n} objects differ", n=len(found.objects)),
-            same=plural("{n} table is the same", "{n} tables are the same", n=found.same_tables),
-        )
-    )
+    story.progress.log(in_short(found))

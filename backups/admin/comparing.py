@@ -19,20 +19,22 @@ from backups.admin.dialogs import dialog
 from backups.choices import Action
 from backups.differences import told
 from backups.errors import Problem
-from backups.models import Run, Snapshot
+from backups.models import Run, Snapshot, SnapshotQuerySet
 from backups.requests import DiffRequest
 from backups.text.sentences import phrase
 
 # Later ones that can be chosen; any two can be named on the command line.
 _CHOICES = 100
 _NOW = ("", phrase("Now: the database is dumped as for a backup, over one connection"))
+_GONE = phrase("The later snapshot that you wanted is gone, or cannot be compared with this one.")
 
 
 class CompareForm(BaseDialogForm):
     """What a snapshot is compared with, and which tables of it."""
 
-    until = forms.ChoiceField(
-        label=_("Compare with"), required=False, choices=[_NOW], widget=UnfoldAdminSelectWidget
+    # Looked for when it is sent, and not among the choices: these are only the newest.
+    until = forms.CharField(
+        label=_("Compare with"), required=False, max_length=20, widget=UnfoldAdminSelectWidget(choices=[_NOW])
     )
     tables = forms.CharField(
         label=_("Only these tables"),
@@ -45,22 +47,45 @@ class CompareForm(BaseDialogForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         until = self.fields["until"]
-        assert isinstance(until, forms.ChoiceField)  # noqa: S101
-        until.choices = [_NOW, *self._later()]
+        assert isinstance(until.widget, forms.Select)  # noqa: S101
         # The page of a later one leads here.
         until.initial = self.request.GET.get("until", "")
+        wanted = self.data.get("until") or until.initial
+        choices = self._choices(wanted)
+        until.widget.choices = [_NOW, *choices]
+        if wanted and wanted not in dict(choices) and not self.is_bound:
+            # A browser takes now for it.
+            until.help_text = _GONE
 
-    def _later(self) -> list[tuple[str, str]]:
+    def clean_until(self) -> Snapshot | None:
+        """The later snapshot, None for now. Raises ValidationError where it has gone meanwhile."""
+        wanted = self.cleaned_data["until"]
+        if not wanted:
+            return None
+        found = get_or_none(self._later(), wanted)
+        if found is None:
+            raise forms.ValidationError(_GONE)
+        return found
+
+    def _choices(self, wanted: str) -> list[tuple[str, str]]:
+        """The newest, and the wanted one however old it is."""
+        later = self._later().defer("manifest")
+        newest = list(later.newest_first()[:_CHOICES])
+        asked_for = get_or_none(later, wanted or None)
+        if asked_for is not None and asked_for not in newest:
+            newest.append(asked_for)
+        return [(str(each.pk), f"{each.local_time:%Y-%m-%d %H:%M:%S} · {each.short_id}") for each in newest]
+
+    def _later(self) -> SnapshotQuerySet:
         snapshot = get_or_none(Snapshot.objects.defer("manifest"), self.object_id)
         if snapshot is None or snapshot.database_id is None:
-            return []
-        later = Snapshot.objects.present().filter(
-            database=snapshot.database_id, time__gt=snapshot.time, manifest__isnull=False
+            return Snapshot.objects.none()
+        return Snapshot.objects.present().filter(
+            database=snapshot.database_id,
+            repository=snapshot.repository_id,
+            time__gt=snapshot.time,
+            manifest__isnull=False,
         )
-        return [
-            (str(each.pk), f"{each.local_time:%Y-%m-%d %H:%M:%S} · {each.short_id}")
-            for each in later.defer("manifest").newest_first()[:_CHOICES]
-        ]
 
     @property
     def chosen_tables(self) -> tuple[str, ...]:
@@ -93,7 +118,7 @@ class ComparingAdmin(ReadOnlyAdmin):
                     code="snapshot.of_no_database",
                 ),
             )
-        until = get_or_none(Snapshot.objects.all(), form.cleaned_data["until"] or None)
+        until = form.cleaned_data["until"]
         wanted = DiffRequest(snapshot.database, snapshot, until, form.chosen_tables)
         return self.start(request, snapshot, wanted)
 

@@ -12,6 +12,8 @@ from backups.dumpfile.sections import ROUTINES, Kind
 _OBJECTS = frozenset(
     {Kind.TABLE, Kind.VIEW, Kind.SEQUENCE, Kind.TRIGGER, Kind.EVENT, Kind.LIBRARY, *ROUTINES}
 )
+# What versions that knew no libraries cut in other places.
+_OF_LIBRARIES = frozenset({Kind.LIBRARY, *ROUTINES})
 _OF_TABLES = frozenset({Kind.TABLE, Kind.SEQUENCE})
 CAME, GONE, CHANGED = "came", "gone", "changed"
 
@@ -42,6 +44,12 @@ class Held:
         self.manifest = manifest
         self.objects: dict[Object, list[str]] = {}
         self.rows: dict[str, str] = {}
+        # Tables and views that the database had and the dump has not.
+        self.left_out = {
+            left["table"]
+            for left in manifest.get("not_in_backup", [])
+            if left["table"] and _is_chosen(left["table"], chosen)
+        }
         for section in manifest["sections"]:
             kind, name, table = section["kind"], section["name"], str(section.get("table", ""))
             if kind == Kind.ROWS and _is_chosen(name, chosen):
@@ -53,11 +61,6 @@ class Held:
     def tables(self) -> set[str]:
         """The names of all tables."""
         return {each.name for each in self.objects if each.kind == Kind.TABLE}
-
-    @property
-    def left_out(self) -> set[str]:
-        """Tables and views that the database had and the dump has not."""
-        return {left["table"] for left in self.manifest.get("not_in_backup", []) if left["table"]}
 
     @property
     def collations(self) -> dict[str, str]:
@@ -78,10 +81,13 @@ def _is_chosen(name: str, chosen: Collection[str]) -> bool:
 def changes(before: Held, after: Held, is_same: Callable[[Object], bool]) -> list[Change]:
     """What became of objects, by kind and name; `is_same` is asked of those with another digest than before.
 
-    What one side has left out is not known to be gone, or to have come.
+    What one side has left out is not known to be gone, or to have come. Nor is what `libraries_unknown` says.
     """
     found = []
+    unknown = _OF_LIBRARIES if libraries_unknown(before, after) else frozenset()
     for each in sorted({*before.objects, *after.objects}):
+        if each.kind in unknown:
+            continue
         then, now = before.objects.get(each), after.objects.get(each)
         change = CAME if then is None else GONE if now is None else CHANGED
         lacking = {CAME: before.left_out, GONE: after.left_out}.get(change, set())
@@ -90,6 +96,15 @@ def changes(before: Held, after: Held, is_same: Callable[[Object], bool]) -> lis
         if change != CHANGED or not is_same(each):
             found.append(Change(each, change))
     return found
+
+
+def libraries_unknown(before: Held, after: Held) -> bool:
+    """Whether the earlier manifest may be of a version that knew no libraries, and the later one has some.
+
+    Such a version counted libraries to the routines beside them, so the digests of both say nothing.
+    """
+    had, has = (any(each.kind == Kind.LIBRARY for each in side.objects) for side in (before, after))
+    return has and not had
 
 
 def unlike(before: Held, after: Held, kinds: Iterable[str]) -> set[str]:

@@ -8,7 +8,7 @@ without a name.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,8 +24,20 @@ from backups.dumpfile.ready import Does, Ready
 MOST_SHOWN = 50
 # By table and digest of a key, how many rows of it are gone and new.
 Picked = Mapping[str, Mapping[bytes, tuple[int, int]]]
-# A row's values by their columns, as they are written in SQL.
-Values = Mapping[str, str]
+# Characters of a value. One has four bytes at most.
+_LONGEST_SHOWN = 200
+_LONGEST_READ = 4 * (_LONGEST_SHOWN + 1)
+
+
+class Value(NamedTuple):
+    """A value as it is written in SQL, cut where it is long, and a digest of the whole."""
+
+    text: str
+    digest: bytes
+
+
+# A row's values by their columns.
+Values = Mapping[str, Value]
 
 
 class ShownRow(NamedTuple):
@@ -34,12 +46,15 @@ class ShownRow(NamedTuple):
     table: str
     before: Values | None
     after: Values | None
+    # The columns that are of the same type on both sides.
+    compared: Collection[str]
 
     @property
     def differing(self) -> list[str]:
-        """The columns in which both differ."""
+        """The compared columns in which both differ: of another type, all would."""
         then, now = self.before or {}, self.after or {}
-        return [name for name in now if name in then and then[name] != now[name]]
+        both = [name for name in now if name in then and name in self.compared]
+        return [name for name in both if then[name].digest != now[name].digest]
 
 
 @dataclass
@@ -127,22 +142,32 @@ class Picker:
             for key, row, values in portion:
                 told_by = self._digest(key)
                 if told_by in picked:
-                    named = _named(columns, values)
+                    named = self._named(columns, values)
                     self.found.setdefault((ready.table, told_by), {})[self._digest(row)] = named
 
     def close(self) -> None:
         """All was read."""
 
+    def compared(self, table: str) -> frozenset[str]:
+        """The columns of a table whose values are compared."""
+        return frozenset(map(unquoted, self._layouts[table].columns))
 
-def _named(columns: Sequence[bytes], values: Sequence[bytes]) -> Values:
-    named = zip(columns, values, strict=False)
-    return {unquoted(name): value.decode(errors="backslashreplace") for name, value in named}
+    def _named(self, columns: Sequence[bytes], values: Sequence[bytes]) -> Values:
+        """Of long values only what is shown of them: they may be of many megabytes."""
+        named = zip(columns, values, strict=False)
+        return {unquoted(name): Value(_cut(value), self._digest(value)) for name, value in named}
+
+
+def _cut(value: bytes) -> str:
+    text = value[:_LONGEST_READ].decode(errors="backslashreplace")
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def side_by_side(picked: Picked, before: Picker, after: Picker) -> list[ShownRow]:
     """The picked rows of both sides, those of one key together; what both have is left out."""
     shown = []
     for table, keys in picked.items():
+        compared = before.compared(table)
         for key, (is_gone, _) in keys.items():
             then, now = before.found.get((table, key), {}), after.found.get((table, key), {})
             gone = [values for digest, values in then.items() if digest not in now]
@@ -151,7 +176,7 @@ def side_by_side(picked: Picked, before: Picker, after: Picker) -> list[ShownRow
                 # How often an equal row is there differs.
                 gone, new = (list(then.values()), []) if is_gone else ([], list(now.values()))
             for at in range(max(len(gone), len(new))):
-                shown.append(ShownRow(table, _at(gone, at), _at(new, at)))
+                shown.append(ShownRow(table, _at(gone, at), _at(new, at), compared))
     return shown
 
 

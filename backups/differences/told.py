@@ -9,7 +9,8 @@ from backups.text.kinds import of_kind
 from backups.text.sentences import joined, phrase, plural, template
 
 if TYPE_CHECKING:
-    from backups.differences.shown import ShownRow
+    from backups.differences.result import Differences
+    from backups.differences.shown import ShownRow, Values
 
 _WHY_NOT = {
     "not_read": phrase("its rows are in no dump"),
@@ -72,21 +73,38 @@ def row_words(row: ShownRow, key: Sequence[str]) -> str:
         return f"{sign} {_values(values or {})}"
     now = row.after
     told_by = _values({name: now[name] for name in key if name in now})
-    changes = ", ".join(
-        f"{name}={_cut(row.before[name])} → {_cut(row.after[name])}" for name in row.differing
-    )
+    changes = ", ".join(f"{name}={row.before[name].text} → {row.after[name].text}" for name in row.differing)
     return f"~ {told_by}: {changes}"
 
 
-def _values(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={_cut(value)}" for name, value in values.items())
+def _values(values: Values) -> str:
+    return ", ".join(f"{name}={value.text}" for name, value in values.items())
 
 
-def _cut(value: str) -> str:
-    return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+def in_short(found: Differences) -> str:
+    """How much differs, in one sentence for the log."""
+    other = sum(any((each.gone, each.new, each.changed)) for each in found.tables)
+    not_compared = sum(each.gone is None for each in found.tables)
+    tables = plural("{n} table has other rows", "{n} tables have other rows", n=other)
+    objects = plural("{n} object differs", "{n} objects differ", n=len(found.objects))
+    same = plural("{n} table is the same", "{n} tables are the same", n=found.same_tables)
+    if not_compared:
+        return phrase(
+            "{tables}, {not_compared} and {objects}; {same}. The rows were compared by digests, without any "
+            "server.",
+            tables=tables,
+            not_compared=plural("{n} was not compared", "{n} were not compared", n=not_compared),
+            objects=objects,
+            same=same,
+        )
+    return phrase(
+        "{tables} and {objects}; {same}. The rows were compared by digests, without any server.",
+        tables=tables,
+        objects=objects,
+        same=same,
+    )
 
 
-_LONGEST_SHOWN = 200
 _MOST_NAMED = 5
 
 
@@ -110,6 +128,14 @@ def doubts(difference: Mapping[str, Any]) -> list[str]:
                 "differs may only be written otherwise.",
                 before=before["client"],
                 after=after["client"],
+            )
+        )
+    # Rows of the version before say nothing of it.
+    if difference.get("libraries_unknown"):
+        found.append(
+            phrase(
+                "The earlier backup names no libraries: it has none, or the version of Vedetta that made it "
+                "knew none. So libraries and routines were not compared."
             )
         )
     if difference["left_out"]:

@@ -46,13 +46,15 @@ class DiffRequest(DatabaseRequest):
         until = None
         if payload["until"] is not None:
             rows = Snapshot.objects.filter(snapshot_id=payload["until"], database=database)
-            until = rows.order_by("forgotten_at").first()
+            # A repository that was copied has the same ids.
+            until = rows.filter(repository=run.snapshot.repository_id).first() or rows.first()
             if until is None:
                 raise _gone(phrase("The later snapshot that was to be compared is not known any more."))
         return cls(database, run.snapshot, until, tables)
 
     def refuse_unfit(self) -> None:
-        """Raise Problem for what cannot be compared: another database's, what has gone or no manifest."""
+        """Raise Problem for what cannot be compared: another database's or repository's, what has gone or no
+        manifest."""
         for snapshot in filter(None, (self.snapshot, self.until)):
             _refuse(snapshot, self.database.pk)
         if self.until is None:
@@ -63,6 +65,17 @@ class DiffRequest(DatabaseRequest):
                 code="diff.same_snapshot",
                 safe=NOTHING_DONE,
                 do=phrase("Choose a later one, or compare it with now."),
+            )
+        if self.until.repository_id != self.snapshot.repository_id:
+            raise Problem(
+                phrase(
+                    "Snapshots {snapshot} and {until} lie in different repositories.",
+                    snapshot=self.snapshot.short_id,
+                    until=self.until.short_id,
+                ),
+                code="diff.two_repositories",
+                safe=NOTHING_DONE,
+                do=phrase("Compare each with now, or choose two of one repository."),
             )
         if self.until.time < self.snapshot.time:
             raise Problem(

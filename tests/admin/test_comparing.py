@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from backups.admin.base import page_url, run_url
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Repository, Run, Snapshot
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
 from tests.requests.conftest import WHOLE
@@ -80,6 +80,50 @@ def test_who_may_restore_asks_and_it_is_noted(snapshots: list[Snapshot], login: 
     assert run.request["until"] == newest.snapshot_id
     assert run.request["tables"] == ["orders", "items"]
     assert f"Started Comparison {run.pk}." in LogEntry.objects.get().get_change_message()
+
+
+def test_the_wanted_snapshot_is_offered_however_many_are_newer(
+    snapshots: list[Snapshot], login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, wanted = snapshots
+    newest = Snapshot.objects.get(pk=wanted.pk)
+    newest.pk, newest.snapshot_id, newest.time = None, "c" * 64, timezone.now()
+    newest.save()
+    monkeypatch.setattr("backups.admin.comparing._CHOICES", 1)
+    client = login("Restorer")
+    address = action_url(old, "what_changed")
+
+    dialog = client.get(f"{address}?until={wanted.pk}").content.decode()
+    client.post(address, CONFIRM | {"until": str(wanted.pk)})
+
+    assert f'value="{newest.pk}"' in dialog
+    assert f'value="{wanted.pk}" selected' in dialog
+    assert Run.objects.get(action="diff").request["until"] == wanted.snapshot_id
+
+
+def test_a_wanted_snapshot_that_went_is_not_taken_for_now(snapshots: list[Snapshot], login: Login) -> None:
+    old, wanted = snapshots
+    client = login("Restorer")
+    address = action_url(old, "what_changed")
+    Snapshot.objects.filter(pk=wanted.pk).update(forgotten_at=timezone.now())
+
+    for answer in (
+        client.get(f"{address}?until={wanted.pk}"),
+        client.post(address, CONFIRM | {"until": str(wanted.pk)}),
+    ):
+        assert "that you wanted is gone" in answer.content.decode()
+    assert "What changed between them" not in client.get(page_url(wanted)).content.decode()
+    assert not Run.objects.filter(action="diff").exists()
+
+
+def test_snapshots_of_two_repositories_are_not_offered(snapshots: list[Snapshot], login: Login) -> None:
+    old, later = snapshots
+    later.repository = Repository.objects.create(name="second", url="/elsewhere")
+    later.save()
+    client = login("Restorer")
+
+    assert later.short_id not in client.get(action_url(old, "what_changed")).content.decode()
+    assert "What changed between them" not in client.get(page_url(later)).content.decode()
 
 
 def test_now_is_what_it_is_compared_with_unless_said_otherwise(

@@ -14,12 +14,13 @@ import pytest
 from backups.differences import cutting, rowfile
 from backups.differences.comparison import Comparison, comparison
 from backups.differences.cutting import Cutter, NotCut, columns_of, count
-from backups.differences.held import Held, changes, other_rows
+from backups.differences.held import Held, changes, libraries_unknown, other_rows
 from backups.differences.recording import Recorded, Recorder
+from backups.differences.result import Differences, TableDifference
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
-from backups.differences.told import row_words
+from backups.differences.told import doubts, in_short, row_words
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.rows import rows_head
@@ -320,6 +321,15 @@ def test_columns_that_came_are_in_the_rows_and_no_change_by_themselves(
     assert shown_rows(files, "(1,1),(2,2)", "(1,9,1),(2,9,3)", KEYED, later) == ["~ id=2: n=2 → 3"]
 
 
+def test_columns_of_another_type_are_no_change(files: tuple[RowFile, RowFile]) -> None:
+    lines = (ID, "`d` date", "`n` int", "PRIMARY KEY (`id`)")
+    later = (ID, "`d` datetime", "`n` int", "PRIMARY KEY (`id`)")
+
+    words = shown_rows(files, "(1,'2026-01-01',2)", "(1,'2026-01-01 00:00:00',3)", lines, later)
+
+    assert words == ["~ id=1: n=2 → 3"]
+
+
 def test_equal_rows_without_a_key_are_shown_on_the_side_that_has_more(
     files: tuple[RowFile, RowFile],
 ) -> None:
@@ -337,6 +347,25 @@ def test_a_long_value_is_cut_where_it_is_shown_and_few_rows_are(files: tuple[Row
 
     assert len(words) == MOST_SHOWN
     assert max(map(len, words)) < 250
+
+
+def test_of_long_values_the_beginning_and_a_digest_are_kept(files: tuple[RowFile, RowFile]) -> None:
+    both = Comparison(Recorded(files[0]), Recorded(files[1]))
+    own = shape(ID, "`n` text", "`m` text", "PRIMARY KEY (`id`)")
+    picked = {"t": {both.digests.of(b"1"): (1, 1)}}
+    pickers = []
+    for end in "ab":
+        picker = Picker(picked, {"t": layout_of(own, own)}, {"t": own}, both.digests)
+        long = "𝄞" * 100_000
+        picker.take(ready(f"VALUES (1,'{long}{end}','{long}')"))
+        pickers.append(picker)
+
+    (row,) = side_by_side(picked, *pickers)
+
+    assert row.before is not None
+    assert row.before["n"].text == f"'{'𝄞' * 199}…"
+    assert max(len(part) for value in row.before.values() for part in value) <= 201
+    assert row.differing == ["n"]
 
 
 # ---------------------------------------------------------------- Whole dumps
@@ -392,6 +421,42 @@ def test_only_chosen_tables_and_their_triggers_count() -> None:
     assert held.tables == {"t"}
     assert sorted(each.name for each in held.objects) == ["t", "x"]
     assert held.rows == {"t": "a"}
+
+
+def test_of_what_was_left_out_only_chosen_tables_are_named() -> None:
+    left = {"not_in_backup": [{"table": name, "why": "elsewhere"} for name in ("t", "u", "")]}
+
+    assert Held({**manifest(), **left}).left_out == {"t", "u"}
+    assert Held({**manifest(), **left}, ["t"]).left_out == {"t"}
+
+
+def test_what_a_version_without_libraries_said_of_routines_is_not_compared() -> None:
+    function = {"kind": "function", "name": "f", "bytes": 1, "sha256": "d"}
+    library = {"kind": "library", "name": "l", "bytes": 1, "sha256": "d"}
+    then, now = manifest(t="a"), manifest(t="a", u="b")
+    then["sections"] += [{**function, "sha256": "longer"}]
+    now["sections"] += [library, function]
+    before, after = Held(then), Held(now)
+
+    assert [each.object.name for each in changes(before, after, lambda _: False)] == ["u"]
+    assert libraries_unknown(before, after)
+    assert not libraries_unknown(before, Held(now, ["u"]))
+    # A later side without any has lost them.
+    assert [each.object.name for each in changes(after, before, lambda _: False)] == ["f", "l", "u"]
+    side = {"server": "mysql 9.4.0", "client": "9.4.0"}
+    said = {"before": side, "after": side, "left_out": [], "libraries_unknown": True}
+    assert "libraries and routines were not compared" in doubts(said)[0]
+    assert doubts({**said, "libraries_unknown": False}) == []
+
+
+def test_tables_that_were_not_compared_are_not_counted_as_other_rows() -> None:
+    none, some = TableDifference("new", "came", 0, 0, 0), TableDifference("t", "", 0, 2, 0)
+    not_compared = TableDifference("far", why_not="not_read")
+
+    assert "1 table has other rows and 0 objects differ" in in_short(Differences([none, some]))
+    assert "1 table has other rows, 1 was not compared and 0 objects differ" in in_short(
+        Differences([none, some, not_compared])
+    )
 
 
 def test_a_disk_without_room_ends_it_in_a_sentence() -> None:

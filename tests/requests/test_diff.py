@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from backups.errors import Problem, Refused
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, Repository, Run, Snapshot
 from backups.requests import DiffRequest, ForgetSnapshotRequest, read
 from backups.runs.turns import waits_for
 from backups.snapshots import holds
@@ -33,10 +33,16 @@ def _without_manifest(rows: Rows) -> DiffRequest:
     return DiffRequest(rows.database, rows.snapshot, rows.others)
 
 
+def _of_two_repositories(rows: Rows) -> DiffRequest:
+    rows.others.repository = Repository.objects.create(name="second", url="/elsewhere")
+    return DiffRequest(rows.database, rows.snapshot, rows.others)
+
+
 UNFIT: dict[str, Callable[[Rows], DiffRequest]] = {
     "snapshot.of_another_database": _another_database,
     "snapshot.gone": _forgotten,
     "diff.no_manifest": _without_manifest,
+    "diff.two_repositories": _of_two_repositories,
     "diff.same_snapshot": lambda rows: DiffRequest(rows.database, rows.snapshot, rows.snapshot),
     "diff.turned_round": lambda rows: DiffRequest(rows.database, rows.others, rows.snapshot),
 }
@@ -59,6 +65,20 @@ def test_a_snapshot_that_goes_while_it_waits_is_named(rows: Rows) -> None:
         read(Run.objects.get(pk=run.pk))
 
     assert raised.value.code == "snapshot.gone"
+
+
+def test_of_two_with_the_same_id_the_one_beside_the_earlier_is_meant(rows: Rows) -> None:
+    run = DiffRequest(rows.database, rows.snapshot, rows.others).submit(CLI, send=False)
+    Snapshot.objects.filter(pk=rows.others.pk).update(forgotten_at=timezone.now())
+    copied = Snapshot.objects.get(pk=rows.others.pk)
+    copied.pk, copied.forgotten_at = None, None
+    copied.repository = Repository.objects.create(name="second", url="/elsewhere")
+    copied.save()
+
+    request = read(Run.objects.get(pk=run.pk))
+
+    assert isinstance(request, DiffRequest)
+    assert request.until == rows.others
 
 
 def test_neither_side_is_forgotten_while_it_is_to_be_read(rows: Rows) -> None:
