@@ -103,7 +103,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     before = _Side(
         Held(request.snapshot.manifest or {}, request.tables), request.snapshot.time, request.snapshot
     )
-    with comparison(settings.DUMP_SPOOL_DIR) as both:
+    with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
         story = _Story(request, stored, before, both, progress)
         asked = shown.rows_asked()
         both.is_asked = asked is not None
@@ -236,10 +236,9 @@ def _show(story: _Story, after: _Side, asked: shown.RowsAsked) -> None:
     if after.snapshot is not None:
         read = story.wish(both.picked, now, after).read
         snapshot_read(_opened_too(story, after.snapshot), read, progress, _loading(after.snapshot.source))
-    elif both.after.kept is not None:
-        for table in both.picked:
-            for ready in both.after.kept.statements(table):
-                now.take(ready)
+    else:
+        for ready in both.kept_of_picked(progress.tick):
+            now.take(ready)
     asked.rows = shown.side_by_side(both.picked, then, now)
     progress.log(phrase("Values of rows that differ were shown on the terminal of {by}.", by=asked.by))
 
