@@ -13,6 +13,7 @@ from django.utils import timezone
 from backups import mysql
 from backups.actions.preflight import make_ready
 from backups.actions.steps.compared_streams import (
+    NOW,
     EveryTable,
     Taker,
     Wish,
@@ -56,6 +57,11 @@ class _Side:
             **{name: self.held.manifest["server"][name] for name in ("flavour", "version")}
         )
 
+    @property
+    def called(self) -> str:
+        """In a sentence."""
+        return phrase("snapshot {snapshot}", snapshot=self.snapshot.short_id) if self.snapshot else NOW
+
     def told(self) -> Mapping[str, Any]:
         """For the run's row."""
         client = self.held.manifest.get("client", {})
@@ -90,7 +96,7 @@ class _Story:
 
     def wish(self, tables: Collection[str], taker: Taker, side: _Side) -> Wish:
         """These tables, out of the dump of a side."""
-        return Wish(tables, taker, side.server, self.stored.snapshot.source, self.both.unread)
+        return Wish(tables, taker, side.server, self.stored.snapshot.source, self.both.unread, side.called)
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -159,8 +165,9 @@ def _now(story: _Story) -> _Side:
     ready = make_ready(database, progress.tick, is_safety_copy=True)
     server = ready.source.server
     progress.mask_secrets([*ready.access.secret_values(), server.password])
-    chosen = _of_chosen(story, server)
     story.learn_definitions()
+    # Reading the earlier dump may take an hour, in which tables come and go.
+    chosen = _of_chosen(story, server)
     at = timezone.now()
     if story.request.tables and not chosen:
         nothing = {
@@ -183,7 +190,7 @@ def _now(story: _Story) -> _Side:
     if story.both.is_asked:
         story.both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
     recorder = story.both.reader_of_after(story.before.held, loading.digester)
-    wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread)
+    wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread, NOW)
     manifest = live_dumped(order, wish.read, progress, loading)
     held = Held(manifest, story.request.tables)
     story.both.defined_after = Defined.of(loading.digester, held.collations)
