@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils import timezone
 from backups import mysql
 from backups.actions.preflight import make_ready
 from backups.actions.steps.compared_streams import (
+    NOW,
     EveryTable,
     Taker,
     Wish,
@@ -30,11 +31,9 @@ from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Kind
 from backups.dumping.order import Order
 from backups.dumping.parallel import ParallelOptions
-from backups.endpoints import names_of, repository_access
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Run, Snapshot
-from backups.repositories import identity
 from backups.requests import DiffRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
@@ -56,6 +55,11 @@ class _Side:
         return mysql.ServerInfo(
             **{name: self.held.manifest["server"][name] for name in ("flavour", "version")}
         )
+
+    @property
+    def called(self) -> str:
+        """In a sentence."""
+        return phrase("snapshot {snapshot}", snapshot=self.snapshot.short_id) if self.snapshot else NOW
 
     def told(self) -> Mapping[str, Any]:
         """For the run's row."""
@@ -91,7 +95,7 @@ class _Story:
 
     def wish(self, tables: Collection[str], taker: Taker, side: _Side) -> Wish:
         """These tables, out of the dump of a side."""
-        return Wish(tables, taker, side.server, self.stored.snapshot.source, self.both.unread)
+        return Wish(tables, taker, side.server, self.stored.snapshot.source, self.both.unread, side.called)
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -104,7 +108,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     before = _Side(
         Held(request.snapshot.manifest or {}, request.tables), request.snapshot.time, request.snapshot
     )
-    with comparison(settings.DUMP_SPOOL_DIR) as both:
+    with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
         story = _Story(request, stored, before, both, progress)
         asked = shown.rows_asked()
         both.is_asked = asked is not None
@@ -139,19 +143,9 @@ def _later(story: _Story, until: Snapshot) -> _Side:
     loading = _loading(until.source)
     recorder = story.both.reader_of_after(before, loading.digester)
     read = story.wish(wanted, recorder, after).read
-    snapshot_read(_opened_too(story, until), read, story.progress, loading)
+    snapshot_read(OpenedSnapshot(until, story.stored.access), read, story.progress, loading)
     story.both.defined_after = Defined.of(loading.digester, after.held.collations)
     return after
-
-
-def _opened_too(story: _Story, snapshot: Snapshot) -> OpenedSnapshot:
-    """The later snapshot, which may lie in another repository."""
-    if snapshot.repository_id == story.stored.snapshot.repository_id:
-        return OpenedSnapshot(snapshot, story.stored.access)
-    access = repository_access(snapshot.repository)
-    story.progress.mask_secrets(access.secret_values())
-    identity.meet(snapshot.repository, access, story.progress.tick)
-    return OpenedSnapshot(snapshot, replace(access, names=names_of(snapshot.repository)))
 
 
 def _now(story: _Story) -> _Side:
@@ -160,8 +154,9 @@ def _now(story: _Story) -> _Side:
     ready = make_ready(database, progress.tick, is_safety_copy=True)
     server = ready.source.server
     progress.mask_secrets([*ready.access.secret_values(), server.password])
-    chosen = _of_chosen(story, server)
     story.learn_definitions()
+    # Reading the earlier dump may take an hour, in which tables come and go.
+    chosen = _of_chosen(story, server)
     at = timezone.now()
     if story.request.tables and not chosen:
         nothing = {
@@ -184,7 +179,7 @@ def _now(story: _Story) -> _Side:
     if story.both.is_asked:
         story.both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
     recorder = story.both.reader_of_after(story.before.held, loading.digester)
-    wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread)
+    wish = Wish(EveryTable(), recorder, ready.source.info, database.database, story.both.unread, NOW)
     manifest = live_dumped(order, wish.read, progress, loading)
     held = Held(manifest, story.request.tables)
     story.both.defined_after = Defined.of(loading.digester, held.collations)
@@ -237,10 +232,9 @@ def _show(story: _Story, after: _Side, asked: shown.RowsAsked) -> None:
     if after.snapshot is not None:
         read = story.wish(both.picked, now, after).read
         snapshot_read(_opened_too(story, after.snapshot), read, progress, _loading(after.snapshot.source))
-    elif both.after.kept is not None:
-        for table in both.picked:
-            for ready in both.after.kept.statements(table):
-                now.take(ready)
+    else:
+        for ready in both.kept_of_picked(progress.tick):
+            now.take(ready)
     asked.rows = shown.side_by_side(both.picked, then, now)
     progress.log(phrase("Values of rows that differ were shown on the terminal of {by}.", by=asked.by))
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from backups.differences.held import CAME, GONE, Held, Object, changes, other_rows, unlike
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.result import NO_COLUMN, NOT_CUT, NOT_READ, Differences, TableDifference
-from backups.differences.rowfile import ByKey, Digests, RowFile, compared
+from backups.differences.rowfile import ByKey, Digests, Room, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.quoted import unquoted
+from backups.dumpfile.ready import Ready
 from backups.dumpfile.sections import Kind
 
 Tick = Callable[[], None]
@@ -146,6 +147,22 @@ class Comparison:
         room = MOST_SHOWN - len(picked)
         picked.update({key: (gone[key], new[key]) for key in sorted({*gone, *new})[:room]})
 
+    def kept_of_picked(self, tick: Tick) -> Iterator[Ready]:
+        """What was kept of tables of which rows are to be shown. Raises what `tick` raises."""
+        if self.after.kept is None:
+            return
+        for table in self.picked:
+            for ready in self.after.kept.statements(table):
+                tick()
+                yield ready
+
+    def close_kept(self) -> None:
+        """Give the room of kept statements back."""
+        # On a full disk closing fails once more to write, and the first failure is the one to be told.
+        with suppress(OSError):
+            if self.after.kept is not None:
+                self.after.kept.close()
+
     def _not(self, table: str, change: str = "", why: str = "") -> TableDifference:
         if table in self.unread:
             why = NOT_READ
@@ -156,14 +173,14 @@ class Comparison:
 
 
 @contextmanager
-def comparison(folder: str) -> Iterator[Comparison]:
-    """A comparison, whose files of digests lie in `folder` for the length of a block."""
-    before, after = RowFile(folder), RowFile(folder)
-    found = Comparison(Recorded(before), Recorded(after))
-    try:
+def comparison(folder: str, most: int = 0) -> Iterator[Comparison]:
+    """A comparison, whose files lie in `folder` for the length of a block, with `most` bytes together.
+
+    Without a folder, what may lie among the temporary files is little. Raises Problem where there is no room.
+    """
+    room = Room(folder, most)
+    with ExitStack() as opened:
+        before, after = (opened.enter_context(closing(RowFile(room))) for _ in range(2))
+        found = Comparison(Recorded(before), Recorded(after))
+        opened.callback(found.close_kept)
         yield found
-    finally:
-        before.close()
-        after.close()
-        if found.after.kept is not None:
-            found.after.kept.close()

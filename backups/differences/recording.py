@@ -63,6 +63,8 @@ class Recorder:
         self._is_same = is_same
         self._table = ""
         self._begin = 0
+        # Of the table that is being read, how many bytes are kept to be shown.
+        self._kept_bytes = 0
         self._cutter: Cutter | None = None
 
     def take(self, ready: Ready) -> None:
@@ -89,6 +91,7 @@ class Recorder:
                 recorded.file.cut(self._begin)
                 if recorded.kept is not None:
                     recorded.kept.drop(table)
+                    recorded.file.room.give(self._kept_bytes)
                 if table not in recorded.uncut:
                     recorded.counts[table] = extent.rows
             else:
@@ -98,6 +101,7 @@ class Recorder:
     def _open(self, ready: Ready) -> None:
         recorded = self._recorded
         self._table, self._begin, self._cutter = ready.table, recorded.file.end, None
+        self._kept_bytes = 0
         shape = shape_of(ready.text, self._collations)
         if shape is None:
             recorded.uncut.add(ready.table)
@@ -130,4 +134,6 @@ class Recorder:
         for rows in self._cutter.rows(text, head):
             recorded.file.append(digested(rows))
         if recorded.kept is not None:
+            recorded.file.room.take(len(text))
+            self._kept_bytes += len(text)
             recorded.kept.add(ready)

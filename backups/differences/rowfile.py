@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import secrets
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from hashlib import blake2b
 from struct import iter_unpack
 from typing import IO, NamedTuple
@@ -25,6 +26,10 @@ ROW_BYTES = 2 * DIGEST_BYTES
 # Of both dumps together; an eighth of a million rows of each.
 AT_ONCE_BYTES = 8 << 20
 _BLOCK_BYTES = 1 << 20
+# The folder for temporary files is often memory, as in the Compose file. Eight million rows fit in.
+_WITHOUT_FOLDER_BYTES = 256_000_000
+# Of a disk's free space, what is left to others.
+_SPARED = 0.1
 # A process may have a thousand files open.
 _SHARES = 64
 # After so many bytes of the keys' digests, what is together is the same key.
@@ -51,23 +56,93 @@ class Extent(NamedTuple):
         return (self.end - self.begin) // ROW_BYTES
 
 
+class Room:
+    """A folder for the files of one comparison, and how many bytes they may have together.
+
+    Without a folder they lie among the temporary files, and `most` does not count. Raises Problem where the
+    folder cannot be written to.
+    """
+
+    def __init__(self, folder: str, most: int = 0) -> None:
+        self._folder = folder
+        try:
+            self._path = folder or tempfile.gettempdir()
+            free = int(shutil.disk_usage(self._path).free * (1 - _SPARED))
+        except OSError as error:
+            raise _unusable(folder, error) from error
+        self._most = min(most if folder else _WITHOUT_FOLDER_BYTES, free)
+        self._taken = 0
+
+    def file(self) -> IO[bytes]:
+        """A new file without a name."""
+        try:
+            return tempfile.TemporaryFile(dir=self._path)
+        except OSError as error:
+            raise _unusable(self._path, error) from error
+
+    def take(self, size: int) -> None:
+        """So many bytes more are to be written. Raises Problem where they are too many."""
+        self._taken += size
+        if self._taken > self._most:
+            raise self._full()
+
+    def give(self, size: int) -> None:
+        """So many bytes are not needed any more."""
+        self._taken -= size
+
+    def _full(self) -> Problem:
+        do = phrase(
+            "Set DUMP_SPOOL_DIR to a folder on a disk with room (it is empty, so {folder} is used), or "
+            "choose tables with --table.",
+            folder=self._path,
+        )
+        if self._folder:
+            do = phrase(
+                "Make room in {folder}, raise DUMP_SPOOL_MB, or choose tables with --table.",
+                folder=self._path,
+            )
+        return Problem(
+            phrase(
+                "The comparison needs more than the {most} MB that it may use: 32 bytes for each row of both "
+                "sides, twice that for the largest table, and with --rows the live tables that differ.",
+                most=self._most // 1_000_000,
+            ),
+            code="diff.no_room",
+            do=do,
+        )
+
+
+def _unusable(folder: str, error: OSError) -> Problem:
+    return Problem(
+        phrase(
+            "The folder for the comparison ({folder}) cannot be written to: {error}.",
+            folder=folder or "TMPDIR",
+            error=error.strerror or error,
+        ),
+        code="diff.folder_not_writable",
+        do=phrase("Mend it, or name another one in DUMP_SPOOL_DIR."),
+    )
+
+
 class RowFile:
     """The digests of one dump's rows in a file without a name. Raises Problem without room."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder or None
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  closed by `close`
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self._file = self.room.file()
         self.end = 0
 
     def append(self, records: bytes) -> None:
         """Add rows."""
-        write(self._file, records)
+        self.room.take(len(records))
         self.end += len(records)
+        write(self._file, records)
 
     def cut(self, end: int) -> None:
         """Let go of what was added behind this place."""
         self._file.seek(end)
         self._file.truncate()
+        self.room.give(self.end - end)
         self.end = end
 
     def blocks(self, extent: Extent) -> Iterator[bytes]:
@@ -83,10 +158,11 @@ class RowFile:
         """All that it holds."""
         return Extent(0, self.end)
 
-    def dealt(self, extent: Extent, depth: int, opened: ExitStack) -> list[RowFile]:
+    def dealt(self, extent: Extent, depth: int, opened: ExitStack, tick: Callable[[], None]) -> list[RowFile]:
         """The rows of a table dealt out over several files, by a byte of their keys' digests."""
-        files = [opened.enter_context(closing(RowFile(self._folder or ""))) for _ in range(_SHARES)]
+        files = [opened.enter_context(closing(RowFile(self.room))) for _ in range(_SHARES)]
         for block in self.blocks(extent):
+            tick()
             shares: list[list[bytes]] = [[] for _ in files]
             for (record,) in iter_unpack(f"{ROW_BYTES}s", block):
                 shares[record[depth] % _SHARES].append(record)
@@ -96,7 +172,11 @@ class RowFile:
 
     def close(self) -> None:
         """Give its room back."""
-        self._file.close()
+        self.room.give(self.end)
+        self.end = 0
+        # On a full disk it fails once more to write what it still holds. It is closed all the same.
+        with suppress(OSError):
+            self._file.close()
 
 
 class Digests:
@@ -144,9 +224,9 @@ def compared(
     tick()
     size = sum(extent.end - extent.begin for _, extent in (before, after))
     if size <= AT_ONCE_BYTES or depth >= _DEEPEST:
-        return _counted(_all(*before), _all(*after), note)
+        return _counted(_all(*before, tick), _all(*after, tick), note)
     with ExitStack() as opened:
-        shares = (file.dealt(extent, depth, opened) for file, extent in (before, after))
+        shares = (file.dealt(extent, depth, opened, tick) for file, extent in (before, after))
         found = [
             compared((one, one.whole()), (other, other.whole()), tick, note, depth + 1)
             for one, other in zip(*shares, strict=True)
@@ -154,10 +234,11 @@ def compared(
     return Counts(*map(sum, zip(*found, strict=True)))
 
 
-def _all(file: RowFile, extent: Extent) -> Counter[bytes]:
+def _all(file: RowFile, extent: Extent, tick: Callable[[], None]) -> Counter[bytes]:
     """Each row with how often it is there: of many that are the same, one is kept."""
     found: Counter[bytes] = Counter()
     for block in file.blocks(extent):
+        tick()
         found.update(record for (record,) in iter_unpack(f"{ROW_BYTES}s", block))
     return found
 
@@ -188,9 +269,13 @@ def write(file: IO[bytes], data: bytes) -> None:
             raise
         raise Problem(
             phrase(
-                "There is no room on the disk for the comparison: 32 bytes for each row of both sides, and "
-                "with --rows the live tables that differ."
+                "There is no room on the disk for the comparison: 32 bytes for each row of both sides, twice "
+                "that for the largest table, and with --rows the live tables that differ."
             ),
             code="diff.no_room",
-            do=phrase("Make room where DUMP_SPOOL_DIR leads, or choose tables with --table."),
+            do=phrase(
+                "Make room where DUMP_SPOOL_DIR leads (if it is empty: in {folder}), or choose tables with "
+                "--table.",
+                folder=tempfile.gettempdir(),
+            ),
         ) from error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from backups.differences.cutting import Cutter, NotCut, columns_of, count
 from backups.differences.held import Held, changes, libraries_unknown, other_rows
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.result import Differences, TableDifference
-from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, RowFile, compared
+from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, Room, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
 from backups.differences.told import doubts, in_short, row_words
@@ -161,7 +164,7 @@ def test_a_key_that_the_dump_does_not_write_tells_nothing_apart() -> None:
 
 @pytest.fixture
 def files() -> Iterator[tuple[RowFile, RowFile]]:
-    pair = RowFile(""), RowFile("")
+    pair = RowFile(Room("")), RowFile(Room(""))
     yield pair
     for file in pair:
         file.close()
@@ -468,3 +471,98 @@ def test_a_disk_without_room_ends_it_in_a_sentence() -> None:
         rowfile.write(Full(), b"x")  # type: ignore[arg-type]
 
     assert raised.value.code == "diff.no_room"
+
+
+def test_a_full_disk_is_told_though_closing_the_files_fails_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(dir: str) -> Any:  # noqa: A002  as tempfile calls it
+        return Path("/dev/full").open("w+b")
+
+    def fill() -> None:
+        with comparison("") as both:
+            both.after.kept = Kept("")
+            with suppress(Problem):
+                both.after.kept.add(ready("VALUES (1)"))
+            both.before.file.append(bytes(ROW_BYTES))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+
+    with pytest.raises(Problem) as raised:
+        fill()
+
+    assert raised.value.code == "diff.no_room"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem) as raised, comparison(str(tmp_path / "gone"), 1000):
+        pass
+
+    assert raised.value.code == "diff.folder_not_writable"
+    assert str(tmp_path / "gone") in raised.value.told
+
+
+@pytest.mark.parametrize(("folder", "do"), [("", "Set DUMP_SPOOL_DIR"), ("here", "raise DUMP_SPOOL_MB")])
+def test_all_files_of_a_comparison_keep_to_one_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, do: str
+) -> None:
+    monkeypatch.setattr(rowfile, "_WITHOUT_FOLDER_BYTES", 5 * ROW_BYTES)
+    with comparison(folder and str(tmp_path), 5 * ROW_BYTES) as both:
+        files = both.before.file, both.after.file
+        for _ in range(3):
+            files[0].append(bytes(3 * ROW_BYTES))
+            files[0].cut(ROW_BYTES)
+        files[1].append(bytes(2 * ROW_BYTES))
+        with ExitStack() as opened:
+            files[1].dealt(files[1].whole(), 0, opened, lambda: None)
+        files[1].append(bytes(2 * ROW_BYTES))
+        with pytest.raises(Problem) as raised:
+            files[0].append(bytes(ROW_BYTES))
+
+    assert raised.value.code == "diff.no_room"
+    assert do in raised.value.do
+
+
+def test_kept_statements_count_for_as_long_as_they_are_kept() -> None:
+    same = {"a", "b", "c"}
+    with comparison("") as both:
+        room = both.after.file.room = Room("")
+        room.take(room._most - 150)
+        both.after.kept = Kept("")
+        layout = layout_of(shape(*KEYED), shape(*KEYED))
+        recorder = Recorder(both.after, Digests(), lambda *_: layout, {}, same.__contains__)
+        for table in sorted(same | {"d", "e"}):
+            definition = defined(*KEYED).replace(b"`t`", f"`{table}`".encode())
+            recorder.take(Ready(Does.TABLE, definition, Settings(), table))
+            if table == "e":
+                break
+            recorder.take(ready("VALUES (1,1)", table))
+        with pytest.raises(Problem) as raised:
+            recorder.take(ready(f"VALUES (1,{'1' * 100})", "e"))
+
+    assert raised.value.code == "diff.no_room"
+
+
+def test_who_waits_is_heard_while_a_large_table_is_dealt_out(
+    files: tuple[RowFile, RowFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files[0].append(bytes(20 * ROW_BYTES))
+    monkeypatch.setattr(rowfile, "_BLOCK_BYTES", ROW_BYTES)
+    ticks: list[None] = []
+
+    with ExitStack() as opened:
+        files[0].dealt(files[0].whole(), 0, opened, lambda: ticks.append(None))
+    assert len(ticks) == 20
+
+
+def test_who_waits_is_heard_before_each_statement_that_is_looked_through_for_rows() -> None:
+    heard: list[str] = []
+    with comparison("") as both:
+        both.after.kept = Kept("")
+        for _ in range(3):
+            both.after.kept.add(ready("VALUES (1,1)"))
+        both.picked = {"t": {}}
+        for _ in both.kept_of_picked(lambda: heard.append("tick")):
+            heard.append("statement")
+
+    assert heard == ["tick", "statement"] * 3

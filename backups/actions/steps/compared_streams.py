@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,13 +23,17 @@ from backups.dumping.mysqldump import widen
 from backups.dumping.order import Order, Report
 from backups.dumping.program import command
 from backups.errors import Problem
-from backups.loading.problems import LoadProblem
+from backups.loading.problems import LoadProblem, NotADump
 from backups.loading.progress import Loading
 from backups.loading.reading import digested, judged, unpacked
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase
 
 Read = Callable[[Iterator[bytes], Loading], None]
+# In a sentence, the side that is no snapshot.
+NOW = phrase("the live database")
+# How long a dump program may take to end after its dump could not be read, and to tell why.
+_LAST_WORDS_SECONDS = 10.0
 
 
 class Taker(Protocol):
@@ -64,16 +69,43 @@ class Wish:
     source: str
     # Is given the names of tables that are not read.
     unread: set[str]
+    # In a sentence, the side that is read.
+    side: str
 
     def read(self, chunks: Iterator[bytes], loading: Loading) -> None:
         """Read a dump to its end. Raises LoadProblem, Problem."""
         dialect = Dialect.of(is_mariadb=self.server.flavour == mysql.MARIADB, number=self.server.number)
         allowed = Allowed(dialect, LoadOptions(self.source, source=self.source))
         chosen = (bytes(data) for data in chosen_tables(digested(chunks, loading), self.tables))
-        for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
-            self.taker.take(ready)
+        try:
+            for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
+                self.taker.take(ready)
+        except NotADump as error:
+            raise self._unreadable(error) from None
         self.taker.close()
         self.unread.update(each.name for each in allowed.found.left_out if each.kind == "table")
+
+    def _unreadable(self, error: NotADump) -> LoadProblem:
+        """The same without how the statement begins: there may be values of rows in it."""
+        do = phrase("Choose other tables with --table. If it stays so, report it as a bug.")
+        if "line" not in error.params:
+            return LoadProblem(
+                phrase(
+                    "The dump of {side} cannot be compared: it holds what cannot be read.", side=self.side
+                ),
+                code="diff.not_readable",
+                do=do,
+            )
+        return LoadProblem(
+            phrase(
+                "The dump of {side} cannot be compared: what begins near line {line} of what was read of it "
+                "is nothing that Vedetta knows.",
+                side=self.side,
+                line=error.params["line"],
+            ),
+            code="diff.not_readable",
+            do=do,
+        )
 
 
 def read_definitions(chunks: Iterator[bytes], loading: Loading) -> None:
@@ -146,8 +178,8 @@ def live_dumped(order: Order, read: Read, progress: Progress, loading: Loading) 
                     lambda: read(unpacked(running.stdout, gzip=False), loading), tick, running.stop
                 )
             except LoadProblem:
-                # Half a dump is for its program to explain.
-                if running.wait(progress.tick) == 0:
+                # Half a dump is for its program to explain. Whose dump is not read any more never ends.
+                if _ended(running, progress.tick) in (None, 0):
                     raise
             code = running.wait(progress.tick)
             said = running.stderr_tail()
@@ -165,6 +197,15 @@ def live_dumped(order: Order, read: Read, progress: Progress, loading: Loading) 
         code="dump.killed",
         do=phrase("See whether the machine ran out of memory, then try again. {said}", said=" ".join(said)),
     )
+
+
+def _ended(running: process.Child, tick: process.Tick) -> int | None:
+    """The exit status of a program that is about to end; None where it goes on."""
+    until = time.monotonic() + _LAST_WORDS_SECONDS
+    while (code := running.poll()) is None and time.monotonic() < until:
+        process.sleep_tick()
+        tick()
+    return code
 
 
 def _tick(loading: Loading, progress: Progress) -> process.Tick:
