@@ -231,7 +231,8 @@ def _show(story: _Story, after: _Side, asked: shown.RowsAsked) -> None:
     snapshot_read(story.stored, read, progress, _loading(story.stored.snapshot.source))
     if after.snapshot is not None:
         read = story.wish(both.picked, now, after).read
-        snapshot_read(_opened_too(story, after.snapshot), read, progress, _loading(after.snapshot.source))
+        opened_too = OpenedSnapshot(after.snapshot, story.stored.access)
+        snapshot_read(opened_too, read, progress, _loading(after.snapshot.source))
     else:
         for ready in both.kept_of_picked(progress.tick):
             now.take(ready)

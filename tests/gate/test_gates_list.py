@@ -148,7 +148,7 @@ def test_a_disk_that_knows_no_locks_is_written_to_all_the_same(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(gates.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with gates.gates_held(status_folder):
         gates.gates_write(status_folder, [])
     assert gates.gates_read(status_folder) == ()
