@@ -62,7 +62,7 @@ def test_a_cron_expression_that_is_taken_comes_due(expression: str) -> None:
 
 
 @quick
-@given(expression=st.from_regex(Cron._PLAIN, fullmatch=True))
+@given(expression=st.from_regex(re.compile(Cron._PLAIN.pattern, Cron._PLAIN.flags), fullmatch=True))
 def test_what_is_taken_for_a_schedule_without_croniter_is_one_for_croniter(expression: str) -> None:
     assert croniter.is_valid(expression)
     assert croniter(expression).get_next()
