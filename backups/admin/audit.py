@@ -36,7 +36,7 @@ class DatabaseFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         """All of them."""
-        return [(each.pk, each.name) for each in Database.objects.only("name").order_by("name")]
+        return [(str(each.pk), each.name) for each in Database.objects.only("name").order_by("name")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LogEntry]) -> QuerySet[LogEntry]:
         """The rows for what was chosen; a text that is no database's limits nothing."""

@@ -147,3 +147,10 @@ def test_it_is_filtered_by_person_database_and_time(past: History, login: Login)
     assert "Forgotten long ago." not in recent
     for nothing in ("x", "99999999999999999999", "²", ""):
         assert "Asked to cancel." in shown(client, database=nothing)
+
+
+def test_how_many_there_are_of_each_database_is_counted(database: Database, login: Login) -> None:
+    client = login("Restorer")
+    noted(User.objects.all()[0], database, "a change")
+
+    assert f"{database.name} (1)" in shown(client, _facets="True")
