@@ -12,6 +12,16 @@ DOUBLE = r"\"[^\"\\]*+(?:(?:(?s:\\.)|\"\")[^\"\\]*+)*+(?:\"|\\?\Z)"
 NAME_BYTES, TEXT_BYTES, DOUBLE_BYTES = NAME.encode(), TEXT.encode(), DOUBLE.encode()
 
 
+def once_or_more(way: bytes) -> bytes:
+    """A pattern for some of it, one after the other, never tried again with fewer.
+
+    Its last way is nothing, so that the repeat never fails: until 3.11.5, Python went on from wherever a
+    failed attempt had got to (https://github.com/python/cpython/issues/106052). `(?>(?:…)+)` would take
+    memory for each of them.
+    """
+    return rb"(?:" + way + rb")(?:" + way + rb"|)*+"
+
+
 def unquoted(name: bytes) -> str:
     """A name as dumps hold it, UTF-8 and in backticks, double quotes (ANSI_QUOTES) or bare."""
     return without_quotes(name.decode(errors="surrogateescape"))

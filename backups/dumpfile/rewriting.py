@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 
 from backups import at_first_use
-from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquoted
+from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, once_or_more, unquoted
 
 _COMMENT = rb"/\*(?!M?!)(?>(?s:.*?)(?:\*/|\Z))|(?:#|--\s)[^\n]*+(?:\n|\Z)"
 _ANY_BLANK = rb"(?:\s|" + _COMMENT + rb"|)*+"
-_BLANK = rb"(?:\s|" + _COMMENT + rb")" + _ANY_BLANK
-_NAME = (
-    rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|(?:[^\s`.,;()'\"/#-]|-(?!-))(?:[^\s`.,;()'\"/#-]|-(?!-)|)*+)"
-)
+_BLANK = once_or_more(rb"\s|" + _COMMENT)
+_BARE = once_or_more(rb"[^\s`.,;()'\"/#-]|-(?!-)")
+_NAME = rb"(?:`(?:[^`]|``)++`|\"(?:[^\"]|\"\")++\"|" + _BARE + rb")"
 _QUALIFIER = rb"(?:" + _NAME + _ANY_BLANK + rb"\." + _ANY_BLANK + rb")?"
 # Comments and what is in quotes are passed over whole, so that nothing is looked at more than twice.
 _QUALIFIED_TRIGGER = at_first_use.pattern(
@@ -36,9 +35,8 @@ _SEQUENCE_DEFAULT = re.compile(rb"\b(nextval|lastval)\(`(?:[^`]|``)*+`\.(?=`)")
 DEFINES = b"CREATE DEFINER="
 _QUOTED = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\")"
 _WRAPPING = rb"\s|\*/|/\*M?!\d{5,6}"
-_WRAPPED = _WRAPPING + rb"|\bALGORITHM=\w++"
 DEFINED_BY = at_first_use.pattern(
-    rb"(?P<creates>\bCREATE(?:" + _WRAPPED + rb")(?:" + _WRAPPED + rb"|)*+)"
+    rb"(?P<creates>\bCREATE" + once_or_more(_WRAPPING + rb"|\bALGORITHM=\w++") + rb")"
     rb"(?P<definer>DEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?(?=[^`\"@])"
     rb"(?P<security>(?:" + _WRAPPING + rb"|\bSQL SECURITY \w++|)*+))?"
     rb"|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES,

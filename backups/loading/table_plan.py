@@ -12,18 +12,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES
+from backups.dumpfile.quoted import NAME_BYTES, TEXT_BYTES, once_or_more
 from backups.dumpfile.rewriting import normalised_table
 
 _CREATE = b"CREATE TABLE "
 _QUOTED = rb"`(?:[^`]|``)*+`"
 _TEXT = rb"'(?:[^'\\]|\\.|'')*+'"
 # No newline but in quotes, no double quotes, no comment: neither those of a version nor others.
-_IN_ITEM = rb"[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT
-_ITEM = rb"  (?:" + _IN_ITEM + rb")(?:" + _IN_ITEM + rb"|)*+\n"
+_ITEM = rb"  " + once_or_more(rb"[^`'\"\n/]|/(?!\*)|" + _QUOTED + rb"|" + _TEXT) + rb"\n"
 _TABLE = re.compile(
     _CREATE + rb"(?P<name>" + _QUOTED + rb") \(\n"
-    rb"(?P<items>" + _ITEM + rb"(?:" + _ITEM + rb"|)*+)"
+    rb"(?P<items>" + once_or_more(_ITEM) + rb")"
     rb"(?P<options>\) ENGINE=InnoDB(?: AUTO_INCREMENT=\d+| DEFAULT CHARSET=\w+| COLLATE=\w+"
     rb"| ROW_FORMAT=(?:DYNAMIC|COMPACT)| COMMENT=" + _TEXT + rb"|)*+)",
     re.S,
