@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from backups.gate import heartbeat_files
 from backups.models import Database, StandDown
 from backups.scheduling import schedules
 from sentinel import heartbeat
+from tests.management.called import called
 from tests.runs.test_services import add_database
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +46,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process; answers its exit status, its object and what it says."""
 
     def run(*args: str) -> tuple[int, dict[str, Any], str]:
-        capsys.readouterr()
-        code = 0
-        try:
-            call_command(*args, "--json")
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return code, json.loads(out.splitlines()[-1]), err
+        said = called(capsys, *args)
+        return said.code, said, said.err
 
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -27,6 +26,7 @@ from backups.worker import executor
 from tests.actions.tools import back_up, log_of, play
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
+from tests.management.called import Said, called
 from tests.restoring.stories import restore, succeeded
 from tests.rows import a_server, change_server
 from tests.snapshots.test_forget import KEEP_NOTHING, forgot, ids, in_repository
@@ -34,30 +34,11 @@ from tests.snapshots.test_forget import KEEP_NOTHING, forgot, ids, in_repository
 WHY = "before migration 42"
 
 
-class Said(dict[str, Any]):
-    """What a command printed as JSON, with its exit status and what it told people."""
-
-    code = 0
-    err = ""
-
-
 @pytest.fixture
 def manage(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs a command in this process."""
 
-    def run(*args: str) -> Said:
-        capsys.readouterr()
-        code = 0
-        try:
-            call_command(*args, "--json")
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        said = Said(json.loads(out.splitlines()[-1]))
-        said.code, said.err = code, err
-        return said
-
-    return run
+    return lambda *args: called(capsys, *args)
 
 
 def test_a_backup_is_pinned_from_its_first_moment_until_somebody_unpins_it(
