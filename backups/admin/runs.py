@@ -23,7 +23,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from backups import requests
-from backups.admin import live
+from backups.admin import doubtful, live
 from backups.admin.accepting import AcceptRunForm, accept_dialog, may_accept, say_so
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused, run_url
 from backups.admin.comparing import difference_of
@@ -138,8 +138,7 @@ class RunAdmin(ReadOnlyAdmin):
         run: Run = kwargs["obj"]
         lines = _newest_lines(run)
         context |= {
-            **page_context(run),
-            "difference": difference_of(request, run),
+            **_page_for(request, run),
             "title": str(run),
             "subtitle": None,
             "lines": lines,
@@ -159,9 +158,7 @@ class RunAdmin(ReadOnlyAdmin):
                 "over": run.is_over and len(lines) < _LINES_SHOWN,
                 "status": run.status,
                 "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=run)),
-                "html": render_to_string(
-                    "backups/run_state.html", {**page_context(run), "difference": difference_of(request, run)}
-                ),
+                "html": render_to_string("backups/run_state.html", _page_for(request, run)),
                 "log": render_to_string("backups/run_lines.html", {"lines": lines}),
                 "last_line": lines[-1].pk if lines else after,
             }
@@ -245,6 +242,16 @@ class RunAdmin(ReadOnlyAdmin):
         except Problem as problem:
             return refused(request, run, problem)
         return self.start(request, run, wanted)
+
+
+def _page_for(request: HttpRequest, run: Run) -> dict[str, Any]:
+    """That, with what not everybody who sees the run may see."""
+    context = page_context(run)
+    return {
+        **context,
+        "difference": difference_of(request, run),
+        "compare": doubtful.of_suspicion(request, context["suspicion"]),
+    }
 
 
 def page_context(run: Run) -> dict[str, Any]:

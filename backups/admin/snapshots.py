@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from backups.admin import doubtful
 from backups.admin.accepting import AcceptForm, accept_dialog, may_accept, say_so
 from backups.admin.base import get_or_none, page_url, proof_label, redirect
 from backups.admin.comparing import ComparingAdmin
@@ -164,11 +165,13 @@ class SnapshotAdmin(PinningAdmin, ComparingAdmin):
         """The snapshot's own page."""
         snapshot: Snapshot = kwargs["obj"]
         before = _before(snapshot)
+        suspicion = Suspicion.objects.filter(snapshot=snapshot).first()
         context |= {
             "title": phrase("Snapshot {snapshot}", snapshot=snapshot.short_id),
             "subtitle": None,
             "snapshot": snapshot,
-            "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
+            "suspicion": suspicion,
+            "compare": doubtful.of_suspicion(request, suspicion),
             "bad": known_bad_words(snapshot),
             "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
             "before": before,

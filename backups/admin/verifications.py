@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from backups.admin import doubtful
 from backups.admin.base import ReadOnlyAdmin
 from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
@@ -98,6 +99,7 @@ class VerificationAdmin(ReadOnlyAdmin):
             "title": phrase("Verification of {snapshot}", snapshot=verification.snapshot.short_id),
             "subtitle": None,
             "verification": verification,
+            "compare": doubtful.of_verification(request, verification),
             "colour": VERDICT_COLOURS[Verdict(verification.verdict)],
             "show_history": False,
         }
