@@ -283,6 +283,8 @@ RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)
 REPORT_RTO_MINUTES = env.integer("REPORT_RTO_MINUTES", 0, most=100_000)
 # For how many days the last copy of a table that is gone is kept; 0 is not at all.
 RETENTION_OBJECT_DAYS = env.integer("RETENTION_OBJECT_DAYS", 90, most=36500)
+# How many rows of a table a script gives back at most; beyond, its whole table is to be restored.
+ROWS_BACK_LIMIT = env.integer("ROWS_BACK_LIMIT", 50_000, least=1, most=500_000)
 # 0 is not set: then cores, sizes, rights and room decide.
 RESTORE_CONNECTIONS = env.integer("RESTORE_CONNECTIONS", 0, least=1, most=32)
 DUMP_CONNECTIONS = env.integer("DUMP_CONNECTIONS", 0, least=1, most=32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups import mysql
 from backups.actions.preflight import make_ready
+from backups.actions.steps import kept_files
 from backups.actions.steps.compared_streams import (
     NOW,
     EveryTable,
@@ -22,7 +23,7 @@ from backups.actions.steps.compared_streams import (
     snapshot_read,
 )
 from backups.actions.steps.opening import OpenedSnapshot, opened
-from backups.differences import shown
+from backups.differences import keeping, shown
 from backups.differences.comparison import Comparison, Defined, comparison
 from backups.differences.held import Held, libraries_unknown, other_rows, unlike
 from backups.differences.result import Differences
@@ -48,6 +49,8 @@ class _Side:
     held: Held
     at: datetime
     snapshot: Snapshot | None = None
+    # Of the tables whose rows may be kept, where its dump cannot be read once more.
+    definitions: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def server(self) -> mysql.ServerInfo:
@@ -111,7 +114,9 @@ def run(run: Run, progress: Progress) -> Outcome:
     with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
         story = _Story(request, stored, before, both, progress)
         asked = shown.rows_asked()
-        both.is_asked = asked is not None
+        both.is_asked = asked is not None or request.keep_rows
+        if request.keep_rows:
+            both.most_picked = settings.ROWS_BACK_LIMIT
         after = _now(story) if request.until is None else _later(story, request.until)
         _refuse_unknown(request, before, after)
         _read_before(story, after)
@@ -119,7 +124,10 @@ def run(run: Run, progress: Progress) -> Outcome:
         found = both.found(before.held, after.held, progress.tick)
         if asked is not None and both.picked:
             _show(story, after, asked)
+        kept = _keep(run, story, after, found) if request.keep_rows else None
     _conclude(run, story, after, found)
+    if kept is not None:
+        notes.run_update(run.pk, result={"kept": kept})
     return Outcome()
 
 
@@ -183,7 +191,8 @@ def _now(story: _Story) -> _Side:
     manifest = live_dumped(order, wish.read, progress, loading)
     held = Held(manifest, story.request.tables)
     story.both.defined_after = Defined.of(loading.digester, held.collations)
-    return _Side(held, at)
+    definitions = keeping.definitions_of(loading.digester) if story.request.keep_rows else {}
+    return _Side(held, at, definitions=definitions)
 
 
 def _of_chosen(story: _Story, server: mysql.Server) -> tuple[str, ...]:
@@ -238,6 +247,42 @@ def _show(story: _Story, after: _Side, asked: shown.RowsAsked) -> None:
             now.take(ready)
     asked.rows = shown.side_by_side(both.picked, then, now)
     progress.log(phrase("Values of rows that differ were shown on the terminal of {by}.", by=asked.by))
+
+
+def _keep(run: Run, story: _Story, after: _Side, found: Differences) -> Mapping[str, Any]:
+    """Keep the rows that differ where the worker runs; answers what of it the run's row tells."""
+    both, progress = story.both, story.progress
+    progress.phase("rows", expected=story.expected(None))
+    path = kept_files.rows_of(run.pk)
+    with keeping.stored(path, both.picked) as store:
+        then, now = (
+            keeping.Keeper(store, side, keeping.Compared(both.after.layouts, of.shapes, both.digests))
+            for side, of in ((keeping.THEN, both.before), (keeping.NOW, both.after))
+        )
+        loading = _loading(story.stored.snapshot.source)
+        if both.picked:
+            wish = story.wish(both.picked, then, story.before)
+            snapshot_read(story.stored, wish.read, progress, loading)
+        before_defined = keeping.definitions_of(loading.digester)
+        after_defined = after.definitions
+        if after.snapshot is not None and both.picked:
+            later = _loading(after.snapshot.source)
+            wish = story.wish(both.picked, now, after)
+            snapshot_read(OpenedSnapshot(after.snapshot, story.stored.access), wish.read, progress, later)
+            after_defined = keeping.definitions_of(later.digester)
+        elif both.picked:
+            for ready in both.kept_of_picked(progress.tick):
+                now.take(ready)
+        differing = {each.table: sum((each.gone or 0, each.new or 0, each.changed or 0)) for each in found.tables}
+        digest = store.finish(
+            {
+                table: keeping.Aside(
+                    differing[table], both.after.layouts[table], (before_defined[table], after_defined[table])
+                )
+                for table in both.picked
+            }
+        )
+    return kept_files.told(path, digest)
 
 
 # ---------------------------------------------------------------- What is told

@@ -4,6 +4,7 @@ To the rest of Vedetta all of them are `choices`; which module holds which is th
 """
 
 from backups.choices.actions import (
+    APPLY_ROWS,
     DRILL,
     EXCLUSIVE_ACTIONS,
     FORGET_SNAPSHOT,

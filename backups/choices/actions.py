@@ -33,6 +33,7 @@ class Action(OpenChoices):
     PORTAL = "portal", phrase("Copy of the portal")
     PREFLIGHT = "preflight", phrase("Connection test")
     DIFF = "diff", phrase("Comparison")
+    ROWS_BACK = "rows_back", phrase("Rows given back")
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.
@@ -49,13 +50,17 @@ EXCLUSIVE_ACTIONS = frozenset(
 
 
 # Played by the worker that is kept free for them, so that none waits behind a queue of backups.
-RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE})
+RESTORE_ACTIONS = frozenset(
+    {Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE, Action.ROWS_BACK}
+)
 # So are those that somebody waits for and that are over within a minute.
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
 # The form of request that is played as a connection test, and shuts the gate for a moment.
 DRILL = "drill"
 # The form of request by which one snapshot is forgotten by hand.
 FORGET_SNAPSHOT = "forget_snapshot"
+# The form of request by which a script that was proved is applied.
+APPLY_ROWS = "apply_rows"
 # Which right of a person's starts what, by the form of its request; every other one is maintenance.
 _RIGHTS: dict[str, str] = {
     Action.BACKUP: "run_backup",
@@ -64,6 +69,7 @@ _RIGHTS: dict[str, str] = {
     DRILL: "override_gate",
     # It shows what rows a restore would bring back.
     Action.DIFF: "run_restore",
+    APPLY_ROWS: "run_restore",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
 

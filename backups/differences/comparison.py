@@ -19,6 +19,8 @@ from backups.dumpfile.ready import Ready
 from backups.dumpfile.sections import Kind
 
 Tick = Callable[[], None]
+# Of all tables together, held in memory: some hundred bytes each.
+MOST_PICKED = 500_000
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ class Comparison:
     defined_after: Defined = field(default_factory=Defined)
     # Tables that a dump holds, and whose rows none does.
     unread: set[str] = field(default_factory=set)
-    # Some keys of which rows differ, where somebody asked for rows.
+    # Some keys of which rows differ, where somebody asked for rows: of each table and of all at most so many.
     is_asked: bool = False
+    most_picked: int = MOST_SHOWN
+    most_of_all: int = MOST_PICKED
     picked: dict[str, dict[bytes, tuple[int, int]]] = field(default_factory=dict)
 
     def reader_of_after(self, held: Held, digester: Digester) -> Recorder:
@@ -144,8 +148,10 @@ class Comparison:
         if not self.is_asked or not (gone or new):
             return
         picked = self.picked.setdefault(table, {})
-        room = MOST_SHOWN - len(picked)
-        picked.update({key: (gone[key], new[key]) for key in sorted({*gone, *new})[:room]})
+        room = min(self.most_picked - len(picked), self.most_of_all)
+        some = {key: (gone[key], new[key]) for key in sorted({*gone, *new})[: max(room, 0)]}
+        self.most_of_all -= len(some)
+        picked.update(some)
 
     def kept_of_picked(self, tick: Tick) -> Iterator[Ready]:
         """What was kept of tables of which rows are to be shown. Raises what `tick` raises."""

@@ -86,6 +86,12 @@ def shape_of(definition: bytes, collations: Mapping[str, str]) -> Shape | None:
     return Shape(columns, keys, comparable(_statement(definition[begins.start() :]), collations))
 
 
+def create_table_of(definition: bytes) -> bytes:
+    """The CREATE TABLE that stands among other statements; nothing without one."""
+    begins = _BEGINS.search(definition)
+    return _statement(definition[begins.start() :]) if begins else b""
+
+
 def layout_of(before: Shape, after: Shape) -> Layout:
     """How rows of a table of these two shapes are compared."""
     same = [name for name, kind in after.columns.items() if before.columns.get(name) == kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO, Protocol
 
 from backups import mysql, process
 from backups.dumpfile.allowed import Allowed
@@ -37,11 +38,25 @@ def live_tablespaces(server: mysql.Server, database: str, dialect: Dialect) -> C
     return (lambda _: "") if dialect.is_mariadb else tablespace_of_table
 
 
+class Source(Protocol):
+    """What a dump is read from: a program, or a file that looks like one."""
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where its bytes come from."""
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
 @dataclass(frozen=True)
 class DumpStream:
     """A dump that a program writes to its standard output; packed where `gzip` says so."""
 
-    program: process.Child
+    program: Source
     gzip: bool
 
 

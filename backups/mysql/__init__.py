@@ -165,6 +165,7 @@ if TYPE_CHECKING:
     from backups.mysql.room import DataFolder, data_folder, free_by_plugin
     from backups.mysql.row_counts import rows_within, space_by_table
     from backups.mysql.schemas import spelling, spelling_for
+    from backups.mysql.scripts import ScriptConnection, StatementFailed, script_connection
     from backups.mysql.server import (
         MARIADB,
         MYSQL,

@@ -24,15 +24,18 @@ from backups.requests.portal import PortalCopyRequest
 from backups.requests.preflight import DrillRequest, PreflightRequest
 from backups.requests.reading import FORMS, read, read_as
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
+from backups.requests.rows_back import ApplyRowsRequest, Choice, RowsBackRequest
 from backups.requests.verify import VerifyRequest
 from backups.runs.asked import Asker
 
 __all__ = [
     "FORMS",
     "About",
+    "ApplyRowsRequest",
     "Asker",
     "BackupRequest",
     "CheckRequest",
+    "Choice",
     "DefineRequest",
     "DiffRequest",
     "DrillRequest",
@@ -49,6 +52,7 @@ __all__ = [
     "RepositoryRequest",
     "Request",
     "RestoreRequest",
+    "RowsBackRequest",
     "SnapshotsRequest",
     "StatsRequest",
     "UndoRequest",

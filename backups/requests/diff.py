@@ -18,7 +18,8 @@ from backups.text.sentences import phrase
 class DiffRequest(DatabaseRequest):
     """Compare a snapshot with a later one, or without such with the database as it is then.
 
-    `tables` are those that are compared, none for all of the database.
+    `tables` are those that are compared, none for all of the database. With `keep_rows` the rows that differ
+    are kept for a day where the worker runs.
     """
 
     action = Action.DIFF
@@ -26,6 +27,7 @@ class DiffRequest(DatabaseRequest):
     snapshot: Snapshot
     until: Snapshot | None = None
     tables: tuple[str, ...] = ()
+    keep_rows: bool = False
 
     @property
     def about(self) -> About:
@@ -33,8 +35,10 @@ class DiffRequest(DatabaseRequest):
         return About(database=self.database, snapshot=self.snapshot)
 
     def parameters(self) -> dict[str, Any]:
-        """The later snapshot, and the tables."""
-        return {"until": self.until.snapshot_id if self.until else None, "tables": list(self.tables)}
+        """The later snapshot, the tables, and whether rows are kept."""
+        wanted = {"until": self.until.snapshot_id if self.until else None, "tables": list(self.tables)}
+        # A worker of before, which still runs during an upgrade, keeps none and says nothing of them.
+        return {**wanted, "keep_rows": True} if self.keep_rows else wanted
 
     @classmethod
     def from_row(cls, run: Run, payload: Mapping[str, Any]) -> Self:
@@ -50,7 +54,7 @@ class DiffRequest(DatabaseRequest):
             until = rows.filter(repository=run.snapshot.repository_id).first() or rows.first()
             if until is None:
                 raise _gone(phrase("The later snapshot that was to be compared is not known any more."))
-        return cls(database, run.snapshot, until, tables)
+        return cls(database, run.snapshot, until, tables, payload.get("keep_rows") is True)
 
     def refuse_unfit(self) -> None:
         """Raise Problem for what cannot be compared: another database's or repository's, what has gone or no

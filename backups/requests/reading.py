@@ -25,6 +25,7 @@ from backups.requests.maintenance import (
 from backups.requests.portal import PortalCopyRequest
 from backups.requests.preflight import DrillRequest, PreflightRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
+from backups.requests.rows_back import ApplyRowsRequest, RowsBackRequest
 from backups.requests.verify import VerifyRequest
 from backups.runs.asked import form_of
 from backups.text.sentences import phrase
@@ -53,6 +54,8 @@ FORMS: dict[str, type[Request]] = {
         PreflightRequest,
         DrillRequest,
         DiffRequest,
+        RowsBackRequest,
+        ApplyRowsRequest,
     )
 }
 

@@ -28,6 +28,7 @@ _SAFE_WHEN_LOST: dict[str, str] = {
     Action.VERIFY: phrase("The live database and the snapshots are untouched."),
     Action.DROP_KEPT: phrase("The live database was not touched."),
     Action.DIFF: phrase("A comparison changes nothing."),
+    Action.ROWS_BACK: phrase("The live database was not touched."),
     Action.FORGET: phrase("The newest and the newest verified snapshot are kept in any case."),
     Action.DEFINE: phrase("No table was touched; try it again."),
 }
@@ -40,6 +41,8 @@ def lost_sentence(run: Run) -> str:
     restore = Restore.objects.filter(run=run).first()
     if restore is not None:
         safe = _safe_when_lost(restore)
+    if left := rows_left(run):
+        safe = left
     return phrase(
         "The worker died in the middle of this run (last sign of life {beat}). {safe} Start it "
         "again; if it happens again, see the worker's own log.",
@@ -56,6 +59,20 @@ def snapshot_was_made(run: Run) -> str:
         "confirm": phrase("Its snapshot was made, but no heartbeat was written."),
         "heartbeat": phrase("Its snapshot was made and is good; its heartbeat may have been written."),
     }.get(run.phase, "")
+
+
+# The phase in which a script of rows runs in the live database.
+APPLIES_ROWS = "apply"
+
+
+def rows_left(run: Run) -> str:
+    """What an application of rows left that ended while its script ran, empty for all other runs."""
+    if run.action != Action.ROWS_BACK or run.phase != APPLIES_ROWS:
+        return ""
+    return phrase(
+        "All of its rows were given back, or none: it was one transaction, and nobody heard how that ended. "
+        "Apply it again: it looks first, and changes nothing that is done."
+    )
 
 
 def restore_left(restore: Restore) -> str:

@@ -94,4 +94,4 @@ def runs_with_leftover(name: str) -> list[Run]:
 
 
 # Whose runs make a database or a file for themselves.
-_LEAVING = [Action.VERIFY, Action.RESTORE]
+_LEAVING = [Action.VERIFY, Action.RESTORE, Action.ROWS_BACK]

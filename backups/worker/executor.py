@@ -69,6 +69,8 @@ ACTIONS: dict[str, Play] = {
     Action.REPAIR_SNAPSHOTS: _of("repair", "snapshots"),
     Action.UNLOCK: _of("unlock"),
     Action.DIFF: _of("diff"),
+    Action.ROWS_BACK: _of("rows_back"),
+    requests.ApplyRowsRequest.form: _of("apply_rows"),
 }
 
 
@@ -91,6 +93,7 @@ _SAFE: dict[str, str] = {
     Action.PREFLIGHT: phrase("A test changes nothing."),
     Action.PORTAL: phrase("The backups of databases and the gate do not depend on it."),
     Action.DIFF: phrase("A comparison changes nothing."),
+    Action.ROWS_BACK: phrase("The live database was not touched."),
     Action.FORGET: phrase("The newest and the newest verified snapshot are kept in any case."),
 }
 _OTHERWISE_SAFE = phrase("The snapshots are as they were.")
@@ -293,7 +296,9 @@ def safe_words(run: Run) -> str:
     run.refresh_from_db(fields=["phase"])
     restore = Restore.objects.filter(run=run).first()
     touched = (
-        consequences.restore_left(restore) if restore is not None else consequences.snapshot_was_made(run)
+        consequences.restore_left(restore)
+        if restore is not None
+        else consequences.snapshot_was_made(run) or consequences.rows_left(run)
     )
     return touched or _SAFE.get(run.action, _OTHERWISE_SAFE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import mysql, process, restic
-from backups.actions.steps import scratch_log
+from backups.actions.steps import kept_files, scratch_log
 from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
 from backups.choices import Action, RestoreMode
@@ -45,6 +45,7 @@ def run() -> list[Run]:
         alerts.run_ended(dead.pk)
     alerts.tend()
     questions.forget_old()
+    kept_files.forget_old()
     return lost
 
 
@@ -112,7 +113,7 @@ def _drop_scratch(dead: Run) -> None:
     if not isinstance(name, str) or not _made_by(dead, name, swapping):
         _leave_alone(dead, "scratch")
         return
-    find_server = _where_it_verified if dead.action == Action.VERIFY else _where_it_restored
+    find_server = _where_it_verified if dead.action in (Action.VERIFY, Action.ROWS_BACK) else _where_it_restored
     try:
         if told := drop_scratch(dead.pk, find_server(dead), name):
             notes.run_append_error(dead, told)

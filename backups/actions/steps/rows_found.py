@@ -1,0 +1,122 @@
+"""The rows that were chosen, as they are found at a moment: as they were seen, changed again, or done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from backups.differences.cutting import Cutter, columns_of, rows_of, written_columns
+from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable, Values
+from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.dumpfile.quoted import unquoted
+from backups.dumpfile.ready import Does, Ready
+from backups.errors import Problem
+from backups.text.sentences import phrase
+
+Key = tuple[str, tuple[bytes, ...]]
+
+
+class Finder:
+    """Takes in a dump of tables, and finds the chosen rows in it."""
+
+    def __init__(self, tables: Mapping[str, KeptTable], chosen: Sequence[Change], collations: Mapping[str, str]) -> None:
+        self._tables, self._collations = tables, collations
+        self._wanted = {self._key_of(each) for each in chosen}
+        self._found: dict[Key, Values] = {}
+        # Of tables without a key, how many rows there are just like a chosen one.
+        self._equal: Counter[Key] = Counter()
+        self._shapes: dict[str, Shape] = {}
+        self._layouts: dict[str, Layout] = {}
+
+    def take(self, ready: Ready) -> None:
+        """Take in the next statement. Raises Problem for a table whose rows cannot be told apart any more."""
+        kept = self._tables.get(ready.table)
+        if kept is None:
+            return
+        if ready.does == Does.TABLE:
+            self._open(ready, kept)
+        elif ready.does == Does.ROWS:
+            self._take_rows(ready, kept)
+
+    def close(self) -> None:
+        """All was read."""
+
+    def _open(self, ready: Ready, kept: KeptTable) -> None:
+        shape = shape_of(ready.text, self._collations)
+        if shape is None:
+            raise _otherwise(ready.table)
+        key = {name.encode() for name in kept.key}
+        layout = layout_of(shape, shape)
+        usable = [each for each in shape.keys if {_name(name) for name in each} == key]
+        if key and not usable:
+            raise _otherwise(ready.table)
+        self._shapes[ready.table] = shape
+        self._layouts[ready.table] = replace(layout, key=usable[0] if key else ())
+
+    def _take_rows(self, ready: Ready, kept: KeptTable) -> None:
+        head = rows_of(ready)
+        columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
+        names = [_name(name) for name in columns]
+        key = [name.encode() for name in kept.key]
+        for portion in Cutter(columns, self._layouts[ready.table]).whole_rows(ready.text, head):
+            for _, _, values in portion:
+                named = dict(zip(names, values, strict=True))
+                told_by = (ready.table, tuple(named[name] for name in key or names))
+                if told_by in self._wanted:
+                    self._found[told_by] = named
+                    self._equal[told_by] += 1
+
+    def _key_of(self, change: Change) -> Key:
+        values = change.now if change.now is not None else change.then or {}
+        key = [name.encode() for name in self._tables[change.table].key]
+        return change.table, tuple(values[name] for name in key or values)
+
+    def judged(self, chosen: Iterable[Change], *, with_changed_again: bool) -> list[Change]:
+        """The chosen rows, each with what became of it meanwhile."""
+        return [self._judged(each, AGAIN_CHOSEN if with_changed_again else AGAIN) for each in chosen]
+
+    def _judged(self, change: Change, again: str) -> Change:
+        key = self._key_of(change)
+        if not self._tables[change.table].key:
+            is_as_seen = self._equal[key] == change.equal_now
+            # Of equal rows none is another one, so there is no third value: as many more, or fewer.
+            return replace(change, state=AS_SEEN if is_as_seen else again, third=change.now)
+        found = self._found.get(key)
+        if found == change.now:
+            return replace(change, state=AS_SEEN, third=None)
+        if found == change.then:
+            return replace(change, state=ALREADY, third=found)
+        return replace(change, state=again, third=found)
+
+
+def inverted(changes: Iterable[Change]) -> list[Change]:
+    """What undoes these changes, once they were made."""
+    made = [each for each in changes if each.state in (AS_SEEN, AGAIN_CHOSEN)]
+    alike = Counter(map(_alike, made))
+    return [
+        Change(
+            each.table,
+            each.number,
+            each.found,
+            each.then,
+            each.equal_now + (alike[_alike(each)] if each.kind == "gone" else -alike[_alike(each)]),
+        )
+        for each in made
+    ]
+
+
+def _alike(change: Change) -> tuple[str, str, tuple[bytes, ...]]:
+    return change.table, change.kind, tuple((change.then or change.now or {}).values())
+
+
+def _name(name: bytes) -> bytes:
+    return unquoted(name).encode(errors="surrogateescape")
+
+
+def _otherwise(table: str) -> Problem:
+    return Problem(
+        phrase("Table {table} is not defined any more as it was when its rows were compared.", table=table),
+        code="rows.defined_otherwise",
+        do=phrase("Compare again, and choose the rows there."),
+    )

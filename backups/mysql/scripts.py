@@ -1,0 +1,83 @@
+"""A script's statements, run one after the other over one connection. What fails tells no value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import MySQLdb
+from MySQLdb.constants import CR, ER
+
+from backups.mysql.connection import opened, refuse_missing_authority, refuse_unencrypted
+from backups.mysql.error_numbers import translated
+from backups.mysql.problems import MySQLProblem
+from backups.mysql.server import Server
+from backups.mysql.session import BEGIN_SHORT
+from backups.text.sentences import phrase
+
+_GONE = frozenset({CR.SERVER_GONE_ERROR, CR.SERVER_LOST, CR.SERVER_LOST_EXTENDED, ER.QUERY_INTERRUPTED})
+
+
+class StatementFailed(MySQLProblem):
+    """The server refused a statement of a script; `number` is its error, `at` which statement it was."""
+
+    code = "mysql.statement_failed"
+
+    def __init__(self, server: Server, at: int, number: int) -> None:
+        super().__init__(
+            phrase(
+                "The server at {address} refused statement {at} of the script (error {number}).",
+                address=server.address,
+                at=at,
+                number=number,
+            ),
+            code="mysql.statement_failed",
+        )
+        self.at, self.number = at, number
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it is that a row was not as the script wants it."""
+        return self.number == ER.DATA_OUT_OF_RANGE
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the connection was lost, so that nobody heard how it ended."""
+        return self.number in _GONE
+
+
+class ScriptConnection:
+    """A connection that runs a script. `thread` is for others to end it."""
+
+    def __init__(self, driver: Any, server: Server) -> None:
+        self.driver, self._server = driver, server
+        self.thread = int(driver.thread_id())
+        self.sent = 0
+
+    def run(self, statement: bytes) -> None:
+        """Run a statement, and drop what it answers. Raises StatementFailed."""
+        self.sent += 1
+        try:
+            self.driver.query(statement)
+            self.driver.drop_answers()
+        except MySQLdb.Error as error:
+            # Not its text, which names values: of a key that is there twice, for one. Nor as a cause.
+            number = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
+            raise StatementFailed(self._server, self.sent, number) from None
+
+
+@contextmanager
+def script_connection(server: Server, database: str) -> Iterator[ScriptConnection]:
+    """A connection for the length of a block; what it did not commit is rolled back. Raises MySQLProblem."""
+    refuse_missing_authority(server)
+    with translated(server, database):
+        # Statements may take any time.
+        driver = opened(server, database, read_timeout=None, init_command=BEGIN_SHORT)
+    try:
+        with translated(server, database):
+            refuse_unencrypted(server, driver)
+        yield ScriptConnection(driver, server)
+    finally:
+        with suppress(MySQLdb.Error):
+            driver.close()
