@@ -14,6 +14,8 @@ from backups.admin import (
     proof,
     restoring,
     retention,
+    row_choosing,
+    rows_back,
     sessions,
     trying,
     welcome,
@@ -60,6 +62,39 @@ urlpatterns = [
         "admin/backups/database/<int:pk>/restore/",
         admin.site.admin_view(restoring.restore_at_view),
         name="database-restore",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows/",
+        admin.site.admin_view(row_choosing.choose_view),
+        name="rows-choose",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/", admin.site.admin_view(rows_back.story_view), name="rows-back"
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/live/",
+        admin.site.admin_view(rows_back.live_view),
+        name="rows-back-live",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/script/",
+        admin.site.admin_view(rows_back.script_view),
+        name="rows-back-script",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/rows/",
+        admin.site.admin_view(rows_back.rows_view),
+        name="rows-back-rows",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/again/",
+        admin.site.admin_view(rows_back.again_view),
+        name="rows-back-again",
+    ),
+    path(
+        "admin/backups/run/<int:pk>/rows-back/undo/",
+        admin.site.admin_view(rows_back.undo_view),
+        name="rows-back-undo",
     ),
     path("admin/backups/questions/<int:pk>/", admin.site.admin_view(asked.question_view), name="question"),
     path(

@@ -12,10 +12,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, refused
 from backups.admin.dialogs import dialog
+from backups.admin.row_choice import kept_by
 from backups.choices import Action
 from backups.differences import told
 from backups.errors import Problem
@@ -42,6 +47,15 @@ class CompareForm(BaseDialogForm):
         max_length=2000,
         help_text=_("Names with commas between them. Empty compares all."),
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    keep_rows = forms.BooleanField(
+        label=_("Keep the rows that differ for a day"),
+        required=False,
+        initial=True,
+        help_text=_(
+            "On the worker's machine, for its user alone. Then they can be looked at here and given back."
+        ),
+        widget=UnfoldBooleanSwitchWidget,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -101,8 +115,8 @@ class ComparingAdmin(ReadOnlyAdmin):
         description=_("What changed since"), icon="preview", permissions=["run_restore"],
         dialog=dialog(
             phrase("What changed since this snapshot?"),
-            phrase("Rows and definitions are compared and counted; nothing is changed. No values of rows are "
-"kept or shown. It reads both sides, so it may take as long as two backups."),
+            phrase("Rows and definitions are compared and counted; nothing is changed. It reads both sides, so "
+"it may take as long as two backups."),
             phrase("Compare"), form_class=CompareForm,
         ),
     )  # fmt: skip
@@ -119,7 +133,8 @@ class ComparingAdmin(ReadOnlyAdmin):
                 ),
             )
         until = form.cleaned_data["until"]
-        wanted = DiffRequest(snapshot.database, snapshot, until, form.chosen_tables)
+        keeps = form.cleaned_data["keep_rows"]
+        wanted = DiffRequest(snapshot.database, snapshot, until, form.chosen_tables, keep_rows=keeps)
         return self.start(request, snapshot, wanted)
 
 
@@ -135,7 +150,10 @@ def difference_of(request: HttpRequest, run: Run) -> dict[str, Any] | None:
 
 
 def _shown(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
+    kept = kept_by(run)
+    numbers = {each.name: number for number, each in enumerate(kept.tables)} if kept else {}
     return {
+        "kept": kept,
         "before": _side(run, found["before"]),
         "after": _side(run, found["after"]),
         "chosen": [str(table) for table in found["chosen"]],
@@ -146,6 +164,7 @@ def _shown(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
                 "how": told.how_words(each),
                 "before": each["rows_before"],
                 "after": each["rows_after"],
+                "number": numbers.get(str(each["table"])),
             }
             for each in found["tables"]
         ],

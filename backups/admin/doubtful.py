@@ -1,4 +1,4 @@
-"""From a doubtful backup straight to what changed: since the newest one before it that nothing speaks against."""
+"""From a doubtful backup straight to what changed: since the newest good one before it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 from unfold.admin import ModelAdmin
 
-from backups.models import Database, Repository
+from backups.choices import Action
+from backups.models import Database, Repository, Run
 from tests.admin.conftest import Login
 from tests.rows import a_server
 
@@ -138,6 +139,14 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/run/<int:pk>/live/": (VIEWER, VIEWER),
     "admin/backups/run/<int:pk>/log.txt": (VIEWER, VIEWER),
     "admin/backups/restore/<int:pk>/live/": (VIEWER, VIEWER),
+    # Rows of people's tables, and scripts with them.
+    "admin/backups/run/<int:pk>/rows/": (RESTORER, RESTORER),
+    "admin/backups/run/<int:pk>/rows-back/": (RESTORER, RESTORER),
+    "admin/backups/run/<int:pk>/rows-back/live/": (RESTORER, RESTORER),
+    "admin/backups/run/<int:pk>/rows-back/script/": (RESTORER, NOBODY),
+    "admin/backups/run/<int:pk>/rows-back/rows/": (RESTORER, NOBODY),
+    "admin/backups/run/<int:pk>/rows-back/again/": (NOBODY, RESTORER),
+    "admin/backups/run/<int:pk>/rows-back/undo/": (NOBODY, RESTORER),
     "admin/backups/database/hints/cron/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/threshold/": (ADMINISTRATOR, ADMINISTRATOR),
     "admin/backups/database/hints/secret/": (ADMINISTRATOR, ADMINISTRATOR),
@@ -201,7 +210,9 @@ def addresses(resolver: URLResolver | None = None, before: str = "") -> Iterator
 def url_of(route: str, rows: Rows) -> str:
     """An address with a row that is there."""
     kind = "_".join(route.split("/")[1:3])
-    row = rows.get(f"{kind} to delete" if route.endswith("/delete/") else kind) or rows.get(kind)
+    special = {"/delete/": "to delete", "/run/<int:pk>/rows/": "of rows", "rows-back/": "of rows back"}
+    of_it = next((words for part, words in special.items() if part in route), "")
+    row = rows.get(f"{kind} {of_it}") or rows.get(kind)
     url = re.sub(r"<(?:path:object_id|int:pk|id)>", str(row.pk) if row else "1", route)
     url = url.replace("<path:content_type_id>", "1").replace("<path:database>", "orders_tracker")
     return "/" + url.replace("<app_label>", "backups").replace("(?P<url>.*)$", "no/such/page/")
@@ -215,7 +226,16 @@ def rows(rows: Rows) -> Rows:
     database = Database.objects.create(
         name="unused", database="unused", server=a_server("h"), repository=repository
     )
+    of_rows = {
+        action: Run.objects.create(
+            action=action, database=rows["backups_database"], trigger="admin", status="succeeded",
+            result={"rows_back": {"tables": [{"table": "orders", "gone": 1}]}},
+        )
+        for action in (Action.DIFF, Action.ROWS_BACK)
+    }  # fmt: skip
     return rows | {
+        "backups_run of rows": of_rows[Action.DIFF],
+        "backups_run of rows back": of_rows[Action.ROWS_BACK],
         "backups_database to delete": database,
         "backups_repository to delete": without_any,
         "backups_server to delete": a_server("unused"),
