@@ -115,8 +115,8 @@ class ComparingAdmin(ReadOnlyAdmin):
         description=_("What changed since"), icon="preview", permissions=["run_restore"],
         dialog=dialog(
             phrase("What changed since this snapshot?"),
-            phrase("Rows and definitions are compared and counted; nothing is changed. It reads both sides, so "
-"it may take as long as two backups."),
+            phrase("Rows and definitions are compared and counted; nothing is changed. It reads both sides, "
+"so it may take as long as two backups."),
             phrase("Compare"), form_class=CompareForm,
         ),
     )  # fmt: skip

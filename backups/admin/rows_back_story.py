@@ -118,10 +118,9 @@ class Story:
 def story_of(run: Run) -> Story:
     """All that belongs to the run that wrote a script."""
     tries = list(attempts(run).select_related("database", "requested_by"))
-    undos = Run.objects.filter(
-        action=Action.ROWS_BACK, request__source__in=[each.pk for each in tries if each.status == Status.SUCCEEDED]
-    )  # fmt: skip
-    return Story(run, told_of(run), tries, list(undos.order_by("pk")) if tries else [])
+    ended = [each.pk for each in tries if each.status == Status.SUCCEEDED]
+    undos = Run.objects.filter(action=Action.ROWS_BACK, request__source__in=ended)
+    return Story(run, told_of(run), tries, list(undos.order_by("pk")) if ended else [])
 
 
 def page_context(story: Story) -> dict[str, Any]:
