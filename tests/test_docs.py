@@ -67,7 +67,11 @@ def test_the_index_and_the_readme_name_every_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("english", "italian"), [("README.md", "README.it.md"), ("docs/install.md", "docs/it/install.md")]
+    ("english", "italian"),
+    [
+        ("README.md", "README.it.md"),
+        *((f"docs/{name}.md", f"docs/it/{name}.md") for name in ("install", "rows-deleted", "rows-changed")),
+    ],
 )
 def test_an_italian_guide_has_the_commands_of_the_english_one(english: str, italian: str) -> None:
     """In their order; only comments are translated."""

@@ -67,9 +67,8 @@ class Story:
 
     @property
     def applied(self) -> Run | None:
-        """The run that has applied it."""
-        ended = (each for each in self.tries if each.status == Status.SUCCEEDED)
-        return next((each for each in ended if told_of(each).get("state") in _DONE), None)
+        """The run that has applied it, however that ended once the rows were given back."""
+        return next((each for each in self.tries if _has_applied(each)), None)
 
     @property
     def going_on(self) -> Run | None:
@@ -118,9 +117,13 @@ class Story:
 def story_of(run: Run) -> Story:
     """All that belongs to the run that wrote a script."""
     tries = list(attempts(run).select_related("database", "requested_by"))
-    ended = [each.pk for each in tries if each.status == Status.SUCCEEDED]
-    undos = Run.objects.filter(action=Action.ROWS_BACK, request__source__in=ended)
-    return Story(run, told_of(run), tries, list(undos.order_by("pk")) if ended else [])
+    done = [each.pk for each in tries if _has_applied(each)]
+    undos = Run.objects.filter(action=Action.ROWS_BACK, request__source__in=done)
+    return Story(run, told_of(run), tries, list(undos.order_by("pk")) if done else [])
+
+
+def _has_applied(run: Run) -> bool:
+    return run.status not in ACTIVE and told_of(run).get("state") in _DONE
 
 
 def page_context(story: Story) -> dict[str, Any]:
@@ -272,8 +275,7 @@ def _of_try(run: Run) -> Step:
     link = formatting.link(run_url(run), run)
     if run.status in ACTIVE:
         return Step("primary", phrase("Backup before, then give the rows back"), link)
-    state = told_of(run).get("state")
-    if run.status != Status.SUCCEEDED or state not in _DONE:
+    if not _has_applied(run):
         return Step(colour, phrase("Not given back"), link, run.finished_at)
     saved = run.children.filter(trigger=Trigger.RESTORE, status=Status.SUCCEEDED).first()
     more = link
@@ -281,6 +283,6 @@ def _of_try(run: Run) -> Step:
         words = phrase("backup before: {snapshot}", snapshot=saved.snapshot.short_id)
         more = format_html("{}, {}", link, formatting.link(page_url(saved.snapshot), words))
     done = phrase("Given back, in one transaction")
-    if state == "already":
+    if told_of(run).get("state") == "already":
         done = phrase("Had been given back by an earlier try; nothing more was done")
     return Step("success", done, more, run.finished_at)

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -251,7 +251,14 @@ def _page_for(request: HttpRequest, run: Run) -> dict[str, Any]:
         **context,
         "difference": difference_of(request, run),
         "compare": doubtful.of_suspicion(request, context["suspicion"]),
+        "rows_back_url": _rows_back_url(request, run),
     }
+
+
+def _rows_back_url(request: HttpRequest, run: Run) -> str:
+    """The story of the rows that a run gives back; empty for other runs, and for who may not see rows."""
+    may = run.action == Action.ROWS_BACK and request.user.has_perm("backups.run_restore")
+    return reverse("rows-back", args=[run.pk]) if may else ""
 
 
 def page_context(run: Run) -> dict[str, Any]:
