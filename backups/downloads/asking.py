@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -17,7 +16,7 @@ from backups.downloads import tickets, wire
 from backups.downloads.places import address_of, peer_is_us
 from backups.errors import Problem
 from backups.installation import commands
-from backups.models import Run, Snapshot
+from backups.models import Snapshot
 from backups.text.sentences import phrase
 
 # Of the requests that a portal's process works at, at the same time, the others are for everybody else:
@@ -81,18 +80,6 @@ def begin(
     `is_gone` is asked while nothing comes: whether that person has left. Raises Problem, NoWorker among them.
     """
     patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
-    return _begun(partial(tickets.issue, person, snapshot, tables), is_gone, patience)
-
-
-def begin_asking(person: User, run: Run, asked: Mapping[str, Any]) -> Download:
-    """The answer to what somebody asks of the rows that a run keeps. Raises Problem, NoWorker among them."""
-    token = partial(tickets.issue_for_run, person, run)
-    return _begun(token, lambda: False, _MORE_SECONDS, wire.question(asked))
-
-
-def _begun(
-    issue: Callable[[], str], is_gone: Callable[[], bool], patience: float, question: bytes = b""
-) -> Download:
     with ExitStack() as held:
         if not _slots.acquire(blocking=False):
             raise Problem(
@@ -108,11 +95,10 @@ def _begun(
         connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
         frames = wire.Receiver(connection, is_gone)
         try:
-            connection.sendall(wire.greeting(issue()))
-            _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
-            connection.sendall(question)
+            connection.sendall(wire.greeting(tickets.issue(person, snapshot, tables)))
         except OSError:
             raise _broken_off() from None
+        _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
         name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
         return Download(frames, name, patience, held.pop_all())
 

@@ -1,4 +1,4 @@
-"""Tickets: the portal issues one for what a person may have now, and the worker spends it, once."""
+"""Tickets: the portal issues one for what a person may download now, and the worker spends it, once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from backups.choices import Action, may_still, right_to_start
 from backups.errors import Problem
-from backups.models import DownloadTicket, Run, Snapshot
+from backups.models import DownloadTicket, Snapshot
 from backups.text.sentences import phrase
 
 VALID_SECONDS = 60
@@ -24,20 +24,16 @@ def issue(
     person: User, snapshot: Snapshot, tables: Collection[str] = (), *, now: datetime | None = None
 ) -> str:
     """The token of a new ticket, for who was found to have the right; tickets of long ago go."""
-    return _issued(DownloadTicket(person=person, snapshot=snapshot, tables=sorted(tables)), now)
-
-
-def issue_for_run(person: User, run: Run) -> str:
-    """The same, to ask what a run keeps of rows."""
-    return _issued(DownloadTicket(person=person, run=run), None)
-
-
-def _issued(ticket: DownloadTicket, now: datetime | None) -> str:
     now = now or timezone.now()
     token = secrets.token_urlsafe(32)
     DownloadTicket.objects.exclude(until__range=(now - _KEPT, now + _KEPT)).delete()
-    ticket.digest, ticket.until = _digest(token), now + timedelta(seconds=VALID_SECONDS)
-    ticket.save(force_insert=True)
+    DownloadTicket.objects.create(
+        digest=_digest(token),
+        person=person,
+        snapshot=snapshot,
+        tables=sorted(tables),
+        until=now + timedelta(seconds=VALID_SECONDS),
+    )
     return token
 
 
@@ -51,9 +47,7 @@ def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
             code="downloads.no_ticket",
             do=phrase("Begin the download again."),
         )
-    with_rows = DownloadTicket.objects.select_related(
-        "person", "snapshot__repository", "snapshot__database", "run"
-    )
+    with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
     ticket = with_rows.get(digest=_digest(token))
     person = ticket.person
     if not may_still(person, right_to_start(Action.RESTORE)):
@@ -61,7 +55,7 @@ def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
             phrase("{person} may not download any more.", person=person.get_username()),
             code="downloads.may_not",
         )
-    if ticket.snapshot is not None and ticket.snapshot.forgotten_at is not None:
+    if ticket.snapshot.forgotten_at is not None:
         raise Problem(
             phrase("Snapshot {snapshot} was forgotten.", snapshot=ticket.snapshot.short_id),
             code="downloads.forgotten",

@@ -4,9 +4,6 @@ The portal sends one line: `vedetta-downloads 1`, a blank, the ticket's token. T
 each is a letter, the length of what follows as four bytes, and that. A: the ticket is accepted, and restic
 begins. H: what is to come, as JSON. D: bytes of it. E: that was all of it. F: why there is nothing, or no
 more, as JSON. Without an E at the end what came is not whole.
-
-Where the ticket is for the rows that a run keeps, the portal sends one more line after the A: what it asks,
-as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +21,7 @@ from backups.errors import Problem
 
 ACCEPTED, HEAD, DATA, END, FAILURE = b"A", b"H", b"D", b"E", b"F"
 _GREETING = "vedetta-downloads 1 "
-_LONGEST_LINE, _LONGEST_QUESTION = 200, 1 << 14
+_LONGEST_LINE = 200
 _FRAME = struct.Struct("!cI")
 _MOST_DATA, _MOST_JSON = 1 << 20, 1 << 16
 _TICK_SECONDS = 0.25
@@ -46,30 +43,20 @@ def hung_up(connection: socket.socket) -> bool:
 
 def read_token(connection: socket.socket, *, seconds: float) -> str:
     """The token in the portal's line, which has to be there within so many seconds. Raises Unspoken."""
-    said = _line(connection, seconds, _LONGEST_LINE).decode(errors="replace").rstrip("\n")
-    if not said.startswith(_GREETING):
-        raise Unspoken
-    return said.removeprefix(_GREETING)
-
-
-def read_question(connection: socket.socket, *, seconds: float) -> dict[str, Any]:
-    """What the portal asks of a run's rows, within so many seconds. Raises Unspoken."""
-    return read_json(memoryview(_line(connection, seconds, _LONGEST_QUESTION)))
-
-
-def _line(connection: socket.socket, seconds: float, longest: int) -> bytes:
-    until, line, waits = time.monotonic() + seconds, b"", connection.gettimeout()
+    until, line = time.monotonic() + seconds, b""
     while not line.endswith(b"\n"):
         connection.settimeout(max(until - time.monotonic(), 0.001))
         try:
-            more = connection.recv(longest - len(line))
+            more = connection.recv(_LONGEST_LINE - len(line))
         except OSError as error:
             raise Unspoken from error
         line += more
-        if not more or len(line) >= longest or time.monotonic() > until:
+        if not more or len(line) >= _LONGEST_LINE or time.monotonic() > until:
             raise Unspoken
-    connection.settimeout(waits)
-    return line
+    said = line.decode(errors="replace").rstrip("\n")
+    if not said.startswith(_GREETING):
+        raise Unspoken
+    return said.removeprefix(_GREETING)
 
 
 class Sender:
@@ -116,11 +103,6 @@ class Sender:
 def greeting(token: str) -> bytes:
     """The portal's line."""
     return f"{_GREETING}{token}\n".encode()
-
-
-def question(asked: Mapping[str, Any]) -> bytes:
-    """What it asks of a run's rows."""
-    return json.dumps(asked).encode() + b"\n"
 
 
 class Receiver:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from django.db import connection as database
 
-from backups.actions import kept_answers
 from backups.actions.download import sql_stream
 from backups.downloads import tickets, wire
 from backups.downloads.places import address_of, peer_is_us
@@ -190,11 +189,7 @@ class _Listening:
             ticket = tickets.spend(token)
             what = phrase("the download of {ticket}", ticket=ticket)
             sender.accepted()
-            if ticket.run is not None:
-                asked = wire.read_question(connection, seconds=_TOKEN_SECONDS)
-                name, content = kept_answers.answer(ticket.run, asked, tick)
-            else:
-                name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
+            name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
             database.close()  # nobody knows for how long it will be sent
             with closing(content):  # type: ignore[type-var]
                 sender.head(name)
