@@ -7,7 +7,7 @@ searched does, so that no log of addresses has them. The portal keeps none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from backups.admin.base import page_url, run_url
 from backups.admin.restoring import note
 from backups.admin.row_choice import KINDS, Chosen, Kept, Looked, Ticks, in_ranges, kept_by
 from backups.choices import Action, Trigger
-from backups.downloads.rows import RowsPage, RowWanted, ShownCell, ShownRow, row_numbers, rows_page
+from backups.downloads.rows import RowsPage, RowsWanted, ShownCell, ShownRow, ranges_found, rows_page
 from backups.errors import Problem
 from backups.models import Run
 from backups.requests import Asker, RowsBackRequest
@@ -42,6 +42,11 @@ _AT_ONCE = 4
 _LOOKS_ON = timedelta(hours=1)
 KIND_WORDS = {"gone": _("Gone"), "changed": _("Changed"), "new": _("New")}
 KIND_COLOURS = {"gone": "danger", "changed": "warning", "new": "info"}
+_STATES = {
+    "again": _("changed again, left out"),
+    "again_chosen": _("changed again"),
+    "already": _("as it was already"),
+}
 GIVEN_BACK = {
     "gone": _("comes back"), "changed": _("gets its old values"), "new": _("is deleted"),
 }  # fmt: skip
@@ -66,6 +71,18 @@ class Row:
     def colour(self) -> str:
         """What stands out."""
         return KIND_COLOURS.get(self.shown.kind, "plain")
+
+    @property
+    def state(self) -> str:
+        """What became of it after the comparison."""
+        if self.changed_again and not self.shown.is_there_now:
+            return _("deleted since")
+        return _STATES.get(self.shown.state, "")
+
+    @property
+    def changed_again(self) -> bool:
+        """Whether it was, so that there is a third value."""
+        return self.shown.state in {"again", "again_chosen"}
 
     @property
     def has_more(self) -> bool:
@@ -102,7 +119,7 @@ class Page:
 
     def _tick_found(self, ticks: Ticks, looked: Looked, *, is_ticked: bool) -> None:
         try:
-            found = row_numbers(asked.person_of(self.request), self.run, self._wanted(looked))
+            found = ranges_found(asked.person_of(self.request), self.run, self._wanted(looked))
         except Problem as problem:
             self.problem = problem.sentence()
             return
@@ -125,9 +142,9 @@ class Page:
         note(self.request, self.run, f"Asked for the script that gives rows of {names} back: {started}")
         return HttpResponseRedirect(reverse("rows-back", args=[started.pk]))
 
-    def _wanted(self, looked: Looked) -> RowWanted:
+    def _wanted(self, looked: Looked) -> RowsWanted:
         ticks = self.chosen.ticks[looked.table]
-        return RowWanted(
+        return RowsWanted(
             ticks.table.name, looked.offset, PER_PAGE, looked.kinds, looked.search, where=looked.where
         )
 
@@ -228,7 +245,7 @@ def row_of(
         )
         for cell in shown.cells
     ]  # fmt: skip
-    clean = ShownRow(shown.number, shown.kind, shown.changed_again, cells)
+    clean = replace(shown, cells=cells)
     by_key = [cell for cell, own in zip(cells, shown.cells, strict=True) if own.column in key]
     others = [cell for cell in cells if cell not in by_key]
     is_changed = shown.kind == "changed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,9 +12,7 @@ from django.http import (
     HttpResponse,
     HttpResponseRedirect,
     JsonResponse,
-    StreamingHttpResponse,
 )
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -31,14 +29,13 @@ from backups.admin.row_choosing import MAY_RESTORE, PER_PAGE, note_look, row_of
 from backups.admin.rows_back_story import Story, page_context, story_of, tables_of
 from backups.choices import APPLY_ROWS, Action, Trigger
 from backups.downloads import rows as kept
-from backups.downloads.rows import RowWanted
+from backups.downloads.rows import RowsWanted
 from backups.errors import Problem
 from backups.models import Run
 from backups.requests import ApplyRowsRequest, Asker, Request, RowsBackRequest, read
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
-Response = TypeVar("Response", bound=HttpResponseBase)
 # So much of a script is shown on a page; the download has all of it.
 _MOST_SHOWN = 256_000
 
@@ -131,21 +128,17 @@ def live_view(request: HttpRequest, pk: int) -> JsonResponse:
 
 @MAY_RESTORE
 @require_GET
-def script_view(request: HttpRequest, pk: int) -> HttpResponseBase:
+def script_view(request: HttpRequest, pk: int) -> HttpResponse:
     """The script as a file, or what undoes it."""
     run, is_undo = _run(pk), "undo" in request.GET
     try:
-        content = kept.script(asked.person_of(request), run, undo=is_undo)
+        text = kept.script_text(asked.person_of(request), run, undo=is_undo)
     except Problem as problem:
         messages.error(request, problem.sentence())
         return HttpResponseRedirect(reverse("rows-back", args=[pk]))
     name = f"{run.database or 'rows'}-{run.pk}{'-undo' if is_undo else ''}.sql"
-    try:
-        note(request, run, f"Downloaded {name}.")
-    except BaseException:
-        content.close()
-        raise
-    response = StreamingHttpResponse(content, content_type="application/sql")
+    note(request, run, f"Downloaded {name}.")
+    response = HttpResponse(text, content_type="application/sql")
     response["Content-Disposition"] = str(content_disposition_header(True, name))
     return _private(response)
 
@@ -167,7 +160,7 @@ def rows_view(request: HttpRequest, pk: int) -> HttpResponse:
         "here": number,
         "crumbs": [(run, reverse("rows-back", args=[pk])), (phrase("Rows"), "")],
     }
-    wanted = RowWanted(tables[number], offset, PER_PAGE)
+    wanted = RowsWanted(tables[number], offset, PER_PAGE)
     try:
         found = kept.rows_page(asked.person_of(request), run, wanted)
     except Problem as problem:
@@ -256,7 +249,7 @@ def _script(request: HttpRequest, story: Story) -> dict[str, Any]:
     """The script for the page, its beginning where it is long; why there is none."""
     is_undo = "undo" in request.GET
     try:
-        text = kept.script_beginning(asked.person_of(request), story.run, _MOST_SHOWN, undo=is_undo)
+        text = kept.script_text(asked.person_of(request), story.run, undo=is_undo)
     except Problem as problem:
         return {"problem": problem.sentence(), "is_undo": is_undo}
     note_look(request, story.run, "the script")
@@ -273,7 +266,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
-def _private(response: Response) -> Response:
+def _private(response: HttpResponse) -> HttpResponse:
     """What holds values of rows is kept by no cache."""
     response["Cache-Control"] = "no-store"
     return response
