@@ -89,7 +89,7 @@ COMMANDS = {
         "--definers",
         "--reason",
     },
-    "diff": {"--database", "--rows", "--table"},
+    "diff": {"--database", "--keep", "--rows", "--table"},
     "resume": set(),
     "retention": {"--preview", "--database", "--repository"},
     "retire": {"--reason"},
