@@ -77,7 +77,7 @@ def stored(value: Value, column: Column) -> bytes:
 
 
 def is_same(value: Value, column: Column) -> bytes:
-    """A condition that holds for a row whose column has exactly this value, whatever takes others for equal."""
+    """A condition that holds where a column has exactly this value, whatever others are equal to it."""
     name = name_of(column.name)
     if value is None:
         return name + b" IS NULL"

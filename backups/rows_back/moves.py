@@ -1,4 +1,4 @@
-"""Rows on their way from one state to another, and the values by which they stand in one another's way. Pure."""
+"""Rows on their way from one state to another, and the values by which they are in each other's way. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Move:
 
     @property
     def phase(self) -> int:
-        """What goes makes room, so it goes first, and what comes comes last, unless something is against it."""
+        """What goes makes room, so it goes first, and what comes is last, unless something is against it."""
         return 0 if self.after is None else 2 if self.before is None else 1
 
     def by_way_of(self, between: Row | None) -> tuple[Move, Move]:

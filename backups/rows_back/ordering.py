@@ -127,7 +127,7 @@ class _Waits:
         return given_up, taken
 
     def order(self, ranks: Mapping[str, int]) -> tuple[list[int], set[int]]:
-        """The moves that can be made, in their order, and those that cannot since they wait for one another."""
+        """The moves that can be made, in their order, and those that wait for one another."""
         waiting = defaultdict(int)
         for _, second in self.why:
             waiting[second] += 1

@@ -136,10 +136,8 @@ class Script:
         yield b"SET @vedetta_end = IF(%b, 'COMMIT', 'DO 0')" % all_hit
         yield b"PREPARE vedetta_end FROM @vedetta_end"
         yield b"EXECUTE vedetta_end"
-        yield b"SET @vedetta_check = %b + (ROW_COUNT() <> 0 OR NOT %b), @vedetta_done = 1" % (
-            TOO_LARGE,
-            all_hit,
-        )
+        is_wrong = b"ROW_COUNT() <> 0 OR NOT " + all_hit
+        yield b"SET @vedetta_check = %b + (%b), @vedetta_done = 1" % (TOO_LARGE, is_wrong)
         yield b"ROLLBACK"
         yield b"DEALLOCATE PREPARE vedetta_end"
         names = (*_CHARSETS, *_SESSION)
@@ -234,9 +232,9 @@ def _counted(counts: Counts, move: Move) -> Counts:
 
 def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
     """What stands above the statements. Names in it are somebody else's."""
+    does = "undoes that rows were given back to" if head.is_undo else "gives rows back to"
     lines = [
-        f"Vedetta: {'undoes that rows were given back to' if head.is_undo else 'gives rows back to'} the "
-        f"database {head.database}.",
+        f"Vedetta: {does} the database {head.database}.",
         f"Then: {head.then}.",
         f"Now: {head.now}.",
         head.proved or "Not proved yet.",
