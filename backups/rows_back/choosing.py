@@ -150,11 +150,9 @@ class _Reader:
         if column.of == Of.TEXT and column.word != b"year" and token.kind != "text":
             raise _wrong(phrase("the column {name} holds text: write its value in quotes", name=name))
         found = _comparable(value, column)
-        if column.of in (Of.NUMBER, Of.FLOAT) or column.word in (b"year", b"time"):
-            if not isinstance(found, Decimal):
-                raise _wrong(
-                    phrase("the column {name} holds no such values as {value}", name=name, value=token.text)
-                )
+        is_measured = column.of in (Of.NUMBER, Of.FLOAT) or column.word in (b"year", b"time")
+        if is_measured and not isinstance(found, Decimal):
+            raise _wrong(phrase("the column {name} holds nothing like {value}", name=name, value=token.text))
         return found
 
     def _accept(self, word: str) -> bool:
