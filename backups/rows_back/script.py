@@ -50,12 +50,14 @@ class Counts:
 class Head:
     """What a script says of itself in comments, in English: nothing of any row.
 
-    `then` and `now` tell of both sides, as in "the snapshot 1a2b3c4d of 2026-11-30 03:00:12 +00:00". `proved`
-    is the sentence of the proof, empty before it, and `digests` what it was made of, by what they are of.
-    `triggers` are told one to a line.
+    `then` is the moment of the snapshot, `now` the one at which the rows were seen. `proved` is the sentence
+    of the proof, empty before it, and `digests` what it was made of, by what they are of. `triggers` are told
+    one to a line.
     """
 
     database: str
+    server: str
+    snapshot: str
     then: str
     now: str
     proved: str = ""
@@ -160,7 +162,7 @@ def inverse(changes: Iterable[RowChange], tables: Mapping[str, Table], head: Hea
     """The script that makes them as they are now again, once `write`'s has run. Raises Problem."""
     there = (_back(change, tables) for change in changes)
     moves = [replace(move, before=move.after, after=move.before) for move in there]
-    return _written(moves, tables, replace(head, is_undo=True))
+    return _written(moves, tables, head)
 
 
 def _back(change: RowChange, tables: Mapping[str, Table]) -> Move:
@@ -235,8 +237,8 @@ def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
     does = "undoes that rows were given back to" if head.is_undo else "gives rows back to"
     lines = [
         f"Vedetta: {does} the database {head.database}.",
-        f"Then: {head.then}.",
-        f"Now: {head.now}.",
+        f"As the rows were: snapshot {head.snapshot} of {head.then}.",
+        f"As they were seen: {head.now} on {head.server}.",
         head.proved or "Not proved yet.",
         *(f"  {name}: {digest}" for name, digest in head.digests.items()),
         *(f"Will also run, and was not proved: {trigger}" for trigger in head.triggers),

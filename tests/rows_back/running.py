@@ -19,7 +19,7 @@ from backups.rows_back.script import Head, Script
 from backups.rows_back.tables import Table, table_of
 from tests.servers import DatabaseServer
 
-HEAD = Head("shop", "then", "now")
+HEAD = Head("shop", "MariaDB 10.11", "1a2b3c4d", "then", "now")
 _ROWS = re.compile(rb"^(INSERT INTO (`(?:[^`]|``)*+`) [^\n]*?VALUES\s+\(.*\));\n", re.M)
 _CREATE = re.compile(rb"^CREATE TABLE (`(?:[^`]|``)*+`) \(\n(?s:.*?)^\).*;\n", re.M)
 Values = Mapping[bytes, bytes]

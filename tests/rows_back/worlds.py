@@ -10,7 +10,8 @@ Draw = Callable[[random.Random], str]
 HOSTILE = (
     "", " ", "a", "A", "a ", "à", "it's", 'say "so"', "back\\slash", "\\", "'", "';", "*/", "/*! x */",
     "-- x", "`", "line\nbreak", "\r\n\t", "\0", "x\0y", "\x1a", "\x1b[31m", "%_", "NULL", "0", "false",
-    "@vedetta_row", "0x41", "é\\", "日本\\表", "𝄞", "👩\u200d🚀", "\u202eevil", "délimiter ;;", "#", "; DROP TABLE t; --",
+    "@vedetta_row", "0x41", "é\\", "日本\\表", "𝄞", "👩\u200d🚀", "\u202eevil", "délimiter ;;", "#",
+    "; DROP TABLE t; --",
 )  # fmt: skip
 LATIN = [each for each in HOSTILE if all(ord(letter) < 0x100 for letter in each)]
 
