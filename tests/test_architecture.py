@@ -36,6 +36,7 @@ HOUSE = {
     "dumping": "at_first_use dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "differences": "dumpfile errors loading text",
+    "rows_back": "differences dumpfile errors text",
     "validators": "secret_references text",
     "checks": "process reports text validators",
     "migrations": "choices validators",
