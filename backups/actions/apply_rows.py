@@ -26,6 +26,7 @@ from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, BackupRequest, read_as
 from backups.requests.rows_back import attempts, told_of
 from backups.restoring.obstacles import refuse_read_only
+from backups.rows_back.script import COMMITS
 from backups.runs import consequences, notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
@@ -205,10 +206,16 @@ def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes]
         try:
             process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
         except mysql.StatementFailed as failed:
-            raise _failed(failed, len(statements)) from None
+            raise _failed(failed, statements) from None
 
 
-def _failed(failed: mysql.StatementFailed, total: int) -> Problem:
+def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:
+    if failed.at > statements.index(COMMITS):
+        return Problem(
+            phrase("The script was broken off as it was committed: {error}", error=failed),
+            code="rows.cut_off",
+            safe=consequences.ALL_OR_NONE,
+        )
     if failed.is_guard:
         return Problem(
             phrase("A row is not any more as it was when the script was proved."),
@@ -216,17 +223,14 @@ def _failed(failed: mysql.StatementFailed, total: int) -> Problem:
             safe=_UNTOUCHED,
             do=phrase("Have the script written again: rows that were changed again are left out there."),
         )
-    if failed.is_cut_off:
-        return Problem(
-            phrase("The connection was lost while the script ran: {error}", error=failed),
-            code="rows.cut_off",
-            safe=consequences.ALL_OR_NONE,
-        )
+    do = phrase("Try again. If it stays so, have the script proved again: something else has changed.")
+    if mysql.is_denied(failed.number):
+        do = phrase("Give the user that restores the rights of a restore: see [restore] in deploy/mysql.")
     return Problem(
         phrase("The live database did not take the script: {error}", error=failed),
         code="rows.not_taken",
         safe=_UNTOUCHED,
-        do=phrase("Try again. If it stays so, have the script proved again: something else has changed."),
+        do=do,
     )
 
 

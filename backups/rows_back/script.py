@@ -68,6 +68,8 @@ class Head:
 
 # What a value in a dump needs to be read as it was written: invalid dates were let in by somebody.
 _MODE = b"STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+# Which of its statements commits all, where all hit their rows.
+COMMITS = b"EXECUTE vedetta_end"
 # By what of the session a script depends on, its own; all are put back at the end.
 _SESSION = {
     b"sql_mode": b"'" + _MODE + b"'",
@@ -137,7 +139,7 @@ class Script:
         all_hit = b"@vedetta_row <=> %d" % len(self.rows)
         yield b"SET @vedetta_end = IF(%b, 'COMMIT', 'DO 0')" % all_hit
         yield b"PREPARE vedetta_end FROM @vedetta_end"
-        yield b"EXECUTE vedetta_end"
+        yield COMMITS
         is_wrong = b"ROW_COUNT() <> 0 OR NOT " + all_hit
         yield b"SET @vedetta_check = %b + (%b), @vedetta_done = 1" % (TOO_LARGE, is_wrong)
         yield b"ROLLBACK"
@@ -221,7 +223,7 @@ def _written(moves: Sequence[Move], tables: Mapping[str, Table], head: Head) -> 
             raise Problem(why, code="rows_back.no_script", do=phrase("Restore the table."))
         counts[move.table.name] = _counted(counts.get(move.table.name, Counts()), move)
     met = as_met(in_order(moves, tables), tables)
-    return Script(head, [guarded(move, place) for place, move in enumerate(met)], counts)
+    return Script(head, [guarded(move, place, tables) for place, move in enumerate(met)], counts)
 
 
 def _counted(counts: Counts, move: Move) -> Counts:

@@ -8,14 +8,16 @@ The guard fails where nothing was hit. It calculates beyond the largest number, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from backups.rows_back.literals import is_found, is_same, name_of, stored
-from backups.rows_back.moves import Move, Row, differing
+from backups.rows_back.moves import Move, Row, differing, references_to
 from backups.rows_back.tables import Table
 
 TOO_LARGE = b"9223372036854775807"
+# Rules by which rows that refer to one go or change with it.
+_MOVING = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
 class Guarded(NamedTuple):
@@ -26,14 +28,15 @@ class Guarded(NamedTuple):
     guard: bytes
 
 
-def guarded(move: Move, place: int) -> Guarded:
-    """The statements of the move at this place, from 0."""
+def guarded(move: Move, place: int, tables: Mapping[str, Table]) -> Guarded:
+    """The statements of the move at this place, from 0; `tables` are all that foreign keys connect."""
     before, after, table = move.before, move.after, move.table
     in_turn = b"@vedetta_row = %d" % place
     if before is None:
         statement = _insert(table, after or {}, in_turn)
     elif after is None:
-        statement = b"DELETE FROM %b WHERE %b" % (_name(table), _exactly(table, before, in_turn))
+        alone = b"".join(_alone(before, table, tables))
+        statement = b"DELETE FROM %b WHERE %b" % (_name(table), _exactly(table, before, alone + in_turn))
     elif changes := differing(move):
         statement = _update(table, before, {name: after[name] for name in changes}, in_turn)
     else:
@@ -82,6 +85,29 @@ def _exactly(table: Table, row: Row, in_turn: bytes) -> bytes:
         if name in first or not column.is_generated:
             parts.append(is_same(row[name], column))
     return b" AND ".join([*parts, in_turn]) + (b"" if key else b" LIMIT 1")
+
+
+def _alone(row: Row, table: Table, tables: Mapping[str, Table]) -> Iterator[bytes]:
+    """That no row refers to this one, which a foreign key would delete or change with it.
+
+    The chosen ones were moved before. Another one came after the proof. What may be the table itself is read
+    behind a LIMIT: else MySQL refuses it (https://dev.mysql.com/doc/refman/8.4/en/delete.html).
+    """
+    for child, reference in references_to(table, tables):
+        if reference.on_delete not in _MOVING:
+            continue
+        pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
+        if any(row.get(theirs) is None for _, theirs in pairs):
+            continue
+        own = child is table and all(row.get(mine) == row[theirs] for mine, theirs in pairs)
+        refers = b" AND ".join(
+            name_of(mine) + b" = " + stored(row[theirs], child.columns[mine]) for mine, theirs in pairs
+        )
+        yield b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT 2) AS vedetta_refers) = %d AND " % (
+            _name(child),
+            refers,
+            own,
+        )
 
 
 def _name(table: Table) -> bytes:
