@@ -36,6 +36,7 @@ HOUSE = {
     "dumping": "at_first_use dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
     "differences": "dumpfile errors loading text",
+    "rows_back": "differences dumpfile errors text",
     "validators": "secret_references text",
     "checks": "process reports text validators",
     "migrations": "choices validators",
@@ -74,7 +75,7 @@ HOUSE = {
     "actions": (
         "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
         "keeping keys loading models mysql portal_copy process reports repositories requests restic "
-        "restoring runs scheduling secret_references snapshots text validators verdict"
+        "restoring rows_back runs scheduling secret_references snapshots text validators verdict"
     ),
     "admin": (
         "actions choices configuration differences downloads errors gate keeping marks models notifications "

@@ -273,7 +273,9 @@ def _keep(run: Run, story: _Story, after: _Side, found: Differences) -> Mapping[
         elif both.picked:
             for ready in both.kept_of_picked(progress.tick):
                 now.take(ready)
-        differing = {each.table: sum((each.gone or 0, each.new or 0, each.changed or 0)) for each in found.tables}
+        differing = {
+            each.table: sum((each.gone or 0, each.new or 0, each.changed or 0)) for each in found.tables
+        }
         digest = store.finish(
             {
                 table: keeping.Aside(

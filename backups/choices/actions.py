@@ -50,9 +50,7 @@ EXCLUSIVE_ACTIONS = frozenset(
 
 
 # Played by the worker that is kept free for them, so that none waits behind a queue of backups.
-RESTORE_ACTIONS = frozenset(
-    {Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE, Action.ROWS_BACK}
-)
+RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE, Action.ROWS_BACK})
 # So are those that somebody waits for and that are over within a minute.
 PROMPT_ACTIONS = RESTORE_ACTIONS | {Action.PREFLIGHT}
 # The form of request that is played as a connection test, and shuts the gate for a moment.

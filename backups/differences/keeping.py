@@ -83,9 +83,7 @@ class Store:
         if self._left < 0:
             # Half of a changed row would pass for a gone one.
             self.picks[table].pop(told_by, None)
-            self._connection.execute(
-                "DELETE FROM sides WHERE name = ? AND told_by = ?", (table, told_by)
-            )
+            self._connection.execute("DELETE FROM sides WHERE name = ? AND told_by = ?", (table, told_by))
             return
         self._connection.execute(
             "INSERT INTO sides VALUES (?, ?, ?, ?, ?, 1) "
@@ -108,7 +106,7 @@ class Store:
                 self._write(table, tables[table])
             self._connection.execute("COMMIT")
             self._connection.execute("DETACH kept")
-            os.replace(self._half, self._path)
+            self._half.replace(self._path)
             return digest_of(self._path)
 
     def _write(self, table: str, aside: Aside) -> None:
@@ -117,7 +115,7 @@ class Store:
             'INSERT INTO kept."tables" VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
             (
                 table, json.dumps([unquoted(name) for name in layout.key]),
-                *(packed(_name(name) for name in self._columns.get((table, side), ())) for side in (THEN, NOW)),
+                *(packed(map(_name, self._columns.get((table, side), ()))) for side in (THEN, NOW)),
                 b"", *aside.definitions, 0, layout.is_whole,
             ),
         )  # fmt: skip
@@ -243,7 +241,7 @@ def write_chosen(path: Path, tables: Iterable[KeptTable], changes: Iterable[Chan
             connection.execute("BEGIN")
             _write_chosen(connection, {table.name: table for table in tables}, changes)
             connection.execute("COMMIT")
-        os.replace(half, path)
+        half.replace(path)
         return digest_of(path)
 
 
@@ -329,7 +327,8 @@ _KEPT = f"""
 PRAGMA kept.journal_mode = OFF;
 PRAGMA kept.user_version = {VERSION};
 CREATE TABLE kept."tables" (id INTEGER PRIMARY KEY, name TEXT UNIQUE, key TEXT, columns_then BLOB,
-  columns_now BLOB, columns_third BLOB, definition_then BLOB, definition_now BLOB, beyond INT, is_as_then INT);
+  columns_now BLOB, columns_third BLOB, definition_then BLOB, definition_now BLOB, beyond INT,
+  is_as_then INT);
 CREATE TABLE kept."rows" (number INTEGER PRIMARY KEY, table_id INT, kind TEXT, key BLOB, then BLOB, now BLOB,
   third BLOB, equal_now INT, state TEXT);
 CREATE INDEX kept.of_table ON "rows" (table_id, kind);

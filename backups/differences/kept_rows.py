@@ -138,9 +138,7 @@ class KeptRows:
         wanted = iter(sorted(set(numbers)))
         while some := list(islice(wanted, _AT_ONCE)):
             marks = ", ".join("?" * len(some))
-            for row in self._connection.execute(
-                f"{_SELECT} WHERE number IN ({marks}) ORDER BY number", some
-            ):
+            for row in self._connection.execute(f"{_SELECT} WHERE number IN ({marks}) ORDER BY number", some):
                 yield self._change(row)
 
     def _where(self, table: str, kinds: Collection[str]) -> tuple[str, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquoted
 from backups.loading.table_plan import comparable
@@ -13,14 +14,14 @@ _BEGINS = re.compile(rb"CREATE TABLE " + NAME_BYTES + rb" \(\n", re.S)
 _LINE = re.compile(
     rb"  (?>(?:[^`'\"\n]|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb")+)\n", re.S
 )
-_COLUMN = re.compile(
+COLUMN = re.compile(
     rb"  (?P<name>" + NAME_BYTES + rb") (?P<word>\w++)(?P<size>\((?:[^()'`]|" + TEXT_BYTES + rb"|)*+\))?"
     rb"(?P<more>(?: unsigned)?(?: zerofill)?)",
     re.S,
 )
 _PART = NAME_BYTES + rb"(?:\(\d+\))?(?: DESC)?"
 # No expression, no period: what these say is no column's value.
-_KEY = re.compile(
+KEY = re.compile(
     rb"  (?:(?P<primary>PRIMARY) KEY|UNIQUE KEY " + NAME_BYTES + rb")"
     rb" \((?P<parts>" + _PART + rb"(?:," + _PART + rb"|)*+)\)(?: USING (?:BTREE|HASH))?[,\n ]",
     re.S,
@@ -64,26 +65,54 @@ class Layout:
     retyped: Sequence[str] = ()
 
 
-def shape_of(definition: bytes, collations: Mapping[str, str]) -> Shape | None:
-    """The shape of a table by its CREATE TABLE, which may stand among other statements; None without one."""
+class Body(NamedTuple):
+    """A CREATE TABLE taken apart: where it begins, a line for each column and key, and its options."""
+
+    begins: int
+    lines: Sequence[bytes]
+    options: bytes
+
+
+def body_of(definition: bytes) -> Body | None:
+    """A CREATE TABLE, which may stand among other statements, taken apart; None without one."""
     begins = _BEGINS.search(definition)
     if begins is None:
+        return None
+    lines, at = [], begins.end()
+    while line := _LINE.match(definition, at):
+        at = line.end()
+        lines.append(line[0])
+    return Body(begins.start(), lines, _statement(definition[at:]))
+
+
+def outside_quotes(line: bytes) -> bytes:
+    """A line without what stands in quotes: names, texts, comments."""
+    return _IN_QUOTES.sub(b"", line)
+
+
+def is_generated(line: bytes) -> bool:
+    """Whether a column's line says that the server computes its values."""
+    return _GENERATED.search(outside_quotes(line)) is not None
+
+
+def shape_of(definition: bytes, collations: Mapping[str, str]) -> Shape | None:
+    """The shape of a table by its CREATE TABLE, which may stand among other statements; None without one."""
+    body = body_of(definition)
+    if body is None:
         return None
     columns: dict[bytes, bytes] = {}
     without_null: set[bytes] = set()
     primary: list[Sequence[bytes]] = []
     unique: list[Sequence[bytes]] = []
-    at = begins.end()
-    while line := _LINE.match(definition, at):
-        at = line.end()
-        if column := _COLUMN.match(line[0]):
-            columns[column["name"]] = _written_as(column, line[0])
-            if b" NOT NULL" in _IN_QUOTES.sub(b"", line[0]):
+    for line in body.lines:
+        if column := COLUMN.match(line):
+            columns[column["name"]] = _written_as(column, line)
+            if b" NOT NULL" in outside_quotes(line):
                 without_null.add(column["name"])
-        elif key := _KEY.match(line[0]):
+        elif key := KEY.match(line):
             (primary if key["primary"] else unique).append(_NAMES.findall(key["parts"]))
     keys = [*primary, *(key for key in unique if without_null.issuperset(key))]
-    return Shape(columns, keys, comparable(_statement(definition[begins.start() :]), collations))
+    return Shape(columns, keys, comparable(_statement(definition[body.begins :]), collations))
 
 
 def create_table_of(definition: bytes) -> bytes:
@@ -116,7 +145,7 @@ def _told(names: Iterable[bytes]) -> tuple[str, ...]:
 def _written_as(column: re.Match[bytes], line: bytes) -> bytes:
     """The same for two columns of which equal values are written alike."""
     word, size, more = column["word"].lower(), column["size"] or b"", column["more"]
-    if _GENERATED.search(_IN_QUOTES.sub(b"", line)):
+    if is_generated(line):
         return b"generated " + word + size + more
     if word in _INTEGERS and b"zerofill" not in more:
         return b"integer"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -25,6 +25,8 @@ MOST_PER_PORTAL = 4
 _slots = threading.BoundedSemaphore(MOST_PER_PORTAL)
 # The worker looks at a ticket and begins.
 _ANSWER_SECONDS = 15.0
+# A page of rows, or a script that gives many back.
+_LONGEST_ANSWER = 600_000_000
 # On top of what a storage is given to mend itself, after which the worker says so.
 _MORE_SECONDS = 120.0
 
@@ -81,26 +83,53 @@ def begin(
     """
     patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
     with ExitStack() as held:
-        if not _slots.acquire(blocking=False):
-            raise Problem(
-                phrase(
-                    "{most_per_portal} downloads are under way in this process of the portal. It "
-                    "serves no more at once.",
-                    most_per_portal=MOST_PER_PORTAL,
-                ),
-                code="downloads.portal_is_busy",
-                do=phrase("Try again when one of them is over."),
-            )
-        held.callback(_slots.release)
-        connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
-        frames = wire.Receiver(connection, is_gone)
-        try:
-            connection.sendall(wire.greeting(tickets.issue(person, snapshot, tables)))
-        except OSError:
-            raise _broken_off() from None
-        _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
+        frames = _accepted(held, wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)[1]
         name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
         return Download(frames, name, patience, held.pop_all())
+
+
+def ask_for_rows(person: User, snapshot: Snapshot, run_id: int, wanted: Mapping[str, Any]) -> bytes:
+    """What the worker answers of the rows that a run keeps, which are of this snapshot. Raises Problem."""
+    token = tickets.issue(person, snapshot, purpose=tickets.of_rows(run_id))
+    answer = bytearray()
+    with ExitStack() as held:
+        connection, frames = _accepted(held, wire.greeting(token, run_id), lambda: False)
+        try:
+            connection.sendall(wire.query(wanted))
+        except OSError:
+            raise _broken_off() from None
+        while True:
+            kind, content = _answer(frames, _ANSWER_SECONDS)
+            if kind == wire.END:
+                return bytes(answer)
+            if kind != wire.DATA or len(answer) > _LONGEST_ANSWER:
+                raise _broken_off()
+            answer += content
+
+
+def _accepted(
+    held: ExitStack, greeting: bytes, is_gone: Callable[[], bool]
+) -> tuple[socket.socket, wire.Receiver]:
+    """A connection over which the worker took the ticket, for as long as `held`. Raises Problem."""
+    if not _slots.acquire(blocking=False):
+        raise Problem(
+            phrase(
+                "{most_per_portal} downloads are under way in this process of the portal. It "
+                "serves no more at once.",
+                most_per_portal=MOST_PER_PORTAL,
+            ),
+            code="downloads.portal_is_busy",
+            do=phrase("Try again when one of them is over."),
+        )
+    held.callback(_slots.release)
+    connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
+    frames = wire.Receiver(connection, is_gone)
+    try:
+        connection.sendall(greeting)
+    except OSError:
+        raise _broken_off() from None
+    _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
+    return connection, frames
 
 
 def _expect(kind: bytes, frames: wire.Receiver, seconds: float) -> memoryview:

@@ -20,15 +20,28 @@ VALID_SECONDS = 60
 _KEPT = timedelta(days=1)
 
 
+def of_rows(run_id: int) -> str:
+    """What a ticket is for that rows are asked with which a run keeps."""
+    return f"rows of run {run_id}"
+
+
 def issue(
-    person: User, snapshot: Snapshot, tables: Collection[str] = (), *, now: datetime | None = None
+    person: User,
+    snapshot: Snapshot,
+    tables: Collection[str] = (),
+    *,
+    purpose: str = "",
+    now: datetime | None = None,
 ) -> str:
-    """The token of a new ticket, for who was found to have the right; tickets of long ago go."""
+    """The token of a new ticket, for who was found to have the right; tickets of long ago go.
+
+    With a `purpose` it is spent for that only, and else for a download.
+    """
     now = now or timezone.now()
     token = secrets.token_urlsafe(32)
     DownloadTicket.objects.exclude(until__range=(now - _KEPT, now + _KEPT)).delete()
     DownloadTicket.objects.create(
-        digest=_digest(token),
+        digest=_digest(token + purpose),
         person=person,
         snapshot=snapshot,
         tables=sorted(tables),
@@ -37,10 +50,12 @@ def issue(
     return token
 
 
-def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
+def spend(token: str, *, purpose: str = "", now: datetime | None = None) -> DownloadTicket:
     """The ticket, used up from here on. Raises Problem where what it is for may not be had any more."""
     now = now or timezone.now()
-    good = DownloadTicket.objects.filter(digest=_digest(token), used_at=None, until__range=(now, now + _KEPT))
+    good = DownloadTicket.objects.filter(
+        digest=_digest(token + purpose), used_at=None, until__range=(now, now + _KEPT)
+    )
     if good.update(used_at=now) != 1:
         raise Problem(
             phrase("The ticket of this download is not valid: it was used, or is too old."),
@@ -48,7 +63,7 @@ def spend(token: str, *, now: datetime | None = None) -> DownloadTicket:
             do=phrase("Begin the download again."),
         )
     with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
-    ticket = with_rows.get(digest=_digest(token))
+    ticket = with_rows.get(digest=_digest(token + purpose))
     person = ticket.person
     if not may_still(person, right_to_start(Action.RESTORE)):
         raise Problem(

@@ -4,6 +4,9 @@ The portal sends one line: `vedetta-downloads 1`, a blank, the ticket's token. T
 each is a letter, the length of what follows as four bytes, and that. A: the ticket is accepted, and restic
 begins. H: what is to come, as JSON. D: bytes of it. E: that was all of it. F: why there is nothing, or no
 more, as JSON. Without an E at the end what came is not whole.
+
+Who wants rows that a run keeps says `vedetta-rows 1`, a blank, the token, a blank, the run's number. Once
+that is accepted, he sends a frame Q: what is wanted of them, as JSON. The answer comes as above.
 """
 
 from __future__ import annotations
@@ -13,14 +16,15 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups.errors import Problem
 
-ACCEPTED, HEAD, DATA, END, FAILURE = b"A", b"H", b"D", b"E", b"F"
+ACCEPTED, HEAD, DATA, END, FAILURE, QUERY = b"A", b"H", b"D", b"E", b"F", b"Q"
 _GREETING = "vedetta-downloads 1 "
+_GREETING_FOR_ROWS = "vedetta-rows 1 "
 _LONGEST_LINE = 200
 _FRAME = struct.Struct("!cI")
 _MOST_DATA, _MOST_JSON = 1 << 20, 1 << 16
@@ -41,8 +45,15 @@ def hung_up(connection: socket.socket) -> bool:
 # ---------------------------------------------------------------- The worker's side
 
 
-def read_token(connection: socket.socket, *, seconds: float) -> str:
-    """The token in the portal's line, which has to be there within so many seconds. Raises Unspoken."""
+class Greeted(NamedTuple):
+    """What the portal's line says: a token, and where rows are wanted of which run."""
+
+    token: str
+    run: int | None = None
+
+
+def read_greeting(connection: socket.socket, *, seconds: float) -> Greeted:
+    """The portal's line, which has to be there within so many seconds. Raises Unspoken."""
     until, line = time.monotonic() + seconds, b""
     while not line.endswith(b"\n"):
         connection.settimeout(max(until - time.monotonic(), 0.001))
@@ -54,9 +65,12 @@ def read_token(connection: socket.socket, *, seconds: float) -> str:
         if not more or len(line) >= _LONGEST_LINE or time.monotonic() > until:
             raise Unspoken
     said = line.decode(errors="replace").rstrip("\n")
-    if not said.startswith(_GREETING):
+    if said.startswith(_GREETING):
+        return Greeted(said.removeprefix(_GREETING))
+    token, _, run = said.removeprefix(_GREETING_FOR_ROWS).partition(" ")
+    if not said.startswith(_GREETING_FOR_ROWS) or not run.isascii() or not run.isdecimal():
         raise Unspoken
-    return said.removeprefix(_GREETING)
+    return Greeted(token, int(run))
 
 
 class Sender:
@@ -100,9 +114,18 @@ class Sender:
 # ---------------------------------------------------------------- The portal's side
 
 
-def greeting(token: str) -> bytes:
-    """The portal's line."""
-    return f"{_GREETING}{token}\n".encode()
+def greeting(token: str, run: int | None = None) -> bytes:
+    """The portal's line: for a download, or for rows that a run keeps."""
+    said = f"{_GREETING}{token}" if run is None else f"{_GREETING_FOR_ROWS}{token} {run}"
+    return f"{said}\n".encode()
+
+
+def query(wanted: Mapping[str, Any]) -> bytes:
+    """The frame that says what is wanted of a run's rows. Raises ValueError for more than one takes."""
+    content = json.dumps(wanted).encode()
+    if len(content) > _MOST_JSON:
+        raise ValueError
+    return _FRAME.pack(QUERY, len(content)) + content
 
 
 class Receiver:

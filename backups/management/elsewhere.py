@@ -29,11 +29,13 @@ from backups.management import interrupts
 from backups.management.waiting import Wait
 from backups.models import Run, RunLine
 from backups.requests import (
+    ApplyRowsRequest,
     BackupRequest,
     DiffRequest,
     PreflightRequest,
     Request,
     RestoreRequest,
+    RowsBackRequest,
     VerifyRequest,
 )
 from backups.runs import lifecycle, queue
@@ -71,7 +73,9 @@ def missing_here(request: Request) -> Problem | None:
 def _reads(request: Request) -> Iterator[Read]:
     """What its run will read, and no more: a file is restored without any server."""
     about = request.about
-    if request.action not in RESTORE_ACTIONS - {Action.RESTORE}:  # what was kept is on the server
+    saves_first = isinstance(request, ApplyRowsRequest) and not request.without_safety
+    # What was kept is on the server, or on this machine.
+    if request.action not in RESTORE_ACTIONS - {Action.RESTORE} or saves_first:
         repository = about.repository or (about.snapshot.repository if about.snapshot else None)
         if repository is None and about.database is not None:
             repository = about.database.repository
@@ -90,6 +94,10 @@ def _servers(request: Request) -> list[Callable[..., object]]:
             return [endpoints.database_server]
         case VerifyRequest():
             return [endpoints.scratch_server]
+        case RowsBackRequest():
+            return [endpoints.database_server, endpoints.scratch_server]
+        case ApplyRowsRequest():
+            return [endpoints.restoring_server, endpoints.database_server]
         case RestoreRequest(mode=RestoreMode.FILE):
             return []
         case RestoreRequest(mode=mode, without_safety=without) if mode in OVERWRITING_MODES and not without:

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         is_read_only,
         made_under,
         tables,
+        trigger_events,
         triggers,
     )
     from backups.mysql.left_out import (

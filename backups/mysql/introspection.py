@@ -128,6 +128,13 @@ def triggers(connection: Any, database: str) -> set[tuple[str, str, str]]:
     return {("trigger", str(name), str(table)) for name, table in rows}
 
 
+def trigger_events(connection: Any, database: str) -> list[tuple[str, str, str]]:
+    """The triggers of a database, sorted: their names, their tables, and INSERT, UPDATE or DELETE."""
+    columns = "TRIGGER_NAME, EVENT_OBJECT_TABLE, EVENT_MANIPULATION"
+    rows = rows_of(connection, database, Question("TRIGGERS", columns, by="TRIGGER_SCHEMA"))
+    return sorted((str(name), str(table), str(event)) for name, table, event in rows)
+
+
 def count_rows(connection: Any, database: str, table: str) -> int:
     """How many rows a table has, by counting them."""
     with at_work(connection):

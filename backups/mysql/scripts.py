@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import MySQLdb
-from MySQLdb.constants import CR, ER
+from MySQLdb.constants import ER
 
 from backups.mysql.connection import opened, refuse_missing_authority, refuse_unencrypted
 from backups.mysql.error_numbers import translated
@@ -15,8 +15,6 @@ from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import Server
 from backups.mysql.session import BEGIN_SHORT
 from backups.text.sentences import phrase
-
-_GONE = frozenset({CR.SERVER_GONE_ERROR, CR.SERVER_LOST, CR.SERVER_LOST_EXTENDED, ER.QUERY_INTERRUPTED})
 
 
 class StatementFailed(MySQLProblem):
@@ -40,11 +38,6 @@ class StatementFailed(MySQLProblem):
     def is_guard(self) -> bool:
         """Whether it is that a row was not as the script wants it."""
         return self.number == ER.DATA_OUT_OF_RANGE
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether the connection was lost, so that nobody heard how it ended."""
-        return self.number in _GONE
 
 
 class ScriptConnection:

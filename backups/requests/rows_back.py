@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from backups.choices import ACTIVE, APPLY_ROWS, Action, Status
 from backups.errors import Problem, Refused
@@ -45,7 +45,11 @@ class Choice:
 
     def as_json(self) -> dict[str, Any]:
         """As a run's row keeps it."""
-        return {"table": self.table, "kinds": list(self.kinds), "ranges": [list(each) for each in self.ranges]}
+        return {
+            "table": self.table,
+            "kinds": list(self.kinds),
+            "ranges": [list(each) for each in self.ranges],
+        }
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
@@ -123,9 +127,7 @@ class RowsBackRequest(DatabaseRequest):
                 do=phrase("Compare again and keep the rows: `manage.py diff A --keep`."),
             )
         if not self.choices:
-            raise Problem(
-                phrase("No row was chosen."), code="rows.none_chosen", safe=NOTHING_DONE
-            )
+            raise Problem(phrase("No row was chosen."), code="rows.none_chosen", safe=NOTHING_DONE)
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,7 @@ class ApplyRowsRequest(DatabaseRequest):
         if told.get("triggers") and not self.knows_triggers:
             names = ", ".join(each["trigger"] for each in told["triggers"][:_MOST_NAMED])
             raise Problem(
-                phrase(
-                    "Triggers will run too, and what they do is not proved: {names}.", names=names
-                ),
+                phrase("Triggers will run too, and what they do is not proved: {names}.", names=names),
                 code="rows.triggers",
                 safe=NOTHING_DONE,
                 do=phrase("If that is right, say --knows-triggers (on the page: tick it)."),
@@ -199,8 +199,8 @@ class ApplyRowsRequest(DatabaseRequest):
 
     def applied_by(self) -> Run | None:
         """The run that has applied its script, if one has."""
-        before = attempts(self.proved).filter(status=Status.SUCCEEDED)
-        return before.first()
+        done = Q(status=Status.SUCCEEDED) | Q(result__rows_back__state="applied")
+        return attempts(self.proved).filter(done).first()
 
     def refuse_busy(self) -> None:
         """Raise Refused while a restore goes to the database, or a swap of it is half-way."""
@@ -264,4 +264,3 @@ def _refuse_other_database(run: Run, database: Database) -> None:
         raise Problem(
             phrase("{run} is of another database.", run=run), code="rows.other_database", safe=NOTHING_DONE
         )
-

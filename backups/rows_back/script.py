@@ -1,12 +1,20 @@
-"""The script that gives rows back, for a person to read and for any client to run."""
+"""The script that gives rows back, for a person to read and for any client to run. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from backups.rows_back.tables import Table
+from backups.errors import Problem
+from backups.rows_back.following import as_met
+from backups.rows_back.literals import value_of
+from backups.rows_back.moves import Move, Row
+from backups.rows_back.ordering import in_order
+from backups.rows_back.statements import TOO_LARGE, Guarded, guarded
+from backups.rows_back.tables import Table, why_not
+from backups.text.sentences import phrase
 
 
 class RowChange(Protocol):
@@ -18,7 +26,7 @@ class RowChange(Protocol):
 
     @property
     def number(self) -> int:
-        """Which it is."""
+        """Which row it is."""
 
     @property
     def then(self) -> Mapping[bytes, bytes] | None:
@@ -40,62 +48,214 @@ class Counts:
 
 @dataclass(frozen=True)
 class Head:
-    """What the script says of itself in comments: no value of any row. All are told as they are.
+    """What a script says of itself in comments, in English: nothing of any row.
 
-    `proved` is the sentence of the proof, empty before it. `digests` are what else names the proof.
+    `then` is the moment of the snapshot, `now` the one at which the rows were seen. `proved` is the sentence
+    of the proof, empty before it, and `digests` what it was made of, by what they are of. `triggers` are told
+    one to a line.
     """
 
     database: str
-    server: str = ""
-    snapshot: str = ""
-    then: str = ""
-    now: str = ""
+    server: str
+    snapshot: str
+    then: str
+    now: str
     proved: str = ""
-    digests: Mapping[str, str] = ...  # type: ignore[assignment]
+    digests: Mapping[str, str] = field(default_factory=dict)
     triggers: Collection[str] = ()
     is_undo: bool = False
 
 
+# What a value in a dump needs to be read as it was written: invalid dates were let in by somebody.
+_MODE = b"STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+# Which of its statements commits all, where all hit their rows.
+COMMITS = b"EXECUTE vedetta_end"
+# By what of the session a script depends on, its own; all are put back at the end.
+_SESSION = {
+    b"sql_mode": b"'" + _MODE + b"'",
+    b"time_zone": b"'+00:00'",
+    b"foreign_key_checks": b"1",
+    b"unique_checks": b"1",
+    b"sql_safe_updates": b"0",
+    b"completion_type": b"0",
+}
+_CHARSETS = (b"character_set_client", b"character_set_results", b"collation_connection")
+
+
 @dataclass(frozen=True)
 class Script:
-    """A script. `statements` are what one connection is sent, in this order, to run it."""
+    """A script: its rows' statements in order, and how many rows of each table it moves."""
 
     head: Head
-    rows: Sequence[tuple[bytes, bytes]]
+    rows: Sequence[Guarded]
     counts: Mapping[str, Counts]
 
     def with_head(self, head: Head) -> Script:
-        """The same under another head: what it does is the same."""
-        raise NotImplementedError
+        """The same under another head: it does the same."""
+        return replace(self, head=head)
 
     def statements(self) -> Iterator[bytes]:
-        """What is sent, one by one and without a delimiter. All or nothing is committed by its end."""
-        raise NotImplementedError
+        """What one connection is sent, in this order and without a delimiter. All is committed or nothing.
+
+        The last one answers whether it was, as `outcome`: 1 or 0.
+        """
+        yield from self._before()
+        for each in self.rows:
+            yield from each
+        yield from self._after()
 
     @property
     def text(self) -> bytes:
         """The whole as a file, for a client and for a person."""
-        raise NotImplementedError
+        parts = [_told(self.head, self.counts)]
+        parts += [statement + b";\n" for statement in self._before()]
+        for each in self.rows:
+            parts.append(b"\n" + b"".join(part + b";\n" for part in each))
+        parts.append(b"\n")
+        parts += [statement + b";\n" for statement in self._after()]
+        parts.append(b"-- This is the end of the script: it is complete.\n")
+        return b"".join(parts)
 
     @property
     def sha256(self) -> str:
         """Of its text."""
-        raise NotImplementedError
+        return hashlib.sha256(self.text).hexdigest()
 
     @property
     def longest(self) -> int:
-        """Bytes of its longest statement, which must be below the server's max_allowed_packet."""
-        raise NotImplementedError
+        """Bytes of its longest statement: max_allowed_packet must be larger."""
+        return max(len(statement) for statement in self.statements())
+
+    @staticmethod
+    def _before() -> Iterator[bytes]:
+        names = (*_CHARSETS, *_SESSION)
+        yield b"SET " + b", ".join(b"@vedetta_%b = @@SESSION.%b" % (name, name) for name in names)
+        yield b"SET NAMES utf8mb4"
+        yield b"SET " + b", ".join(b"SESSION %b = %b" % each for each in _SESSION.items())
+        yield b"START TRANSACTION"
+        yield b"SET @vedetta_row = 0, @vedetta_done = 0"
+
+    def _after(self) -> Iterator[bytes]:
+        all_hit = b"@vedetta_row <=> %d" % len(self.rows)
+        yield b"SET @vedetta_end = IF(%b, 'COMMIT', 'DO 0')" % all_hit
+        yield b"PREPARE vedetta_end FROM @vedetta_end"
+        yield COMMITS
+        is_wrong = b"ROW_COUNT() <> 0 OR NOT " + all_hit
+        yield b"SET @vedetta_check = %b + (%b), @vedetta_done = 1" % (TOO_LARGE, is_wrong)
+        yield b"ROLLBACK"
+        yield b"DEALLOCATE PREPARE vedetta_end"
+        names = (*_CHARSETS, *_SESSION)
+        yield b"SET " + b", ".join(b"SESSION %b = @vedetta_%b" % (name, name) for name in names)
+        yield (
+            b"SELECT IF(@vedetta_done <=> 1, 'All rows were given back.', 'Nothing was changed.') AS result, "
+            b"@vedetta_done <=> 1 AS outcome"
+        )
 
 
 def write(changes: Iterable[RowChange], tables: Mapping[str, Table], head: Head) -> Script:
     """The script that makes these rows as they were. `tables` are all that foreign keys connect with theirs.
 
-    Raises Problem where no order of statements does it.
+    Raises Problem where there is none.
     """
-    raise NotImplementedError
+    return _written([_back(change, tables) for change in changes], tables, head)
 
 
 def inverse(changes: Iterable[RowChange], tables: Mapping[str, Table], head: Head) -> Script:
     """The script that makes them as they are now again, once `write`'s has run. Raises Problem."""
-    raise NotImplementedError
+    there = (_back(change, tables) for change in changes)
+    moves = [replace(move, before=move.after, after=move.before) for move in there]
+    return _written(moves, tables, head)
+
+
+def _back(change: RowChange, tables: Mapping[str, Table]) -> Move:
+    table = tables.get(change.table)
+    if table is None:
+        raise Problem(
+            phrase("The table {table} is not there any more.", table=change.table),
+            code="rows_back.no_table",
+            do=phrase("Restore the table."),
+        )
+    now, then = _row(change.now), _row(change.then)
+    if now is None and then is not None:
+        _refuse_other_columns(then, table)
+    if now is not None and then is not None:
+        then = {name: then[name] if name in then and name not in table.retyped else now[name] for name in now}
+    return Move(change.number, table, now, then)
+
+
+def _row(values: Mapping[bytes, bytes] | None) -> Row | None:
+    if values is None:
+        return None
+    return {name: value_of(literal) for name, literal in values.items()}
+
+
+def _refuse_other_columns(then: Row, table: Table) -> None:
+    """A row cannot be put back whole into a table that has no such column any more."""
+    gone = [name for name in then if name not in table.columns]
+    other = [name for name in then if name in table.retyped]
+    if not gone and not other:
+        return
+    names = ", ".join(name.decode(errors="replace") for name in (gone or other))
+    raise Problem(
+        phrase(
+            "Rows of the table {table} cannot be given back as they were: it has no column {names} any more.",
+            table=table.name,
+            names=names,
+        )
+        if gone
+        else phrase(
+            "Rows of the table {table} cannot be given back as they were: of another type now is {names}.",
+            table=table.name,
+            names=names,
+        ),
+        code="rows_back.other_columns",
+        safe=phrase("Nothing was changed."),
+        do=phrase("Restore the table under another name and take the values from there."),
+    )
+
+
+def _written(moves: Sequence[Move], tables: Mapping[str, Table], head: Head) -> Script:
+    if not moves:
+        raise Problem(phrase("No row was chosen."), code="rows_back.nothing", do=phrase("Choose some rows."))
+    counts: dict[str, Counts] = {}
+    for move in moves:
+        if why := why_not(move.table):
+            raise Problem(why, code="rows_back.no_script", do=phrase("Restore the table."))
+        counts[move.table.name] = _counted(counts.get(move.table.name, Counts()), move)
+    met = as_met(in_order(moves, tables), tables)
+    return Script(head, [guarded(move, place, tables) for place, move in enumerate(met)], counts)
+
+
+def _counted(counts: Counts, move: Move) -> Counts:
+    if move.phase == 1:
+        return replace(counts, updated=counts.updated + 1)
+    if move.phase == 0:
+        return replace(counts, deleted=counts.deleted + 1)
+    return replace(counts, inserted=counts.inserted + 1)
+
+
+def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
+    """What stands above the statements. Names in it are somebody else's."""
+    does = "undoes that rows were given back to" if head.is_undo else "gives rows back to"
+    lines = [
+        f"Vedetta: {does} the database {head.database}.",
+        f"As the rows were: snapshot {head.snapshot} of {head.then}.",
+        f"As they were seen: {head.now} on {head.server}.",
+        head.proved or "Not proved yet.",
+        *(f"  {name}: {digest}" for name, digest in head.digests.items()),
+        *(f"Will also run, and was not proved: {trigger}" for trigger in head.triggers),
+        *(
+            f"Table {name}: {each.inserted:,} inserted, {each.updated:,} updated, {each.deleted:,} deleted."
+            for name, each in counts.items()
+        ),
+        "",
+        "It is one transaction: all rows, or none. Each statement hits exactly the row that was seen, in the",
+        "state in which it was seen, else the script stops and nothing is committed. To run it by hand:",
+        "  mysql --default-character-set=utf8mb4 --host=… --user=… -p DATABASE < this-file",
+    ]
+    return "".join(f"-- {_cleaned(line)}".rstrip() + "\n" for line in lines).encode() + b"\n"
+
+
+def _cleaned(line: str) -> str:
+    """What stands in one line of a comment and shows all that it is."""
+    return "".join(each if each.isprintable() else "�" for each in line)

@@ -63,16 +63,19 @@ def snapshot_was_made(run: Run) -> str:
 
 # The phase in which a script of rows runs in the live database.
 APPLIES_ROWS = "apply"
+# And that in which its rows are looked at, once it was committed.
+LOOKS_AFTERWARDS = "look"
+ALL_OR_NONE = phrase(
+    "All of its rows were given back, or none: it was one transaction, and nobody heard how that ended. "
+    "Apply it again: it looks first, and changes nothing that is done."
+)
 
 
 def rows_left(run: Run) -> str:
     """What an application of rows left that ended while its script ran, empty for all other runs."""
-    if run.action != Action.ROWS_BACK or run.phase != APPLIES_ROWS:
+    if run.action != Action.ROWS_BACK or run.phase not in (APPLIES_ROWS, LOOKS_AFTERWARDS):
         return ""
-    return phrase(
-        "All of its rows were given back, or none: it was one transaction, and nobody heard how that ended. "
-        "Apply it again: it looks first, and changes nothing that is done."
-    )
+    return ALL_OR_NONE if run.phase == APPLIES_ROWS else phrase("All rows were given back.")
 
 
 def restore_left(restore: Restore) -> str:

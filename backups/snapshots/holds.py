@@ -14,7 +14,7 @@ from django.utils import timezone
 from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
-from backups.snapshots.retention import SAFETY_KEPT
+from backups.snapshots.retention import ROWS_KEPT, SAFETY_KEPT
 from backups.text.sentences import phrase, template
 
 NEWEST = phrase("newest snapshot, kept whatever the policy says")
@@ -32,6 +32,7 @@ WANTED = template("wanted snapshot of {run}, which is {status}, kept whatever th
 WANTED_AGAIN = template(
     "wanted snapshot of {run}, which {status}, kept for 30 days after it to be restored again"
 )
+KEEPS_ROWS = template("wanted snapshot of {run}, whose rows are kept for a day to be given back")
 PINNED = template("pinned snapshot, by {person}: {reason}")
 PINNED_UNTIL = template("pinned snapshot until {until}, by {person}: {reason}")
 TO_BE_PINNED = template("pinned snapshot as soon as {run} is done, which made it")
@@ -182,11 +183,16 @@ def saved(present: Present, now: datetime) -> Held:
 
 def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
-    reading = Run.objects.filter(action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF], snapshot__in=rows)
+    reading = Run.objects.filter(
+        action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF, Action.ROWS_BACK], snapshot__in=rows
+    )
+    # Whose rows somebody may want back, or the whole table where they are too many.
+    compared = reading.filter(action=Action.DIFF, finished_at__gt=now - ROWS_KEPT, result__has_key="kept")
     ended = reading.filter(action=Action.RESTORE, finished_at__gt=now - SAFETY_KEPT)
     for runs, words in (
         (reading.filter(status__in=ACTIVE), WANTED),
         (ended.filter(status__in=TERMINAL - {Status.SUCCEEDED}), WANTED_AGAIN),
+        (compared, KEEPS_ROWS),
     ):
         for run in runs.select_related("snapshot").defer("snapshot__manifest"):
             if run.snapshot is not None:

@@ -16,6 +16,8 @@ from backups.text.sentences import english, joined, phrase
 
 # What a restore overwrote is nowhere else. That something is missing shows when the month is closed.
 SAFETY_KEPT = timedelta(days=30)
+# For how long the worker keeps the rows that a comparison found.
+ROWS_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from django.db import connection as database
 
 from backups.actions.download import sql_stream
+from backups.actions.kept_rows import answer as rows_answer
 from backups.downloads import tickets, wire
 from backups.downloads.places import address_of, peer_is_us
 from backups.errors import UNEXPECTED, Problem
@@ -160,13 +161,13 @@ class _Listening:
 
     def _answer(self, connection: socket.socket) -> None:
         try:
-            token = wire.read_token(connection, seconds=_TOKEN_SECONDS)
+            greeted = wire.read_greeting(connection, seconds=_TOKEN_SECONDS)
             sender = wire.Sender(connection, seconds=SLOWEST_SECONDS)
             if not self._slots.acquire(blocking=False):
                 sender.failure(_busy())
                 return
             try:
-                self._serve(connection, sender, token)
+                self._serve(connection, sender, greeted)
             finally:
                 self._slots.release()
         except wire.Unspoken:
@@ -176,7 +177,7 @@ class _Listening:
                 self._connections.pop(connection)
             connection.close()
 
-    def _serve(self, connection: socket.socket, sender: wire.Sender, token: str) -> None:
+    def _serve(self, connection: socket.socket, sender: wire.Sender, greeted: wire.Greeted) -> None:
         what = phrase("a download")
 
         def tick() -> None:
@@ -186,7 +187,11 @@ class _Listening:
                 raise _Gone(phrase("The person who downloaded has gone."))
 
         try:
-            ticket = tickets.spend(token)
+            if greeted.run is not None:
+                what = phrase("rows that run {run} keeps", run=greeted.run)
+                _serve_rows(connection, sender, greeted.token, greeted.run)
+                return
+            ticket = tickets.spend(greeted.token)
             what = phrase("the download of {ticket}", ticket=ticket)
             sender.accepted()
             name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
@@ -208,6 +213,17 @@ class _Listening:
             )
         finally:
             database.close()
+
+
+def _serve_rows(connection: socket.socket, sender: wire.Sender, token: str, run_id: int) -> None:
+    """Send what is wanted of the rows that a run keeps. Raises Problem, Unspoken."""
+    tickets.spend(token, purpose=tickets.of_rows(run_id))
+    sender.accepted()
+    kind, content = wire.Receiver(connection, lambda: False).next(seconds=_TOKEN_SECONDS)
+    if kind != wire.QUERY:
+        raise wire.Unspoken
+    sender.data(rows_answer(run_id, wire.read_json(content)))
+    sender.end()
 
 
 def _busy() -> Problem:

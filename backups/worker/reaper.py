@@ -113,7 +113,9 @@ def _drop_scratch(dead: Run) -> None:
     if not isinstance(name, str) or not _made_by(dead, name, swapping):
         _leave_alone(dead, "scratch")
         return
-    find_server = _where_it_verified if dead.action in (Action.VERIFY, Action.ROWS_BACK) else _where_it_restored
+    find_server = (
+        _where_it_verified if dead.action in (Action.VERIFY, Action.ROWS_BACK) else _where_it_restored
+    )
     try:
         if told := drop_scratch(dead.pk, find_server(dead), name):
             notes.run_append_error(dead, told)

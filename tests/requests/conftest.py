@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -11,9 +12,11 @@ from django.utils import timezone
 from backups.choices import DefinerPolicy, RestoreMode, Swap, Trigger
 from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.requests import (
+    ApplyRowsRequest,
     Asker,
     BackupRequest,
     CheckRequest,
+    Choice,
     DefineRequest,
     DiffRequest,
     DrillRequest,
@@ -29,6 +32,7 @@ from backups.requests import (
     RepairSnapshotsRequest,
     Request,
     RestoreRequest,
+    RowsBackRequest,
     SnapshotsRequest,
     StatsRequest,
     UndoRequest,
@@ -84,7 +88,24 @@ def rows(db: None) -> Rows:
 
 
 # Of the version before there are no rows of these forms.
-NEW_FORMS = frozenset({"forget_snapshot", "diff"})
+NEW_FORMS = frozenset({"forget_snapshot", "diff", "rows_back", "apply_rows"})
+
+
+def _that_kept_rows(rows: Rows) -> Run:
+    return _over(rows, "diff", {"kept": {"tables": []}})
+
+
+def _that_proved_a_script(rows: Rows) -> Run:
+    return _over(rows, "rows_back", {"rows_back": {"proved": True, "triggers": [{"trigger": "noted"}]}})
+
+
+def _over(rows: Rows, action: str, result: dict[str, Any]) -> Run:
+    return Run.objects.create(
+        action=action, database=rows.database, repository=rows.repository, snapshot=rows.snapshot,
+        trigger="cli", status="succeeded", finished_at=timezone.now(), result=result,
+    )  # fmt: skip
+
+
 # By form; each with all that it can say.
 EACH: dict[str, Callable[[Rows], Request]] = {
     "backup": lambda rows: BackupRequest(rows.database),
@@ -113,5 +134,10 @@ EACH: dict[str, Callable[[Rows], Request]] = {
     "portal": lambda rows: PortalCopyRequest(rows.repository),
     "preflight": lambda rows: PreflightRequest(rows.database),
     "diff": lambda rows: DiffRequest(rows.database, rows.snapshot, rows.others, ("b", "a")),
+    "rows_back": lambda rows: RowsBackRequest(
+        rows.database, _that_kept_rows(rows), (Choice("b", ("gone",)), Choice.of_numbers("a", [1, 2, 9])),
+        with_changed_again=True, reason="Why ünd so",
+    ),
+    "apply_rows": lambda rows: ApplyRowsRequest(rows.database, _that_proved_a_script(rows), True, True, "So"),
     "drill": lambda rows: DrillRequest(rows.database, "https://shop.example.com/"),
 }  # fmt: skip

@@ -89,7 +89,9 @@ def test_each_is_played_and_needs_its_right(
     assert played is not None
     assert played.status == Status.SUCCEEDED, played.error
     rights = {"backup": "run_backup", "preflight": "run_backup", "verify": "run_verify"}
-    rights |= dict.fromkeys(("restore", "undo", "drop_kept", "define", "diff"), "run_restore")
+    rights |= dict.fromkeys(
+        ("restore", "undo", "drop_kept", "define", "diff", "rows_back", "apply_rows"), "run_restore"
+    )
     rights["drill"] = "override_gate"
     assert wanted.right == f"backups.{rights.get(form, 'run_maintenance')}"
 

@@ -1,23 +1,25 @@
-"""Where rows of people's databases are kept for a day on the worker's host, and scripts that give them back."""
+"""Where rows and the scripts that give them back are kept for a day, on the worker's host."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from backups.differences.kept_rows import kept_rows
+from backups.differences.keeping import full_disk_told, make_folder
+from backups.differences.kept_rows import kept_rows, packed
+from backups.models import Run
+from backups.snapshots.retention import ROWS_KEPT
 
 logger = logging.getLogger(__name__)
-
-KEPT = timedelta(days=1)
 
 
 def folder() -> Path:
@@ -54,26 +56,58 @@ def told(path: Path, digest: str) -> Mapping[str, Any]:
             }
             for each in rows.tables()
         ]
-    return {"until": (timezone.now() + KEPT).isoformat(), "sha256": digest, "tables": tables}
+    return {"until": until(), "sha256": digest, "tables": tables}
+
+
+def until() -> str:
+    """Until when what is written now is kept."""
+    return (timezone.now() + ROWS_KEPT).isoformat()
+
+
+def store_script(run_id: int, text: bytes, undo: bytes, statements: Iterable[bytes]) -> Mapping[str, str]:
+    """Store a script, what undoes it, and its statements one by one; answers the SHA-256 of each."""
+    return {
+        "script_sha256": _stored(script_of(run_id), text),
+        "undo_sha256": _stored(script_of(run_id, undo=True), undo),
+        "statements_sha256": _stored(statements_of(run_id), packed(statements)),
+    }
+
+
+def _stored(path: Path, data: bytes) -> str:
+    with full_disk_told():
+        make_folder(path.parent)
+        path.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb"
+        ) as file:
+            file.write(data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def forget_old() -> None:
-    """Remove what was written more than a day ago. What cannot be is logged, and tried again."""
-    past = time.time() - KEPT.total_seconds()
-    with suppress(FileNotFoundError):
-        for path in folder().iterdir():
-            try:
-                if path.stat().st_mtime < past:
-                    path.unlink()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.warning("%s cannot be removed (%s)", path, error)
+    """Remove what was written more than a day ago, or is of a run that is gone.
+
+    What cannot be removed is logged, and tried again.
+    """
+    past = time.time() - ROWS_KEPT.total_seconds()
+    try:
+        there = [(path, path.stat().st_mtime) for path in folder().iterdir()]
+    except FileNotFoundError:
+        return
+    numbers = {path.name.partition(".")[0] for path, _ in there}
+    runs = Run.objects.filter(pk__in=[int(number) for number in numbers if number.isdecimal()])
+    known = {str(number) for number in runs.values_list("pk", flat=True)}
+    for path, written in there:
+        if written >= past and path.name.partition(".")[0] in known:
+            continue
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be removed (%s)", path, error)
 
 
-def forget(run_ids: list[int]) -> None:
-    """Remove all that these runs keep."""
-    for run_id in run_ids:
-        for path in folder().glob(f"{run_id}.*"):
-            with suppress(FileNotFoundError):
-                path.unlink()
+def keep_on(run_id: int) -> None:
+    """Keep what a run keeps for a day from now on: it may be undone."""
+    for path in folder().glob(f"{run_id}.*"):
+        with suppress(FileNotFoundError):
+            os.utime(path)

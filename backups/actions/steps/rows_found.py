@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from backups.differences.cutting import Cutter, columns_of, rows_of, written_columns
+from backups.differences.cutting import Cutter, NotCut, columns_of, rows_of, written_columns
 from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable, Values
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.dumpfile.quoted import unquoted
@@ -20,9 +20,12 @@ Key = tuple[str, tuple[bytes, ...]]
 class Finder:
     """Takes in a dump of tables, and finds the chosen rows in it."""
 
-    def __init__(self, tables: Mapping[str, KeptTable], chosen: Sequence[Change], collations: Mapping[str, str]) -> None:
+    def __init__(
+        self, tables: Mapping[str, KeptTable], chosen: Sequence[Change], collations: Mapping[str, str]
+    ) -> None:
         self._tables, self._collations = tables, collations
         self._wanted = {self._key_of(each) for each in chosen}
+        self._alike = Counter(map(_alike, chosen))
         self._found: dict[Key, Values] = {}
         # Of tables without a key, how many rows there are just like a chosen one.
         self._equal: Counter[Key] = Counter()
@@ -37,7 +40,10 @@ class Finder:
         if ready.does == Does.TABLE:
             self._open(ready, kept)
         elif ready.does == Does.ROWS:
-            self._take_rows(ready, kept)
+            try:
+                self._take_rows(ready, kept)
+            except NotCut:
+                raise _otherwise(ready.table) from None
 
     def close(self) -> None:
         """All was read."""
@@ -79,9 +85,11 @@ class Finder:
     def _judged(self, change: Change, again: str) -> Change:
         key = self._key_of(change)
         if not self._tables[change.table].key:
-            is_as_seen = self._equal[key] == change.equal_now
-            # Of equal rows none is another one, so there is no third value: as many more, or fewer.
-            return replace(change, state=AS_SEEN if is_as_seen else again, third=change.now)
+            # Of equal rows none is another one, so there is no third value: there are more of them, or fewer.
+            more = self._equal[key] - change.equal_now
+            made = self._alike[_alike(change)] * (1 if change.kind == "gone" else -1)
+            state = AS_SEEN if not more else ALREADY if more == made else again
+            return replace(change, state=state, third=change.now)
         found = self._found.get(key)
         if found == change.now:
             return replace(change, state=AS_SEEN, third=None)
@@ -100,6 +108,7 @@ def inverted(changes: Iterable[Change]) -> list[Change]:
             each.number,
             each.found,
             each.then,
+            # As many of a table with a key are one row, which is told by that.
             each.equal_now + (alike[_alike(each)] if each.kind == "gone" else -alike[_alike(each)]),
         )
         for each in made

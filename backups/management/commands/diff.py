@@ -42,16 +42,25 @@ class Command(VedettaCommand):
             "--table", metavar="T", action="append", default=[], type=given,
             help=phrase("only this table; may be repeated"),
         )  # fmt: skip
-        parser.add_argument(
+        rows = parser.add_mutually_exclusive_group()
+        rows.add_argument(
             "--rows", action="store_true",
             help=phrase("show values too: some rows of each table, on this terminal only"),
+        )  # fmt: skip
+        rows.add_argument(
+            "--keep", action="store_true",
+            help=phrase("keep the rows that differ for a day where the worker runs, to give them back"),
         )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         until = None if options["b"] == _NOW else resolve_snapshot(database, options["b"])
         request = DiffRequest(
-            database, resolve_snapshot(database, options["a"]), until, tuple(dict.fromkeys(options["table"]))
+            database,
+            resolve_snapshot(database, options["a"]),
+            until,
+            tuple(dict.fromkeys(options["table"])),
+            options["keep"],
         )
         request.refuse_unfit()
         rows: list[ShownRow] = []
@@ -67,6 +76,8 @@ class Command(VedettaCommand):
         found = run.result["difference"]
         self._tell(found)
         self._show(rows, found)
+        if options["keep"]:
+            self.say(phrase("The rows are kept for a day, as those of run {run}.", run=run.pk))
         return {
             "run_id": run.pk,
             "snapshot_id": request.snapshot.snapshot_id,

@@ -1,0 +1,243 @@
+"""A proved script applied to the live database: one transaction, all or nothing, with a backup before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backups import mysql, process
+from backups.actions.steps import kept_files, rows_live
+from backups.actions.steps.rows_chosen import refuse_altered
+from backups.actions.steps.rows_found import Finder
+from backups.actions.steps.rows_moment import Live, moment
+from backups.choices import Status, Trigger
+from backups.differences.kept_rows import (
+    AGAIN_CHOSEN,
+    ALREADY,
+    AS_SEEN,
+    Change,
+    KeptTable,
+    kept_rows,
+    unpacked,
+)
+from backups.endpoints import restoring_server
+from backups.errors import Cancelled, Problem
+from backups.models import Database, Run
+from backups.requests import ApplyRowsRequest, BackupRequest, read_as
+from backups.requests.rows_back import attempts, told_of
+from backups.restoring.obstacles import refuse_read_only
+from backups.rows_back.script import COMMITS
+from backups.runs import consequences, notes
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.text.sentences import phrase, plural
+
+_UNTOUCHED = phrase("Nothing was changed: all of it was rolled back.")
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Apply the script that the run names. Raises Problem, Cancelled."""
+    request = read_as(run, ApplyRowsRequest)
+    request.refuse_unfit()
+    progress.phase("preflight")
+    proved = told_of(request.proved)
+    statements = _statements(request.proved, proved)
+    server = restoring_server(request.database)
+    progress.mask_secrets([server.password])
+    with mysql.connect(server) as connection:
+        refuse_read_only(connection, request.database.database, target=request.database.database)
+    told = {name: proved[name] for name in ("tables", "rows", "is_undo", "triggers")}
+    _note(run, told, state="", proved=request.proved.pk)
+    if _was_interrupted(request.proved, run) and _is_done(request, progress):
+        _note(run, told, state="already", proved=request.proved.pk)
+        kept_files.keep_on(request.proved.pk)
+        progress.log(phrase("It was applied before: all chosen rows are as they were. Nothing was done."))
+        return Outcome()
+    _save_before(run, request, progress)
+    _refuse_defined_otherwise(request.database, proved, progress)
+    progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
+    progress.disable_cancel()
+    _apply(server, request.database, statements, progress)
+    _note(run, told, state="applied", proved=request.proved.pk)
+    kept_files.keep_on(request.proved.pk)
+    progress.log(_in_short(run, told))
+    _tell_what_is_otherwise(request, progress)
+    return Outcome()
+
+
+def _note(run: Run, told: Mapping[str, Any], **more: Any) -> None:
+    notes.run_update(run.pk, result={"rows_back": {**told, **more}})
+
+
+def _statements(proved: Run, told: Mapping[str, Any]) -> Sequence[bytes]:
+    """The script that was proved. Raises Problem where one byte of what is stored of it is another one."""
+    for path, digest in (
+        (kept_files.script_of(proved.pk), told["script_sha256"]),
+        (kept_files.statements_of(proved.pk), told["statements_sha256"]),
+        (kept_files.rows_of(proved.pk), told["rows_sha256"]),
+    ):
+        refuse_altered(path, digest)
+    return unpacked(kept_files.statements_of(proved.pk).read_bytes())
+
+
+def _was_interrupted(proved: Run, but: Run) -> bool:
+    """Whether an earlier try ended while it ran, so that nobody knows how."""
+    ended = attempts(proved).exclude(pk=but.pk).filter(status__in=[Status.LOST, Status.FAILED])
+    return any(run.phase == consequences.APPLIES_ROWS for run in ended)
+
+
+# ---------------------------------------------------------------- Looks
+
+
+def _look(request: ApplyRowsRequest, progress: Progress) -> list[Change]:
+    """The rows of the script as they are found now, by a dump of their tables alone."""
+    with kept_rows(kept_files.rows_of(request.proved.pk)) as rows:
+        tables: dict[str, KeptTable] = {table.name: table for table in rows.tables()}
+        made = [
+            Change(each.table, each.number, each.then, each.found, each.equal_now)
+            for name in tables
+            for each in rows.changes(name)
+            if each.state in (AS_SEEN, AGAIN_CHOSEN)
+        ]
+    there = rows_live.live_of(request.database, tables, progress)
+    alone = Live(there.server, there.info, there.database, sorted(tables))
+    finder = Finder(tables, made, {})
+    with moment(alone, finder, progress):
+        return finder.judged(made, with_changed_again=False)
+
+
+def _is_done(request: ApplyRowsRequest, progress: Progress) -> bool:
+    """Whether the script has run: all of its rows are as they were. Raises Problem where only some are."""
+    progress.phase("live dump", expected=0)
+    states = {each.state for each in _look(request, progress)}
+    if states == {ALREADY}:
+        return True
+    if states <= {AS_SEEN}:
+        return False
+    raise Problem(
+        phrase("Some of these rows were changed again since an earlier try, which was broken off."),
+        code="rows.changed_again",
+        safe=phrase("Nothing was changed by this one."),
+        do=phrase("Compare again, and choose anew."),
+    )
+
+
+def _tell_what_is_otherwise(request: ApplyRowsRequest, progress: Progress) -> None:
+    """Warn of rows that are not as the script made them: by a trigger, or by who writes meanwhile."""
+    progress.phase(consequences.LOOKS_AFTERWARDS, expected=0)
+    try:
+        found = _look(request, progress)
+    except Problem as problem:
+        progress.warn(
+            phrase("All rows were given back. They could not be looked at afterwards: {why}", why=problem)
+        )
+        return
+    other = sum(each.state != ALREADY for each in found)
+    if other:
+        progress.warn(
+            plural(
+                "{n} of the rows is not any more as the script made it: a trigger changed it, or "
+                "somebody writes there.",
+                "{n} of the rows are not any more as the script made them: a trigger changed them, or "
+                "somebody writes there.",
+                n=other,
+            )
+        )
+
+
+def _refuse_defined_otherwise(database: Database, proved: Mapping[str, Any], progress: Progress) -> None:
+    live = rows_live.live_of(database, [each["table"] for each in proved["tables"]], progress)
+    if rows_live.defined(database, live) != proved["defined"]:
+        raise Problem(
+            phrase("Tables or triggers are not defined any more as they were when the script was proved."),
+            code="rows.defined_otherwise",
+            safe=phrase("Nothing was changed."),
+            do=phrase("Have the script proved again."),
+        )
+
+
+# ---------------------------------------------------------------- The change
+
+
+def _save_before(run: Run, request: ApplyRowsRequest, progress: Progress) -> None:
+    """A backup of the database as it is now; without it nothing is changed."""
+    if request.without_safety:
+        progress.warn(phrase("No backup is made first, because you said that there is nothing left to save."))
+        return
+    progress.phase("safety backup")
+    saved = progress.run_child(BackupRequest(request.database), Trigger.RESTORE)
+    if saved.status == Status.CANCELLED:
+        raise Cancelled
+    if saved.status != Status.SUCCEEDED or saved.snapshot is None:
+        raise Problem(
+            phrase("The backup before it failed, so no row was given back: {error}", error=saved.error),
+            code="restore.no_safety_backup",
+            safe=phrase("The live database was not touched."),
+            do=phrase(
+                "Mend the reason, then try again. The undo takes the rows back too: if you need no backup, "
+                "say --without-safety-backup (on the page: There is nothing left to save)."
+            ),
+        )
+    notes.run_update(run.pk, result={"safety_snapshot": saved.snapshot.snapshot_id})
+    progress.log(
+        phrase(
+            "{database} as it is now is in snapshot {snapshot}.",
+            database=request.database.database,
+            snapshot=saved.snapshot.short_id,
+        )
+    )
+
+
+def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes], progress: Progress) -> None:
+    done = 0
+
+    def tick() -> None:
+        progress.bytes_done(done)
+        progress.tick()
+
+    with mysql.script_connection(server, database.database) as connection:
+
+        def work() -> None:
+            nonlocal done
+            for statement in statements:
+                connection.run(statement)
+                done += 1
+
+        try:
+            process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
+        except mysql.StatementFailed as failed:
+            raise _failed(failed, statements) from None
+
+
+def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:
+    if failed.at > statements.index(COMMITS):
+        return Problem(
+            phrase("The script was broken off as it was committed: {error}", error=failed),
+            code="rows.cut_off",
+            safe=consequences.ALL_OR_NONE,
+        )
+    if failed.is_guard:
+        return Problem(
+            phrase("A row is not any more as it was when the script was proved."),
+            code="rows.changed_again",
+            safe=_UNTOUCHED,
+            do=phrase("Have the script written again: rows that were changed again are left out there."),
+        )
+    do = phrase("Try again. If it stays so, have the script proved again: something else has changed.")
+    if mysql.is_denied(failed.number):
+        do = phrase("Give the user that restores the rights of a restore: see [restore] in deploy/mysql.")
+    return Problem(
+        phrase("The live database did not take the script: {error}", error=failed),
+        code="rows.not_taken",
+        safe=_UNTOUCHED,
+        do=do,
+    )
+
+
+def _in_short(run: Run, told: Mapping[str, Any]) -> str:
+    return phrase(
+        "{rows} given back, all in one transaction. To take this back within a day: manage.py rows_back "
+        "--undo {run} --apply.",
+        rows=plural("{n} row was", "{n} rows were", n=told["rows"]),
+        run=run.pk,
+    )

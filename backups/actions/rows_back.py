@@ -1,0 +1,185 @@
+"""A script that gives rows back, written and proved on a copy. The live database is only read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils import timezone
+
+from backups.actions.steps import kept_files, rows_copy, rows_live
+from backups.actions.steps.rows_chosen import Chosen, chosen
+from backups.actions.steps.rows_found import Finder
+from backups.actions.steps.rows_moment import Live, Moment, moment
+from backups.actions.steps.scratch import scratch_database
+from backups.differences import keeping
+from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable
+from backups.errors import Problem
+from backups.models import Run, Snapshot
+from backups.requests import RowsBackRequest, read_as
+from backups.rows_back import script as scripts
+from backups.rows_back.tables import Table, table_of, why_not
+from backups.runs import notes
+from backups.runs.outcome import Outcome
+from backups.runs.progress import Progress
+from backups.text.sentences import phrase, plural
+
+
+@dataclass(frozen=True)
+class _Story:
+    """What all steps of one proof need."""
+
+    run: Run
+    request: RowsBackRequest
+    snapshot: Snapshot
+    chosen: Chosen
+    live: Live
+    progress: Progress
+
+
+def run(run: Run, progress: Progress) -> Outcome:
+    """Write the script that the run asks for and prove it. Raises Problem, Cancelled."""
+    request = read_as(run, RowsBackRequest)
+    request.refuse_unfit()
+    progress.phase("preflight")
+    snapshot = request.source.snapshot
+    assert snapshot is not None  # noqa: S101  refuse_unfit has looked
+    picked = chosen(request)
+    live = rows_live.live_of(request.database, picked.tables, progress)
+    story = _Story(run, request, snapshot, picked, live, progress)
+    progress.phase("live dump", expected=snapshot.total_bytes_processed)
+    finder = Finder(picked.tables, picked.rows, dict((snapshot.manifest or {}).get("collations", {})))
+    with moment(live, finder, progress) as now:
+        defined = rows_live.defined(request.database, live)
+        judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
+        made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
+        told = {**_told(request, judged, made), "defined": defined}
+        if made:
+            told |= _proved(story, now, made)
+    rows_sha256 = keeping.write_chosen(kept_files.rows_of(run.pk), _tables_of(story, now), judged)
+    notes.run_update(
+        run.pk, result={"rows_back": {**told, "rows_sha256": rows_sha256, "until": kept_files.until()}}
+    )
+    progress.log(_in_short(told))
+    return Outcome()
+
+
+def _told(request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Change]) -> dict[str, Any]:
+    """What the run's row says of the choice: counts and names, and no value."""
+    states = Counter((each.table, each.state) for each in judged)
+    return {
+        "source": request.source.pk,
+        "is_undo": request.is_undo,
+        "rows": len(made),
+        "tables": rows_copy.rows_by_kind(made),
+        "proved": False,
+        "left_out": [
+            {"table": table, "rows": count}
+            for (table, state), count in sorted(states.items())
+            if state == AGAIN
+        ],
+        "changed_again": sum(count for (_, state), count in states.items() if state == AGAIN_CHOSEN),
+        "already": sum(count for (_, state), count in states.items() if state == ALREADY),
+        "triggers": [],
+    }
+
+
+def _tables_of(story: _Story, now: Moment) -> list[KeptTable]:
+    """The tables of the chosen rows, defined as they are now."""
+    return [
+        replace(table, beyond=0, definition_now=now.definitions.get(name, table.definition_now))
+        for name, table in story.chosen.tables.items()
+    ]
+
+
+# ---------------------------------------------------------------- The script and its proof
+
+
+def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, Any]:
+    """Write the script, run it on a copy, and store it once it has given just the chosen rows."""
+    run, progress = story.run, story.progress
+    tables = _script_tables(story, now)
+    changes = [Change(each.table, each.number, each.then, each.found, each.equal_now) for each in made]
+    head = _head(story, now)
+    script = scripts.write(changes, tables, head)
+    triggers = rows_live.triggers_that_run(story.request.database, story.live, script.counts)
+    statements = list(script.statements())
+    with scratch_database(run, story.snapshot, progress) as scratch:
+        rows_copy.load_copy(now, story.snapshot, scratch, progress)
+        rows_copy.run_on_copy(statements, scratch, progress)
+        path = kept_files.rows_of(run.pk).with_suffix(".proof")
+        rows_copy.compare_copy(now, made, scratch, path, progress)
+        server = str(scratch.info)
+    at = timezone.now()
+    sentence = phrase(
+        "Proved on a copy of {moment} on {server}: it gives just the chosen rows, and changes nothing else.",
+        moment=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
+        server=server,
+    )
+    words = [
+        phrase(
+            "{trigger} of {table} ({rows} times)",
+            **{name: each[name] for name in ("trigger", "table", "rows")},
+        )
+        for each in triggers
+    ]
+    proved = replace(head, proved=str(sentence), triggers=list(map(str, words)))
+    undo = scripts.inverse(changes, tables, replace(proved, is_undo=not head.is_undo))
+    stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, statements)
+    progress.log(sentence)
+    return {
+        "proved": True,
+        "proved_at": at.isoformat(),
+        "moment": now.at.isoformat(),
+        "triggers": triggers,
+        **stored,
+    }
+
+
+def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:
+    """What a script needs to know of all tables of the copy. Raises Problem for one that is unfit."""
+    tables: dict[str, Table] = {}
+    for name, definition in now.definitions.items():
+        kept = story.chosen.tables.get(name)
+        table = table_of(name, definition, kept.definition_then if kept else b"")
+        if table is not None:
+            tables[name] = table
+    for name in story.chosen.tables:
+        why = why_not(tables[name]) if name in tables else phrase("Its definition cannot be read.")
+        if why:
+            raise Problem(
+                phrase("No rows of {table} can be given back: {why}", table=name, why=why),
+                code="rows.unfit_table",
+                safe=phrase("The live database was not touched."),
+                do=phrase("Restore the table, or leave it out."),
+            )
+    return tables
+
+
+def _head(story: _Story, now: Moment) -> scripts.Head:
+    then = story.snapshot.local_time
+    return scripts.Head(
+        database=story.live.database,
+        server=str(story.live.info),
+        snapshot=story.snapshot.short_id,
+        then=f"{then:%Y-%m-%d %H:%M:%S}",
+        now=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
+        digests={"SHA-256 of the dump of that moment": str(now.manifest.get("sha256", ""))},
+        is_undo=story.request.is_undo,
+    )
+
+
+def _in_short(told: Mapping[str, Any]) -> str:
+    if not told["rows"]:
+        return phrase("There is nothing to give back: all chosen rows are as they were, or changed again.")
+    rows = plural("{n} row is given back", "{n} rows are given back", n=told["rows"])
+    out = sum(each["rows"] for each in told["left_out"])
+    if not out:
+        return phrase("{rows} by the script.", rows=rows)
+    return phrase(
+        "{rows} by the script. {out} left out, since changed again meanwhile.",
+        rows=rows,
+        out=plural("{n} is", "{n} are", n=out),
+    )

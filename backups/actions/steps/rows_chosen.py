@@ -1,0 +1,135 @@
+"""The rows that a request chooses, out of the file that a comparison or an application keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
+
+from backups.actions.steps import kept_files
+from backups.actions.steps.rows_found import inverted
+from backups.differences.keeping import digest_of
+from backups.differences.kept_rows import Change, KeptRows, KeptTable, kept_rows, not_kept
+from backups.errors import Problem
+from backups.models import Run
+from backups.requests import Choice, RowsBackRequest
+from backups.requests.rows_back import script_run, told_of
+from backups.rows_back.choosing import condition
+from backups.rows_back.tables import table_of
+from backups.text.sentences import phrase
+
+
+class Chosen(NamedTuple):
+    """Tables with what is kept of them, and the rows of them that are meant."""
+
+    tables: Mapping[str, KeptTable]
+    rows: Sequence[Change]
+
+
+def chosen(request: RowsBackRequest) -> Chosen:
+    """What a request chooses. Raises Problem where the file is gone, altered or has not all of it."""
+    run = script_run(request.source) if request.is_undo else request.source
+    path = kept_files.rows_of(run.pk)
+    refuse_altered(path, _digest_in(run))
+    with kept_rows(path) as rows:
+        tables = {table.name: table for table in rows.tables()}
+        if request.is_undo:
+            changes = [each for name in tables for each in rows.changes(name)]
+            return _of_use(tables, inverted(changes))
+        found = [each for choice in request.choices for each in of_choice(rows, tables, choice)]
+    return _of_use(tables, list({each.number: each for each in found}.values()))
+
+
+def of_choice(rows: KeptRows, tables: Mapping[str, KeptTable], choice: Choice) -> list[Change]:
+    """The rows of one choice. Raises Problem."""
+    table = tables.get(choice.table)
+    if table is None:
+        raise Problem(
+            phrase(
+                "No row of table {name} is kept: none differs, or it came or is gone as a whole.",
+                name=choice.table,
+            ),
+            code="rows.no_such_table",
+            safe=_UNTOUCHED,
+            do=phrase("See how its name is written: letters count. A table that is gone is restored."),
+        )
+    if choice.kinds:
+        refuse_incomplete(table)
+        return list(rows.changes(table.name, choice.kinds))
+    return [each for each in rows.numbered(choice.numbers()) if each.table == table.name]
+
+
+def numbers_where(run: Run, table: str, kinds: Collection[str], where: str) -> list[int]:
+    """The numbers of the kept rows of these kinds of which a condition is true. Raises Problem."""
+    path = kept_files.rows_of(run.pk)
+    refuse_altered(path, _digest_in(run))
+    with kept_rows(path) as rows:
+        kept = next((each for each in rows.tables() if each.name == table), None)
+        if kept is None:
+            return []
+        refuse_incomplete(kept)
+        shape = table_of(table, kept.definition_now, kept.definition_then)
+        if shape is None:
+            raise Problem(
+                phrase("The definition of {table} cannot be read.", table=table),
+                code="rows.unfit_table",
+                safe=_UNTOUCHED,
+                do=phrase("Choose its rows without a condition."),
+            )
+        is_meant = condition(where, shape)
+        return [each.number for each in rows.changes(table, kinds) if is_meant(each)]
+
+
+def refuse_incomplete(table: KeptTable) -> None:
+    """Raise Problem for a table of which more rows differ than are kept."""
+    if table.beyond:
+        raise Problem(
+            phrase(
+                "{all} rows of {table} differ, and {kept} are kept: ROWS_BACK_LIMIT is {limit}.",
+                all=f"{table.gone + table.new + table.changed + table.beyond:,}",
+                table=table.name,
+                kept=f"{table.gone + table.new + table.changed:,}",
+                limit=f"{settings.ROWS_BACK_LIMIT:,}",
+            ),
+            code="rows.too_many",
+            safe=_UNTOUCHED,
+            do=phrase(
+                "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
+                command="manage.py restore --replace --table",
+            ),
+        )
+
+
+def refuse_altered(path: Path, digest: object) -> None:
+    """Raise Problem for a file that is not there any more, or is not what was written."""
+    if not path.is_file():
+        raise not_kept()
+    if digest_of(path) != digest:
+        raise Problem(
+            phrase("The file {path} is not what was written there.", path=path.name),
+            code="rows.altered",
+            safe=_UNTOUCHED,
+            do=phrase("Compare again, and have a new script written. Find out who changed it."),
+        )
+
+
+def _digest_in(run: Run) -> object:
+    told = told_of(run)
+    return told.get("rows_sha256") if told else run.result.get("kept", {}).get("sha256")
+
+
+def _of_use(tables: Mapping[str, KeptTable], rows: Sequence[Change]) -> Chosen:
+    """Only the tables of which rows are meant."""
+    if not rows:
+        raise Problem(
+            phrase("No row was chosen, so there is nothing to give back."),
+            code="rows.none_chosen",
+            safe=_UNTOUCHED,
+        )
+    named = {each.table for each in rows}
+    return Chosen({name: table for name, table in tables.items() if name in named}, rows)
+
+
+_UNTOUCHED = phrase("The live database was not touched.")

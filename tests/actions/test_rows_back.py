@@ -1,0 +1,293 @@
+"""Rows given back: by a script that is proved on a copy, in one transaction, on real servers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import MySQLdb
+import pytest
+from pytest_django.fixtures import Settings
+
+from backups.actions.kept_rows import answer
+from backups.actions.steps import kept_files
+from backups.choices import Status, Trigger
+from backups.differences.kept_rows import kept_rows
+from backups.errors import Problem
+from backups.models import Database, Run, Snapshot
+from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
+from backups.runs.asked import Asker
+from backups.worker import executor
+from tests.actions.tools import back_up, log_of, with_least
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import Portal, Shop, wait_until, with_group_killed
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("mariadb")]
+
+TABLES = r"""
+CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(20) NOT NULL, seen TIMESTAMP NOT NULL
+  DEFAULT '2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP) ENGINE=InnoDB;
+CREATE TABLE loose (a INT, b INT) ENGINE=InnoDB;
+INSERT INTO people (name) VALUES ('Anna'), ('O\'Neill'), ('Bert'), ('Cleo');
+INSERT INTO loose VALUES (1, 1), (1, 1), (1, 1), (2, NULL);
+"""
+ACCIDENT = """
+DELETE FROM orders WHERE id = 2;
+DELETE FROM people WHERE id = 2;
+UPDATE people SET name = 'secret value' WHERE id IN (3, 4);
+INSERT INTO people (name) VALUES ('Dora');
+DELETE FROM loose WHERE a = 1 LIMIT 2;
+"""
+AT_ONCE = ("orders", "people", "loose")
+
+
+@pytest.fixture
+def may_restore(shop: Shop) -> Shop:
+    """The small database, seen by one who may dump, verify and restore."""
+    shop.execute(TABLES)
+    return with_least(shop, "dump", "verify", "restore")
+
+
+def played(request: Any) -> Run:
+    run = request.submit(Asker(Trigger.CLI), send=False)
+    found = executor.execute(run.pk, send_follow_ups=False)
+    assert found is not None
+    return found
+
+
+def well(request: Any) -> Run:
+    run = played(request)
+    assert run.status == "succeeded", f"{run.error}\n{log_of(run)}"
+    return run
+
+
+def compared(database: Database, snapshot: Snapshot, *tables: str) -> Run:
+    return well(DiffRequest(database, snapshot, None, tables, keep_rows=True))
+
+
+def rows(shop: Shop) -> Sequence[Any]:
+    return [
+        shop.query("SELECT * FROM people ORDER BY id"),
+        shop.query("SELECT * FROM loose ORDER BY a, b"),
+        shop.query("SELECT id, customer, note FROM orders ORDER BY id"),
+    ]
+
+
+def told(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = run.result["rows_back"]
+    return found
+
+
+def test_a_comparison_keeps_its_rows_for_its_owner_alone(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute(ACCIDENT)
+
+    run = compared(database, before)
+
+    path = kept_files.rows_of(run.pk)
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert [each.name for each in path.parent.glob(f"{run.pk}.*")] == [path.name]
+    with kept_rows(path) as kept:
+        found = {table.name: table for table in kept.tables()}
+        assert (found["people"].gone, found["people"].changed, found["people"].new) == (1, 2, 1)
+        assert b"CREATE TABLE `people`" in found["people"].definition_now
+        gone, changed, _, new = kept.changes("people")
+        assert gone.then is not None
+        assert (gone.then[b"name"], gone.now) == (rb"'O\'Neill'", None)
+        assert changed.then is not None
+        assert changed.now is not None
+        assert (changed.then[b"name"], changed.now[b"name"]) == (b"'Bert'", b"'secret value'")
+        assert (new.then, new.kind) == (None, "new")
+        assert [each.equal_now for each in kept.changes("loose")] == [1, 1]
+        assert kept.page("people", search="3") == (1, [changed])
+        assert kept.page("people", kinds=["new"], limit=1) == (1, [new])
+        assert list(kept.numbered([changed.number, 999])) == [changed]
+    assert "secret value" not in f"{run.result}{log_of(run)}"
+    assert run.result["kept"]["tables"][-1] == {
+        "table": "people", "gone": 1, "new": 1, "changed": 2, "beyond": 0, "same_columns": True,
+    }  # fmt: skip
+    asked = {"ask": "where", "table": "people", "kinds": [], "where": "then.name = 'Bert'"}
+    assert (
+        answer(run.pk, asked) == f'{{"rows": 1, "ranges": [[{changed.number}, {changed.number}]]}}'.encode()
+    )
+
+
+def test_rows_come_back_are_taken_back_and_come_again(may_restore: Shop, make_database: MakeDatabase) -> None:
+    database = make_database(may_restore)
+    before = back_up(database)
+    then = rows(may_restore)
+    may_restore.execute(ACCIDENT)
+    difference = compared(database, before, *AT_ONCE)
+    choices = tuple(Choice(table, ("gone", "changed")) for table in AT_ONCE)
+    # One of them is changed again before the script is written.
+    may_restore.execute("UPDATE people SET name = 'changed again' WHERE id = 4")
+    now = rows(may_restore)
+
+    proved = well(RowsBackRequest(database, difference, choices))
+
+    found = told(proved)
+    assert (found["proved"], found["rows"], found["already"]) == (True, 5, 0)
+    assert found["left_out"] == [{"table": "people", "rows": 1}]
+    assert [(each["table"], each["gone"], each["changed"], each["new"]) for each in found["tables"]] == [
+        ("loose", 2, 0, 0), ("orders", 1, 0, 0), ("people", 1, 1, 0),
+    ]  # fmt: skip
+    assert found["triggers"] == [{"trigger": "orders_noted", "table": "orders", "event": "insert", "rows": 1}]
+    script = answer(proved.pk, {"ask": "script", "undo": False}).decode()
+    assert "Proved on a copy of" in script
+    assert "orders_noted" in script
+    assert "changed again" not in script
+    assert rows(may_restore) == now, "a proof changes nothing"
+    with pytest.raises(Problem) as caught:
+        ApplyRowsRequest(database, proved).refuse_unfit()
+    assert caught.value.code == "rows.triggers"
+
+    applied = well(ApplyRowsRequest(database, proved, knows_triggers=True))
+
+    people, loose, orders = rows(may_restore)
+    assert [loose, orders] == then[1:]
+    # With the time of then too, though any UPDATE sets it.
+    assert list(people[:3]) == list(then[0][:3])
+    assert [name for _, name, _ in people[3:]] == ["changed again", "Dora"]
+    assert (told(applied)["state"], applied.children.get().action) == ("applied", "backup")
+    assert "safety_snapshot" in applied.result
+    with pytest.raises(Problem) as caught:
+        ApplyRowsRequest(database, proved, knows_triggers=True).refuse_unfit()
+    assert caught.value.code == "rows.applied_before"
+
+    undo = well(RowsBackRequest(database, applied))
+    assert told(undo)["is_undo"]
+    undone = well(ApplyRowsRequest(database, undo, without_safety=True))
+    assert rows(may_restore) == now
+    again = well(RowsBackRequest(database, undone))
+    well(ApplyRowsRequest(database, again, knows_triggers=True, without_safety=True))
+    assert rows(may_restore)[1:] == then[1:]
+    everything = "".join(f"{run.result}{run.request}{log_of(run)}" for run in Run.objects.all())
+    assert "secret value" not in everything
+    assert "Neill" not in everything
+
+
+def test_what_died_while_it_was_applied_is_looked_at_first(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute("DELETE FROM people WHERE id = 2; DELETE FROM loose LIMIT 1")
+    difference = compared(database, before, "people", "loose")
+    choices = (Choice("people", ("gone",)), Choice("loose", ("gone",)))
+    proved = well(RowsBackRequest(database, difference, choices))
+    wish = ApplyRowsRequest(database, proved, without_safety=True)
+    first = well(wish)
+    there = rows(may_restore)
+    # As if its worker had died right after the COMMIT.
+    Run.objects.filter(pk=first.pk).update(status=Status.LOST, phase="apply", result={})
+
+    second = well(wish)
+
+    assert told(second)["state"] == "already"
+    assert rows(may_restore) == there
+    assert told(well(RowsBackRequest(database, second)))["rows"] == 2
+
+
+def test_what_cannot_be_given_back_is_refused(
+    may_restore: Shop, make_database: MakeDatabase, settings: Settings
+) -> None:
+    may_restore.execute(
+        "CREATE TABLE old (id INT PRIMARY KEY, v INT) ENGINE=MyISAM; INSERT INTO old VALUES (1, 1);"
+        "CREATE TABLE parents (id INT PRIMARY KEY) ENGINE=InnoDB;"
+        "CREATE TABLE children (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parents (id)"
+        " ON DELETE CASCADE) ENGINE=InnoDB"
+    )
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute(
+        "UPDATE old SET v = 2; INSERT INTO parents VALUES (1); INSERT INTO children VALUES (1, 1);"
+        "UPDATE people SET name = 'x' WHERE id < 4"
+    )
+    settings.ROWS_BACK_LIMIT = 2
+    difference = compared(database, before)
+    there = rows(may_restore)
+
+    refused = {}
+    for table, kind in (("old", "changed"), ("parents", "new"), ("people", "changed")):
+        run = played(RowsBackRequest(database, difference, (Choice(table, (kind,)),)))
+        refused[table] = (run.status, run.error_code)
+        assert not told(run) if "rows_back" in run.result else True
+    assert refused == {
+        "old": ("failed", "rows.unfit_table"),
+        "parents": ("failed", "rows.not_proved"),
+        "people": ("failed", "rows.too_many"),
+    }
+    both = (Choice("parents", ("new",)), Choice("children", ("new",)))
+    proved = well(RowsBackRequest(database, difference, both))
+
+    # A row that refers to one of them, written after the proof.
+    may_restore.execute("INSERT INTO children VALUES (2, 1)")
+    late = played(ApplyRowsRequest(database, proved, without_safety=True))
+    assert (late.status, late.error_code) == ("failed", "rows.changed_again"), late.error
+    may_restore.execute("DELETE FROM children WHERE id = 2; ALTER TABLE parents ADD more INT")
+    altered = played(ApplyRowsRequest(database, proved, without_safety=True))
+    assert (altered.status, altered.error_code) == ("failed", "rows.defined_otherwise")
+
+    path = kept_files.script_of(proved.pk)
+    script = path.read_bytes()
+    for at in (0, len(script) // 2, len(script) - 1):
+        path.write_bytes(script[:at] + bytes([script[at] ^ 1]) + script[at + 1 :])
+        other = played(ApplyRowsRequest(database, proved, without_safety=True))
+        assert (other.status, other.error_code) == ("failed", "rows.altered")
+    assert rows(may_restore) == there
+    kept_files.folder().joinpath("notes.txt").write_text("somebody else's, of no run")
+    Run.objects.filter(pk=proved.pk).delete()
+    kept_files.forget_old()
+    assert {path.name for path in kept_files.folder().iterdir()} == {f"{difference.pk}.rows"}
+
+
+def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_portal: Portal) -> None:
+    portal, shop = mariadb_portal, mariadb_portal.shop
+    shop.server.execute(f"GRANT ALL ON `{shop.name}`.* TO '{shop.user}'@'%'")
+    shop.server.execute(rf"GRANT ALL ON `{shop.name}\_\_verify\_%`.* TO '{shop.user}'@'%'")
+    portal.backup()
+    shop.execute("DELETE FROM orders WHERE id = 2; UPDATE customers SET name = 'wrong'")
+    wish = ("rows_back", "latest", "--table", "orders", "--table", "customers", "--where")
+
+    unsaid = portal.manage(*wish, "id = 2", "--apply", "--yes", "--json")
+    assert (unsaid.code, unsaid.json["error_code"]) == (1, "rows.triggers"), unsaid.err
+    assert portal.manage(*wish[:3]).code == 2
+    file = portal.folder / "script.sql"
+    written = portal.manage(
+        "rows_back",
+        "latest",
+        "--table",
+        "customers",
+        "--where",
+        "name != 'Edsger'",
+        "--output",
+        str(file),
+        "--json",
+    )
+    assert written.code == 0, written.err
+    assert written.json == {
+        "status": "succeeded", "run_id": written.json["run_id"], "rows": 2, "proved": True, "left_out": [],
+    }  # fmt: skip
+    assert b"-- Proved on a copy of" in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    with MySQLdb.connect(
+        host=shop.host, port=shop.port, user=shop.user, password=shop.password, database=shop.name
+    ) as holder:
+        holder.query("SELECT * FROM customers WHERE id = 3 FOR UPDATE")
+        holder.store_result()
+        all_rows = ("rows_back", "latest", "--table", "customers", "--all", "--apply", "--yes")
+        killed = portal.start(*all_rows, "--without-safety-backup", real=True)
+        wait_until(
+            lambda: portal.rows("SELECT id FROM backups_run WHERE phase = 'apply' AND status = 'running'"),
+            "the script to run",
+        )
+        wait_until(lambda: b"UPDATE" in str(shop.query("SHOW PROCESSLIST")).encode(), "an UPDATE to wait")
+        killed.send_signal(signal.SIGKILL)
+        with_group_killed(killed.pid)
+        killed.wait()
+    assert {name for _, name in shop.query("SELECT id, name FROM customers")} == {"wrong"}
