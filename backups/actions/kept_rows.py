@@ -31,6 +31,9 @@ def answer(run_id: int, wanted: Mapping[str, Any]) -> bytes:
             return _script(run, is_undo=wanted["undo"] is True)
         if kind == "where":
             return _where(run, wanted)
+        if kind == "found":
+            ranges = Choice.of_numbers("", _found(run, wanted)).ranges
+            return json.dumps({"ranges": ranges}).encode()
         if kind == "page":
             return _page(run, wanted)
     except (KeyError, TypeError, ValueError) as error:
@@ -67,9 +70,24 @@ def _page(run: Run, wanted: Mapping[str, Any]) -> bytes:
         if kept is None:
             return json.dumps({"total": 0, "beyond": 0, "key": [], "rows": []}).encode()
         offset = max(int(wanted["offset"]), 0)
-        total, found = rows.page(table, offset, limit, _kinds(wanted), str(wanted["search"]))
+        if wanted.get("where"):
+            numbers = _found(run, wanted)
+            total, found = len(numbers), list(rows.numbered(numbers[offset : offset + limit]))
+        else:
+            total, found = rows.page(table, offset, limit, _kinds(wanted), str(wanted["search"]))
     shown = [_shown(each) for each in found]
     return json.dumps({"total": total, "beyond": kept.beyond, "key": list(kept.key), "rows": shown}).encode()
+
+
+def _found(run: Run, wanted: Mapping[str, Any]) -> list[int]:
+    """The numbers of all rows that are wanted. Raises Problem for a condition that cannot be read."""
+    table, kinds, where = str(wanted["table"]), _kinds(wanted), str(wanted["where"])
+    with kept_rows(kept_files.rows_of(run.pk)) as rows:
+        numbers = rows.numbers(table, kinds, str(wanted["search"]))
+    if not where:
+        return numbers
+    true_of = set(numbers_where(run, table, kinds or KINDS, where))
+    return [number for number in numbers if number in true_of]
 
 
 def _kinds(wanted: Mapping[str, Any]) -> list[str]:

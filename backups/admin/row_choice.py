@@ -19,7 +19,7 @@ KINDS = ("gone", "changed", "new")
 # Of a form's field: 50,000 numbers, none of which follows another, are shorter.
 _LONGEST, _MOST_NUMBERS = 1_000_000, 500_000
 _RANGE = re.compile(r"(\d{1,12})(?:-(\d{1,12}))?")
-_LONGEST_TEXT = 500
+_LONGEST_TEXT = 2000
 
 
 @dataclass(frozen=True)

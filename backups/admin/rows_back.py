@@ -215,6 +215,9 @@ def _apply(request: HttpRequest, story: Story, form: ApplyForm) -> HttpResponse 
         words = phrase("Not started a second time: it was started already. Here it is.")
         messages.warning(request, words)
         return HttpResponseRedirect(request.path)
+    if not story.may_apply:
+        messages.error(request, phrase("Nothing was started: there is no proved script any more."))
+        return HttpResponseRedirect(request.path)
     if not form.is_valid() or story.run.database is None:
         return None
     said = form.cleaned_data

@@ -117,15 +117,18 @@ class KeptRows:
         self, table: str, offset: int = 0, limit: int = 50, kinds: Collection[str] = (), search: str = ""
     ) -> tuple[int, list[Change]]:
         """How many rows there are of these kinds (all without any) whose key holds `search`, and some."""
-        where, arguments = self._where(table, kinds)
-        if search:
-            where += " AND instr(coalesce(key, then, now), ?)"
-            arguments.append(_as_written(search))
+        where, arguments = self._where(table, kinds, search)
         ((total,),) = self._connection.execute(f'SELECT count(*) FROM "rows" WHERE {where}', arguments)  # noqa: S608
         rows = self._connection.execute(
             f"{_SELECT} WHERE {where} ORDER BY number LIMIT ? OFFSET ?", [*arguments, limit, offset]
         )
         return total, [self._change(row) for row in rows]
+
+    def numbers(self, table: str, kinds: Collection[str] = (), search: str = "") -> list[int]:
+        """The numbers of all of these, in their order."""
+        where, arguments = self._where(table, kinds, search)
+        found = self._connection.execute(f'SELECT number FROM "rows" WHERE {where} ORDER BY number', arguments)  # noqa: S608
+        return [number for (number,) in found]
 
     def changes(self, table: str, kinds: Collection[str] = ()) -> Iterator[Change]:
         """All rows of a table of these kinds, in the order of their numbers."""
@@ -141,10 +144,13 @@ class KeptRows:
             for row in self._connection.execute(f"{_SELECT} WHERE number IN ({marks}) ORDER BY number", some):
                 yield self._change(row)
 
-    def _where(self, table: str, kinds: Collection[str]) -> tuple[str, list[Any]]:
+    def _where(self, table: str, kinds: Collection[str], search: str = "") -> tuple[str, list[Any]]:
         wanted = list(kinds) or list(KINDS)
         number = next((number for number, name in self._names.items() if name == table), 0)
-        return f"table_id = ? AND kind IN ({', '.join('?' * len(wanted))})", [number, *wanted]
+        where = f"table_id = ? AND kind IN ({', '.join('?' * len(wanted))})"
+        if not search:
+            return where, [number, *wanted]
+        return f'{where} AND instr(coalesce(key, "then", now), ?)', [number, *wanted, _as_written(search)]
 
     def _change(self, row: tuple[Any, ...]) -> Change:
         number, table, *sides, equal_now, state = row
@@ -152,7 +158,7 @@ class KeptRows:
         return Change(self._names[table], number, then, now, equal_now, state, third)
 
 
-_SELECT = 'SELECT number, table_id, then, now, third, equal_now, state FROM "rows"'
+_SELECT = 'SELECT number, table_id, "then", now, third, equal_now, state FROM "rows"'
 
 
 @contextmanager

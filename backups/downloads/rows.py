@@ -22,6 +22,8 @@ from backups.text.sentences import phrase
 class RowsWanted:
     """A page of the rows of a table that a run keeps; `search` is looked for in the key's values.
 
+    `where` is a condition, as `rows_back.choosing` reads it.
+
     The run is a comparison that kept rows, or one that wrote a script (its chosen rows). Without `kinds` they
     are gone, changed and new.
     """
@@ -31,6 +33,7 @@ class RowsWanted:
     limit: int = 50
     kinds: tuple[str, ...] = ()
     search: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,15 @@ def ranges_where(
     told = _asked(person, run, {"ask": "where", "table": table, "kinds": list(kinds), "where": where})
     try:
         return int(told["rows"]), tuple((int(first), int(last)) for first, last in told["ranges"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _strange() from error
+
+
+def ranges_found(person: User, run: Run, wanted: RowsWanted) -> tuple[tuple[int, int], ...]:
+    """The numbers of all rows that are wanted, whichever page they are on, as `Choice.ranges`. Raises Problem."""
+    told = _asked(person, run, {"ask": "found", **asdict(wanted)})
+    try:
+        return tuple((int(first), int(last)) for first, last in told["ranges"])
     except (KeyError, TypeError, ValueError) as error:
         raise _strange() from error
 
