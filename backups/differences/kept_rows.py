@@ -127,8 +127,8 @@ class KeptRows:
     def numbers(self, table: str, kinds: Collection[str] = (), search: str = "") -> list[int]:
         """The numbers of all of these, in their order."""
         where, arguments = self._where(table, kinds, search)
-        found = self._connection.execute(f'SELECT number FROM "rows" WHERE {where} ORDER BY number', arguments)  # noqa: S608
-        return [number for (number,) in found]
+        numbers = f'SELECT number FROM "rows" WHERE {where} ORDER BY number'  # noqa: S608
+        return [number for (number,) in self._connection.execute(numbers, arguments)]
 
     def changes(self, table: str, kinds: Collection[str] = ()) -> Iterator[Change]:
         """All rows of a table of these kinds, in the order of their numbers."""

@@ -103,7 +103,7 @@ def ranges_where(
 
 
 def ranges_found(person: User, run: Run, wanted: RowsWanted) -> tuple[tuple[int, int], ...]:
-    """The numbers of all rows that are wanted, whichever page they are on, as `Choice.ranges`. Raises Problem."""
+    """The numbers of all rows that are wanted, on whichever page, as `Choice.ranges`. Raises Problem."""
     told = _asked(person, run, {"ask": "found", **asdict(wanted)})
     try:
         return tuple((int(first), int(last)) for first, last in told["ranges"])

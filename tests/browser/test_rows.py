@@ -1,0 +1,144 @@
+"""Rows that were deleted, changed and replaced by accident are given back, while somebody goes on writing."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.backups.worlds import Shop
+from tests.browser.conftest import Person, Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+A_RUN_MS = 120_000
+HOSTILE = """'</td><script>alert(1)</script>*/ -- ` \\\\' 😀 \n"""
+TABLES = """
+CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200)) ENGINE=InnoDB;
+CREATE TABLE purchases (id INT PRIMARY KEY, person INT,
+  FOREIGN KEY (person) REFERENCES people (id) ON DELETE CASCADE) ENGINE=InnoDB;
+CREATE TABLE purchase_lines (id INT PRIMARY KEY, purchase INT,
+  FOREIGN KEY (purchase) REFERENCES purchases (id) ON DELETE CASCADE) ENGINE=InnoDB;
+CREATE TABLE reviews (id INT PRIMARY KEY, person INT, words TEXT,
+  FOREIGN KEY (person) REFERENCES people (id) ON DELETE SET NULL) ENGINE=InnoDB;
+CREATE TABLE prices (sku VARCHAR(10) PRIMARY KEY, cents INT) ENGINE=InnoDB;
+CREATE TABLE imported (id INT PRIMARY KEY, cents INT) ENGINE=InnoDB;
+CREATE TABLE audit (person INT) ENGINE=InnoDB;
+CREATE TABLE visits (id INT PRIMARY KEY) ENGINE=InnoDB;
+CREATE TRIGGER greet AFTER INSERT ON people FOR EACH ROW INSERT INTO audit VALUES (NEW.id);
+"""
+TOLD = ("people", "purchases", "purchase_lines", "reviews", "prices", "imported")
+ACCIDENTS = """
+DELETE FROM people;
+UPDATE prices SET cents = 0;
+DELETE FROM imported; INSERT INTO imported VALUES (101, 1), (102, 2);
+"""
+
+
+def fill(shop: Shop) -> None:
+    """Thirty people with two purchases each, reviews, prices, and what an import will replace."""
+    shop.execute(TABLES)
+    for number in range(1, 31):
+        name = HOSTILE if number == 7 else f"person {number}"
+        shop.query("INSERT INTO people VALUES (%s, %s)", [number, name])
+    both = ", ".join(f"({n}, {n % 30 + 1})" for n in range(1, 61))
+    shop.execute(f"INSERT INTO purchases VALUES {both}; INSERT INTO purchase_lines VALUES {both}")
+    shop.execute("INSERT INTO reviews SELECT id, id, CONCAT('review ', id) FROM people")
+    shop.execute("INSERT INTO prices SELECT CONCAT('sku ', id), 100 * id FROM people")
+    shop.execute("INSERT INTO imported SELECT id, 10 * id FROM people; DELETE FROM audit")
+
+
+def state(shop: Shop) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of the tables that an accident has met."""
+    return {table: shop.query(f"SELECT * FROM {table} ORDER BY 1") for table in TOLD}
+
+
+@contextmanager
+def somebody_writes(shop: Shop) -> Iterator[Callable[[], int]]:
+    """Rows come all the time, which nothing may take away; tells how many so far."""
+    stopped, numbers = threading.Event(), itertools.count(1)
+    written: list[int] = []
+
+    def write() -> None:
+        while not stopped.wait(0.1):
+            number = next(numbers)
+            shop.execute(f"INSERT INTO visits VALUES ({number})")
+            written.append(number)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield lambda: len(written)
+    finally:
+        stopped.set()
+        thread.join()
+    assert len(shop.query("SELECT id FROM visits")) == len(written)
+
+
+def apply(page: Page, shop: Shop, why: str) -> None:
+    """On the page of a script: wait for its proof, say why, type the name, go."""
+    story = page.locator("#rows-back")
+    expect(story).to_contain_text("Proved on a copy of", timeout=A_RUN_MS)
+    page.get_by_label("Why").fill(why)
+    page.get_by_label("Type ").fill("something else")
+    triggers = page.get_by_label("I know that these triggers run too")
+    if triggers.count():
+        triggers.check()
+    page.get_by_role("button", name="Give the rows back").click()
+    expect(page.get_by_text("This is not the database's name.")).to_be_visible()
+    page.get_by_label("Type ").fill(shop.name)
+    page.get_by_role("button", name="Give the rows back").click()
+    expect(story).to_contain_text("Given back, all in one transaction", timeout=A_RUN_MS)
+
+
+def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_redone(
+    site: Site, sign_in: Callable[..., Person]
+) -> None:
+    shop = site.shop
+    fill(shop)
+    assert site.portal.backup().code == 0
+    before = state(shop)
+    page = sign_in("restorer").goto("/admin/backups/snapshot/")
+    with somebody_writes(shop):
+        shop.execute(ACCIDENTS)
+        after = state(shop)
+        page.locator("#result_list tbody a").first.click()
+        page.get_by_role("button", name="What changed since").first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Compare").click()
+        page.wait_for_url("**/backups/run/*/change/")
+        expect(page.locator("#run")).to_contain_text("30 gone, 0 new, 0 changed", timeout=A_RUN_MS)
+        page.get_by_role("link", name="See these rows and give them back").click()
+
+        page.get_by_role("button", name="See the rows of people").click()
+        page.get_by_label("Rows where").fill("id = 7")
+        page.keyboard.press("Enter")
+        expect(page.locator("#rows")).to_be_visible()
+        expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+        expect(page.get_by_text("<script>alert(1)</script>*/").first).to_be_visible()
+        for table in TOLD:
+            for tick in page.get_by_role("row", name=table).locator("input[name=all]").all():
+                tick.check()
+        page.get_by_role("button", name="Write the script and prove it").click()
+        page.wait_for_url("**/rows-back/")
+        expect(page.locator("#rows-back")).to_contain_text("Trigger greet of people", timeout=A_RUN_MS)
+        given = page.url
+        apply(page, shop, "The clean-up went wrong.")
+        assert state(shop) == before
+
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_url(lambda url: url.endswith("/rows-back/") and url != given)
+        undo = page.url
+        apply(page, shop, "It was right after all.")
+        assert state(shop) == after
+
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_url(lambda url: url.endswith("/rows-back/") and url not in {given, undo})
+        apply(page, shop, "No, it was wrong.")
+        assert state(shop) == before
+    page.goto(given)
+    expect(page.locator("#rows-back")).to_contain_text("Taken back")
