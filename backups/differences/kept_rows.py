@@ -119,7 +119,7 @@ class KeptRows:
         """How many rows there are of these kinds (all without any) whose key holds `search`, and some."""
         where, arguments = self._where(table, kinds)
         if search:
-            where += " AND instr(coalesce(key, then, now), ?)"
+            where += ' AND instr(coalesce(key, "then", now), ?)'
             arguments.append(_as_written(search))
         ((total,),) = self._connection.execute(f'SELECT count(*) FROM "rows" WHERE {where}', arguments)  # noqa: S608
         rows = self._connection.execute(
@@ -152,7 +152,7 @@ class KeptRows:
         return Change(self._names[table], number, then, now, equal_now, state, third)
 
 
-_SELECT = 'SELECT number, table_id, then, now, third, equal_now, state FROM "rows"'
+_SELECT = 'SELECT number, table_id, "then", now, third, equal_now, state FROM "rows"'
 
 
 @contextmanager
