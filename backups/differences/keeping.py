@@ -40,6 +40,12 @@ Picks = dict[str, dict[bytes, tuple[int, int]]]
 MOST_BYTES = 256_000_000
 THEN, NOW = 0, 1
 _BLOCK = 1 << 20
+# What SQLite says where the disk or its folder is the reason; further bits say more.
+_OF_THE_DISK = (
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+)  # fmt: skip
+_ERROR = 0xFF
 
 
 @dataclass(frozen=True)
@@ -154,9 +160,8 @@ class Store:
         if not layout.key:
             gone, new = self.picks[table][told_by]
             equal = sum(count for _, count in now.values())
-            (row,) = {data for data, _ in [*then.values(), *now.values()]}
-            yield from [(row, None, equal)] * gone
-            yield from [(None, row, equal)] * new
+            yield from [(data, None, equal) for data, _ in list(then.values())[:1] for _ in range(gone)]
+            yield from [(None, data, equal) for data, _ in list(now.values())[:1] for _ in range(new)]
             return
         gone_rows = [data for digest, (data, _) in then.items() if digest not in now]
         new_rows = [data for digest, (data, _) in now.items() if digest not in then]
@@ -284,6 +289,8 @@ def full_disk_told() -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, OSError) as error:
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & _ERROR not in _OF_THE_DISK:
+            raise
         raise Problem(
             phrase("The rows that differ cannot be kept: {error}.", error=error),
             code="rows.not_writable",
