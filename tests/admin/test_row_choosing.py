@@ -30,9 +30,12 @@ __all__ = ["downloads_served"]
 
 SECRET = "anna@private.example"
 HOSTILE = b"'</td><script>alert(1)</script>\\0\x00\xff\xfe \xe2\x80\xae*/ -- \\' {{ 7 }}\n'"
-DEFINITION = (
-    b"CREATE TABLE `orders` (`id` int NOT NULL, `status` varchar(20), `who` text, PRIMARY KEY (`id`))"
-)
+DEFINITION = b"""CREATE TABLE `orders` (
+  `id` int NOT NULL,
+  `status` varchar(20) DEFAULT NULL,
+  `who` text DEFAULT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"""
 
 
 def a_row(number: int, status: bytes = b"'open'", who: bytes = b"NULL") -> dict[bytes, bytes]:

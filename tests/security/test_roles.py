@@ -228,7 +228,8 @@ def rows(rows: Rows) -> Rows:
     )
     of_rows = {
         action: Run.objects.create(
-            action=action, database=rows["backups_database"], trigger="admin", status="succeeded",
+            action=action, database=rows["backups_database"], repository=rows["backups_repository"],
+            trigger="admin", status="succeeded",
             result={"rows_back": {"tables": [{"table": "orders", "gone": 1}]}},
         )
         for action in (Action.DIFF, Action.ROWS_BACK)
