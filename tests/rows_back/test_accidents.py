@@ -151,7 +151,17 @@ def met(server: DatabaseServer, before: str, accident: str) -> tuple[Dump, Dump,
     return then, now, differences(then, now)
 
 
-@pytest.mark.parametrize("accident", ACCIDENTS)
+# MySQL follows foreign keys by itself, MariaDB's InnoDB does it.
+ON_MYSQL = ("three levels of CASCADE and SET NULL", "ON UPDATE CASCADE and SET NULL")
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [
+        pytest.param(each, marks=[] if each in ON_MYSQL else pytest.mark.one_flavour("mariadb"))
+        for each in ACCIDENTS
+    ],
+)
 def test_an_accident_is_given_back_undone_and_given_back_again(
     accident: str, db_server: DatabaseServer
 ) -> None:

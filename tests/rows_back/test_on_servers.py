@@ -44,7 +44,7 @@ def how_it_fails(server: DatabaseServer, database: str, script: Script) -> int |
 
 
 @pytest.mark.parametrize(
-    "number", [0, *(pytest.param(number, marks=pytest.mark.soak) for number in range(1, 60))]
+    "number", [0, *(pytest.param(number, marks=pytest.mark.soak) for number in range(1, 40))]
 )
 def test_chosen_rows_are_as_they_were_others_as_they_are_and_undone_as_before(
     number: int, db_server: DatabaseServer
