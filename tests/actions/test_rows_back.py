@@ -19,7 +19,7 @@ from backups.models import Database, Run, Snapshot
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
 from backups.runs.asked import Asker
 from backups.worker import executor
-from tests.actions.tools import back_up, log_of, with_least
+from tests.actions.tools import back_up, log_of, scratch_databases, with_least
 from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Portal, Shop, wait_until, with_group_killed
 
@@ -290,3 +290,33 @@ def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_p
         "print(lost_sentence(Run.objects.get(phase='apply')))"
     )
     assert "All of its rows were given back, or none" in told
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", ["live dump", "copy", "proof", "safety backup"])
+def test_one_that_is_killed_before_it_is_applied_leaves_all_as_it_was(
+    phase: str, mariadb_portal: Portal
+) -> None:
+    portal, shop, server = mariadb_portal, mariadb_portal.shop, mariadb_portal.shop.server
+    for pattern in (shop.name, rf"{shop.name}\_\_verify\_%"):
+        server.execute(f"GRANT ALL ON `{pattern}`.* TO '{shop.user}'@'%'")
+    portal.backup()
+    shop.execute("UPDATE customers SET name = 'wrong'")
+    command = ("rows_back", "latest", "--table", "customers", "--all", "--apply", "--yes", "--json")
+    newest = "SELECT phase, status FROM backups_run WHERE action = 'rows_back' ORDER BY id DESC LIMIT 1"
+
+    killed = portal.start(*command, real=True)
+    wait_until(
+        lambda: [row["phase"] for row in portal.rows(newest)] == [phase] or killed.poll() is not None,
+        f"phase {phase}",
+        every=0.005,
+    )
+    with_group_killed(killed.pid)
+    killed.wait()
+
+    assert {name for (name,) in shop.query("SELECT name FROM customers")} == {"wrong"}
+    portal.shell("from backups.worker import reaper; reaper.run()")
+    wait_until(lambda: scratch_databases(server) == [], "the scratch database to be dropped")
+    ran = portal.manage(*command, "--wait")
+    assert ran.code == 0, ran.err
+    assert "wrong" not in {name for (name,) in shop.query("SELECT name FROM customers")}
