@@ -23,6 +23,7 @@ from django.utils import timezone
 from backups.alerting import channel_delivery, channel_tending, delivery, overdue, pings, subjects
 from backups.alerting.findings import note_findings, note_retired, note_secrets
 from backups.choices import (
+    APPLY_ROWS,
     FORGET_SNAPSHOT,
     RESTORE_ACTIONS,
     Action,
@@ -110,12 +111,14 @@ _WORTH_SECONDS = 5.0
 
 
 def _is_looked_at(run: Run) -> bool:
-    """Whether who asked for it looks at it: a connection test, a comparison, one snapshot forgotten by hand.
+    """Whether who asked for it looks at it: a connection test, a comparison, a script that is proved, one
+    snapshot forgotten by hand.
 
     The last says nothing of the forget at night, whose alert it would raise or clear.
     """
     form = run.request.get("form") if isinstance(run.request, dict) else None
-    return run.action in (Action.PREFLIGHT, Action.DIFF) or form == FORGET_SNAPSHOT
+    is_proof = run.action == Action.ROWS_BACK and form != APPLY_ROWS
+    return run.action in (Action.PREFLIGHT, Action.DIFF) or is_proof or form == FORGET_SNAPSHOT
 
 
 @_harmless

@@ -33,7 +33,7 @@ class Action(OpenChoices):
     PORTAL = "portal", phrase("Copy of the portal")
     PREFLIGHT = "preflight", phrase("Connection test")
     DIFF = "diff", phrase("Comparison")
-    ROWS_BACK = "rows_back", phrase("Rows given back")
+    ROWS_BACK = "rows_back", phrase("Rows back")
 
 
 # Actions that restic runs under its exclusive lock, or that must not overlap with such a one.

@@ -336,7 +336,8 @@ PRAGMA kept.user_version = {VERSION};
 CREATE TABLE kept."tables" (id INTEGER PRIMARY KEY, name TEXT UNIQUE, key TEXT, columns_then BLOB,
   columns_now BLOB, columns_third BLOB, definition_then BLOB, definition_now BLOB, beyond INT,
   is_as_then INT);
-CREATE TABLE kept."rows" (number INTEGER PRIMARY KEY, table_id INT, kind TEXT, key BLOB, "then" BLOB,
-  now BLOB, third BLOB, equal_now INT, state TEXT);
+CREATE TABLE kept."rows" (number INTEGER PRIMARY KEY, table_id INT, kind TEXT, key BLOB,
+  "then" BLOB, now BLOB,
+  third BLOB, equal_now INT, state TEXT);
 CREATE INDEX kept.of_table ON "rows" (table_id, kind);
 """

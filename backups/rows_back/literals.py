@@ -16,8 +16,17 @@ Value = bytes | None
 
 _TEXT = re.compile(rb"\s*(?:_\w+\s*)?(" + QUOTED + rb")\s*", re.S)
 _HEX = re.compile(rb"\s*(?:0x([0-9A-Fa-f]*)|[xX]'([0-9A-Fa-f]*)')\s*")
-_ESCAPE = re.compile(rb"\\(.)", re.S)
-_MEANING = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
+# Of \% and \_ both letters stay. https://dev.mysql.com/doc/refman/8.4/en/string-literals.html
+_MEANING = {
+    b"%": b"\\%",
+    b"_": b"\\_",
+    b"0": b"\0",
+    b"b": b"\b",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"Z": b"\x1a",
+}
 _ESCAPED = re.compile(r"[\0\n\r\t\x1a'\\]")
 _ESCAPES = {"\0": "\\0", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1a": "\\Z", "'": "''", "\\": "\\\\"}
 # What a terminal or an editor shows as something else than it is stays out of the script as such; but these

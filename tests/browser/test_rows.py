@@ -45,7 +45,7 @@ def fill(shop: Shop) -> None:
     shop.execute(TABLES)
     for number in range(1, 31):
         name = HOSTILE if number == 7 else f"person {number}"
-        shop.query("INSERT INTO people VALUES (%s, %s)", [number, name])
+        shop.execute(f"SET NAMES utf8mb4; INSERT INTO people VALUES ({number}, 0x{name.encode().hex()})")
     both = ", ".join(f"({n}, {n % 30 + 1})" for n in range(1, 61))
     shop.execute(f"INSERT INTO purchases VALUES {both}; INSERT INTO purchase_lines VALUES {both}")
     shop.execute("INSERT INTO reviews SELECT id, id, CONCAT('review ', id) FROM people")

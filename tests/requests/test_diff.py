@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -93,6 +94,18 @@ def test_neither_side_is_forgotten_while_it_is_to_be_read(rows: Rows) -> None:
         with pytest.raises(Refused) as raised:
             asked.refuse_unfit()
         assert raised.value.code == "forget.wanted"
+
+
+def test_whose_rows_are_kept_stays_for_as_long(rows: Rows) -> None:
+    kept = {"status": "succeeded", "result": {"kept": {}}}
+    run = DiffRequest(rows.database, rows.snapshot, keep_rows=True).submit(CLI, send=False)
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(hours=23), **kept)
+
+    assert [snapshot for snapshot, _ in holds.wanted(Snapshot.objects.present(), timezone.now())] == [
+        rows.snapshot
+    ]
+    later = timezone.now() + timedelta(hours=2)
+    assert list(holds.wanted(Snapshot.objects.present(), later)) == []
 
 
 def test_two_snapshots_wait_for_no_server_and_now_waits_for_its_backup(rows: Rows) -> None:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import MySQLdb
 
@@ -20,7 +21,11 @@ from backups.rows_back.tables import Table, table_of
 from tests.servers import DatabaseServer
 
 HEAD = Head("shop", "MariaDB 10.11", "1a2b3c4d", "then", "now")
-_ROWS = re.compile(rb"^(INSERT INTO (`(?:[^`]|``)*+`) [^\n]*?VALUES\s+\(.*\));\n", re.M)
+# What the last statement of a script answers.
+ALL = ("All rows were given back.", 1)
+_ROWS = re.compile(
+    rb"^(INSERT INTO (`(?:[^`]|``)*+`) \((?:`(?:[^`]|``)*+`(?:, )?|)*+\) VALUES\s+\(.*\));\n", re.M
+)
 _CREATE = re.compile(rb"^CREATE TABLE (`(?:[^`]|``)*+`) \(\n(?s:.*?)^\).*;\n", re.M)
 Values = Mapping[bytes, bytes]
 
@@ -104,13 +109,16 @@ def given_back(now: Dump, chosen: Iterable[Changed]) -> dict[str, Counter[tuple[
     return {table: +rows for table, rows in told.items()}
 
 
+def connected(server: DatabaseServer, database: str) -> Any:
+    """A connection, to be closed."""
+    return MySQLdb.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, database=database
+    )
+
+
 def run(server: DatabaseServer, database: str, statements: Iterable[bytes]) -> tuple[object, ...]:
     """What the last of some statements answers, sent over one connection that hangs up at the first error."""
-    with closing(
-        MySQLdb.connect(
-            host=server.host, port=server.port, user=server.user, password=server.password, database=database
-        )
-    ) as connection:
+    with closing(connected(server, database)) as connection:
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
@@ -130,3 +138,15 @@ def by_client(
         check=False,
     )
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+def errors_of(cursor: Any, statements: Iterable[bytes]) -> list[int]:
+    """The errors of some statements, of which each is sent whatever those before it are answered."""
+    errors = []
+    for statement in statements:
+        try:
+            cursor.execute(statement)
+            cursor.fetchall()
+        except MySQLdb.Error as error:
+            errors.append(int(error.args[0]))
+    return errors

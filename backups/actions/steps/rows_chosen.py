@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,10 @@ def chosen(request: RowsBackRequest) -> Chosen:
         tables = {table.name: table for table in rows.tables()}
         if request.is_undo:
             changes = [each for name in tables for each in rows.changes(name)]
+            # Both states of a row are of the table as it was defined then.
+            tables = {
+                name: replace(table, definition_then=table.definition_now) for name, table in tables.items()
+            }
             return _of_use(tables, inverted(changes))
         found = [each for choice in request.choices for each in of_choice(rows, tables, choice)]
     return _of_use(tables, list({each.number: each for each in found}.values()))

@@ -32,7 +32,8 @@ from backups.text.sentences import phrase, plural
 # A row as it was and as it is, whatever the order of its columns.
 _Seen = tuple[str, frozenset[tuple[bytes, bytes]] | None, frozenset[tuple[bytes, bytes]] | None]
 _OF_TABLE = re.compile(rb"\s*(?:INSERT INTO|UPDATE|DELETE FROM) `((?:[^`]|``)+)`")
-_IS_REFERRED_TO, _REFERS_TO_NOTHING, _THERE_TWICE = (1217, 1451), (1216, 1452), (1062, 1586)
+# By the server's errors; the guard's own comes first.
+_IS_REFERRED_TO, _REFERS_TO_NOTHING, _THERE_TWICE = (1690, 1217, 1451), (1216, 1452), (1062, 1586)
 
 
 def load_copy(now: Moment, snapshot: Snapshot, scratch: Scratch, progress: Progress) -> None:
@@ -78,12 +79,21 @@ def run_on_copy(statements: Sequence[bytes], scratch: Scratch, progress: Progres
         try:
             process.run_in_thread(work, tick, lambda: mysql.kill(scratch.server, connection.thread))
         except mysql.StatementFailed as failed:
-            raise _does_not_run(failed, statements[failed.at - 1]) from None
+            # Behind each statement that moves a row stands one that looks whether it did.
+            at = failed.at - (2 if failed.is_guard else 1)
+            raise _does_not_run(failed, statements[at]) from None
 
 
 def _does_not_run(failed: mysql.StatementFailed, statement: bytes) -> Problem:
     named = _OF_TABLE.match(statement)
     table = named[1].replace(b"``", b"`").decode(errors="replace") if named else ""
+    if failed.is_guard:
+        return Problem(
+            phrase("On a copy, a row of {table} cannot be given back alone.", table=table or "?"),
+            code="rows.not_proved",
+            safe=_UNTOUCHED,
+            do=_what_to_do(failed.number),
+        )
     what = phrase("The script does not run on a copy of the tables: {error}", error=failed)
     if table:
         what = phrase(
@@ -91,7 +101,7 @@ def _does_not_run(failed: mysql.StatementFailed, statement: bytes) -> Problem:
             table=table,
             error=failed,
         )
-    return Problem(what, code="rows.not_proved_runs", safe=_UNTOUCHED, do=_what_to_do(failed.number))
+    return Problem(what, code="rows.does_not_run", safe=_UNTOUCHED, do=_what_to_do(failed.number))
 
 
 def _what_to_do(number: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backups.differences.kept_rows import not_kept
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
 from backups.management.elsewhere import missing_here
@@ -139,6 +140,8 @@ class Command(VedettaCommand):
                 do=phrase("Run this where the worker runs, or choose rows on the comparison's page."),
             )
         compared = self.play(compare)
+        if "kept" not in compared.result:  # a worker of the version before has played it
+            raise not_kept()
         kinds = tuple(options["only"]) or _USUALLY
         kept = {each["table"]: each for each in compared.result["kept"]["tables"]}
         choices = []
