@@ -105,6 +105,8 @@ def test_killed_command_is_given_up_by_the_worker(mariadb_portal: Portal) -> Non
     assert_next_succeeds(portal)
 
 
+# Below, restic is killed as well; tests/run/test_worker.py has all processes of a cluster.
+@pytest.mark.soak
 def test_killed_worker_is_replaced_and_its_run_lost_at_once(portal: Portal) -> None:
     with portal.worker() as worker:
         run_id = queue_a_backup(portal)
@@ -139,10 +141,12 @@ def test_worker_and_restic_killed_together_leave_a_lock_that_is_cleared(mariadb_
             os.kill(worker_of(portal, run_id), signal.SIGKILL)
             os.kill(restic, signal.SIGKILL)
             assert len(locks(portal)) == 1
-            wait_until(lambda: portal.run(run_id)["status"] == "lost", "the run to be given up", 120)
+            wait_until(lambda: portal.run(run_id)["status"] == "lost", "the run to be given up", 30)
+        assert_lost(portal)
         wait_until(lambda: locks(portal) == [], "the stale lock to be cleared", 60)
         wait_until(lambda: not dumping(worker.pid), "the dump to end", 10)
         assert portal.snapshots() == []
+        assert portal.heartbeat() is None
 
         second = queue_a_backup(portal)
         wait_until(lambda: portal.run(second)["status"] == "succeeded", "the next backup", 60)

@@ -120,9 +120,14 @@ def test_a_copy_of_ours_comes_back_without_a_question(make_portal: MakePortal, l
     assert state["made here"] == [True]
 
 
-def test_of_a_strangers_copy_nothing_is_taken_unasked(
-    make_portal: MakePortal, lost_with_mallory: Portal
+def test_of_a_strangers_copy_nothing_is_taken_unasked_and_of_who_says_yes_no_harm(
+    make_portal: MakePortal, lost_with_mallory: Portal, tmp_path: Path
 ) -> None:
+    assert_nothing_is_taken(make_portal, lost_with_mallory)
+    assert_rows_are_taken_without_what_they_could_do(make_portal, lost_with_mallory, tmp_path)
+
+
+def assert_nothing_is_taken(make_portal: MakePortal, lost_with_mallory: Portal) -> None:
     """As at a container's start: nobody is there to ask, and the history comes from the snapshots."""
     machine, ran = recovered(make_portal, lost_with_mallory)
 
@@ -138,7 +143,7 @@ def test_of_a_strangers_copy_nothing_is_taken_unasked(
     assert state["made here"] == [False]
 
 
-def test_who_says_yes_gets_the_rows_without_what_they_could_do(
+def assert_rows_are_taken_without_what_they_could_do(
     make_portal: MakePortal, lost_with_mallory: Portal, tmp_path: Path
 ) -> None:
     precious = tmp_path / "precious.txt"

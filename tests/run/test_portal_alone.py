@@ -13,10 +13,11 @@ from django.urls import reverse
 from portal import servers_secrets
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop, wait_until
+from tests.security.test_kept_secret import assert_no_core_dumps
 from tests.servers.processes import Server, answers_http, free_port
-from tests.worker.test_worker import PASSWORD, Browser
+from tests.worker.test_worker import PASSWORD, Browser, asked
 
-SETTINGS = {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1"}
+SETTINGS = {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1", "SENTINEL_BOOT_GRACE_SECONDS": "0"}
 
 
 @contextmanager
@@ -47,14 +48,19 @@ def sidebar(page: str) -> list[str]:
     return sorted({link.replace("&amp;", "&") for link in re.findall(r'href="(/admin/[^"]*)"', navigation)})
 
 
-def test_it_shows_each_page_and_has_the_worker_back_up(mariadb_shop: Shop, make_portal: MakePortal) -> None:
+def test_it_shows_each_page_and_has_the_worker_back_up_which_opens_the_gate(
+    mariadb_shop: Shop, make_portal: MakePortal
+) -> None:
+    """And none of all that runs then would leave its memory on a disk."""
     portal = make_portal(mariadb_shop, **SETTINGS)
     assert portal.backup().code == 0
+    portal.heartbeat_path.unlink()
     given = servers_secrets.without(portal.environment)
     assert set(portal.environment) - set(given) == {"RESTIC_PASSWORD", "MYSQL_PASSWORD"}
     row = portal.rows("SELECT id FROM backups_database")[0]["id"]
 
-    with served(portal, given) as browser, portal.worker():
+    with served(portal, given) as browser, portal.worker() as worker:
+        assert asked(browser.address) == (503, "missing")
         pages = sidebar(browser.get(reverse("admin:index")))
         assert len(pages) >= 14
         for page in pages:
@@ -63,10 +69,21 @@ def test_it_shows_each_page_and_has_the_worker_back_up(mariadb_shop: Shop, make_
         for name in ("database", "repository", "snapshot", "run"):
             found = portal.rows(f"SELECT id FROM backups_{name}")[0]["id"]
             assert "<html" in browser.get(reverse(f"admin:backups_{name}_change", args=[found]))
-        browser.post(reverse("admin:backups_database_back_up", args=[row]), _form_submitted="on")
+        with mariadb_shop.held("orders"):
+            place, page = browser.post(
+                reverse("admin:backups_database_back_up", args=[row]), _form_submitted="on"
+            )
+            mariadb_shop.wait_for_a_waiting_dump()
+            assert_no_core_dumps(portal, worker.pid)
+        run = portal.run()
+        assert place == reverse("admin:backups_run_change", args=[run["id"]])
+        assert f"Backup {run['id']}" in page
         wait_until(lambda: portal.run()["status"] == "succeeded", "the worker to back up")
+        assert asked(browser.address) == (200, "fresh")
+        newest = max(portal.snapshots(), key=lambda snapshot: str(snapshot["time"]))
+        assert newest["id"][:8] in browser.get(place)
 
-    assert portal.run()["trigger"] == "admin"
+    assert (portal.run()["trigger"], portal.run()["requested_by_id"]) == ("admin", 1)
     assert portal.rows("SELECT secrets FROM backups_portalstart") == [{"secrets": "[]"}]
     assert "was started with secrets" not in (portal.folder / "portal.log").read_text()
 

@@ -127,7 +127,7 @@ def test_worker_that_is_stopped_cancels_the_backup_it_plays(
     assert portal.leftovers() == []
 
 
-def test_cluster_that_dies_is_begun_again_and_its_run_is_lost(
+def test_cluster_that_dies_is_begun_again_and_its_run_is_lost_and_none_outlives_the_worker(
     mariadb_shop: Shop, mariadb_portal: Portal
 ) -> None:
     portal = mariadb_portal
@@ -145,19 +145,14 @@ def test_cluster_that_dies_is_begun_again_and_its_run_is_lost(
         wait_until(lambda: not command_of(dumping), "restic's end")
         portal.shell(ENQUEUE)
         wait_until(lambda: portal.run()["status"] == "succeeded", "a backup by the new cluster")
-        assert first not in clusters_of(server)
-        assert len(clusters_of(server)) == 2
-
-    assert len(portal.snapshots()) == 1
-    assert portal.leftovers() == []
-
-
-def test_clusters_end_when_the_worker_is_killed(mariadb_portal: Portal) -> None:
-    with worker(mariadb_portal) as server:
         clusters = clusters_of(server)
+        assert first not in clusters
         assert len(clusters) == 2
         os.kill(server.pid, signal.SIGKILL)
         wait_until(lambda: not any(map(command_of, clusters)), "the clusters' end", seconds=20)
+
+    assert len(portal.snapshots()) == 1
+    assert portal.leftovers() == []
 
 
 def test_worker_without_a_migrated_database_says_what_to_do(mariadb_portal: Portal) -> None:

@@ -219,6 +219,8 @@ def served_as_shipped(portal: Portal) -> Server:
     )
 
 
+# tests/run/test_portal_alone.py has it of a backup that the worker plays.
+@pytest.mark.soak
 def test_no_process_that_holds_secrets_leaves_a_core_dump(
     mariadb_shop: Shop, make_portal: MakePortal
 ) -> None:
@@ -226,10 +228,15 @@ def test_no_process_that_holds_secrets_leaves_a_core_dump(
     with served_as_shipped(portal), portal.worker(), mariadb_shop.held("orders"):
         backup = portal.start("backup", "--json")
         mariadb_shop.wait_for_a_waiting_dump()
-        for is_it in (is_restic, is_dump_program, is_client):
-            assert core_limits(the_child(backup.pid, is_it)) == ["1", "1"]
-        limits = [(command, core_limits(pid)) for pid, command in portal.processes().items()]
+        assert_no_core_dumps(portal, backup.pid)
     assert portal.finish(backup).code == 0
+
+
+def assert_no_core_dumps(portal: Portal, backs_up: int) -> None:
+    """Of portal, worker, and what a process has started that is in the middle of a backup."""
+    for is_it in (is_restic, is_dump_program, is_client):
+        assert core_limits(the_child(backs_up, is_it)) == ["1", "1"]
+    limits = [(command, core_limits(pid)) for pid, command in portal.processes().items()]
     assert sum("gunicorn" in command for command, _ in limits) >= 2
     assert sum("manage.py" in command for command, _ in limits) >= 4
     assert [command for command, limit in limits if limit != ["1", "1"]] == []

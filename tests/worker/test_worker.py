@@ -58,7 +58,8 @@ def asked(address: str) -> tuple[int, str]:
             return error.code, error.read().decode().strip()
 
 
-@pytest.mark.one_flavour("mariadb")
+# tests/run/test_portal_alone.py has it of the portal as it is shipped.
+@pytest.mark.soak
 def test_backup_asked_for_in_the_portal_opens_the_gate(shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(shop, PORTAL_ADMIN_PASSWORD=PASSWORD, SENTINEL_BOOT_GRACE_SECONDS="0")
     with portal.served() as address, portal.worker():
