@@ -35,7 +35,7 @@ class BackupsConfig(AppConfig):
         from backups import checks, marks  # noqa: F401  `checks` registers itself
         from backups.text import sentences
 
-        sentences.translate_by(gettext, ngettext)
+        sentences.translate_by(gettext, ngettext, _grouped)
         connection_created.connect(_stores_english, dispatch_uid="backups.stores_english")
         connection_created.connect(marks.watch, dispatch_uid="backups.marks")
         post_migrate.connect(marks.make_missing, dispatch_uid="backups.make_marks")
@@ -50,6 +50,12 @@ class WithoutQueue(BackupsConfig):
     def ready(self) -> None:
         """The rest."""
         self.ready_without_queue()
+
+
+def _grouped(number: int) -> str:
+    from django.utils.formats import number_format
+
+    return number_format(number, force_grouping=True)
 
 
 def _stores_english(connection: Any, **_: Any) -> None:

@@ -14,7 +14,7 @@ from backups.errors import Problem
 from backups.models import Database, Repository, Server
 from backups.secret_references import NOT_HERE, Secret, for_restic, is_set, named_place
 from backups.text.kinds import kind_word
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 
 def repository_access(repository: Repository) -> restic.Access:
@@ -167,8 +167,7 @@ def what_is_known(repository: Repository) -> str:
     present = repository.snapshots.present()
     newest = present.only("time").first()
     if newest is not None:
-        count = present.count()
-        held = "1 snapshot" if count == 1 else phrase("{count} snapshots", count=count)
+        held = plural("{n} snapshot", "{n} snapshots", n=present.count())
         return phrase(
             "{repository} with {held}, the newest of {local_time}",
             repository=repository,

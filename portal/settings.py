@@ -198,6 +198,9 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
 warnings.filterwarnings("ignore", message="No directory at", module="portal.compression")
 
+# unfold would keep for five minutes what a search found, in the language and of the rights of the first time.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+
 # ---------------------------------------------------------------- The queue
 
 # A run is ended by its own deadline well before the queue's, whose timeout path loses records.

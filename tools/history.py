@@ -227,10 +227,10 @@ def _manifest(size: int, number: int) -> dict[str, Any]:
 
 
 def _lines(run: Run, snapshot: Snapshot) -> Iterator[RunLine]:
-    held = "10 tables, 2 views, 1 triggers, 1 procedures, 1 events"
+    held = "table 10, view 2, trigger 1, procedure 1, event 1"
     for seconds, text in (
         (2, "MySQL 9.7.1, mysqldump 9.7.1 client, restic 0.19.1."),
-        (24, f"Snapshot {snapshot.short_id} holds {held}."),
+        (24, f"Snapshot {snapshot.short_id} holds, by kind: {held}."),
         (25, "Heartbeat written to /status/last_ok."),
     ):
         yield RunLine(run=run, at=run.queued_at + timedelta(seconds=seconds), text=text)

@@ -58,6 +58,7 @@ from backups.runs import notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.snapshots import selection
+from backups.text import formatting
 from backups.text.sentences import phrase
 
 
@@ -274,7 +275,7 @@ def _load(
             problem.do = f"{problem.do} {_OTHER_DEFINERS}".strip()
         raise
     restores.restore_note(restore, restore_seconds=seconds)
-    progress.log(phrase("Loaded in {seconds} seconds.", seconds=f"{seconds:.1f}"))
+    progress.log(phrase("Loaded in {duration}.", duration=formatting.duration(seconds)))
     refuse_clashing(restore, loading.found.clashing)
     tell_spelling(restore, loading, progress)
     refuse_altered(restore, loading, place, progress)

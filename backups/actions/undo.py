@@ -21,6 +21,7 @@ from backups.restoring.swap import define_again, drop_emptied, refuse_unless_who
 from backups.runs import consequences, notes, refusals, restores
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
 
@@ -145,9 +146,9 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     drop_database(server, restore.kept_in, progress.tick)
     restores.restore_note(restore, dropped_at=timezone.now())
     sentence = phrase(
-        "{kept_in} was dropped, which freed about {freed} MB.",
+        "{kept_in} was dropped, which freed about {size}.",
         kept_in=restore.kept_in,
-        freed=f"{freed / 1000000.0:.1f}",
+        size=formatting.size(freed),
     )
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "freed": freed})

@@ -60,6 +60,7 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots import selection
+from backups.text import formatting
 from backups.text.sentences import joined, phrase, plural
 
 
@@ -132,7 +133,7 @@ def _restore(
         refuse=lambda loading: refuse_unless_complete(snapshot, loading),
     )
     findings.restore_seconds, findings.ahead = seconds, ahead.found
-    progress.log(phrase("Restored in {seconds} seconds.", seconds=f"{seconds:.1f}"))
+    progress.log(phrase("Restored in {duration}.", duration=formatting.duration(seconds)))
 
 
 # ---------------------------------------------------------------- Compare

@@ -28,7 +28,7 @@ from backups.admin.base import (
     get_or_none,
     redirect,
 )
-from backups.admin.dialogs import FactsForm, dialog
+from backups.admin.dialogs import FactsForm, dialog, waits_for_worker
 from backups.admin.secret_fields import SecretsForm, Typed, described
 from backups.admin.servers import question_of
 from backups.admin.standing_down import ACTIONS, StandingDownAdmin
@@ -85,6 +85,7 @@ class BackUpForm(FactsForm):
                 formatting.size(newest.total_bytes_processed) if newest else formatting.EMPTY,
             ),
             (phrase("Usually takes"), formatting.duration(usual.seconds)),
+            *waits_for_worker(),
         ]
 
 

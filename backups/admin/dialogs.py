@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.db.models import Max
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from backups.admin.base import get_or_none
-from backups.models import Repository
+from backups.models import Repository, WorkerPulse
+from backups.runs import queue
 from backups.text import formatting
 from backups.text.sentences import phrase
 
@@ -48,6 +52,18 @@ class FactsForm(BaseDialogForm):
     ) -> dict[str, Any]:
         """The facts, for the template."""
         return {"facts": self.facts(str(object_id))}
+
+
+def waits_for_worker() -> list[tuple[str, Any]]:
+    """A fact for who starts what no worker would begin; none while one was just seen."""
+    pulses = WorkerPulse.objects.exclude(cluster=settings.RESTORES_CLUSTER)
+    seen_at = pulses.aggregate(at=Max("seen_at"))["at"]
+    if seen_at is None:
+        return [(phrase("Begins"), phrase("once a worker runs; none was seen yet"))]
+    if seen_at > timezone.now() - queue.PULSE_LOST:
+        return []
+    age = formatting.age(seen_at)
+    return [(phrase("Begins"), phrase("once a worker runs again; it was last seen {age}", age=age))]
 
 
 _CHECKS = [

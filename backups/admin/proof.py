@@ -21,8 +21,8 @@ from backups.admin import asked
 from backups.errors import Problem
 from backups.models import Database
 from backups.reports import proof, proof_files
-from backups.reports.proof_database import to_show
 from backups.reports.proof_files import Signed
+from backups.reports.proof_page import to_show
 from backups.reports.proof_rows import Pace
 from backups.requests import questions
 from backups.text.checked import row_number

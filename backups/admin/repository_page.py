@@ -105,13 +105,14 @@ def _facts(repository: Repository) -> list[tuple[str, Any]]:
 def _room(repository: Repository) -> list[tuple[str, Any]]:
     """By how much it grows, and what its disk has left, as far as that was measured."""
     a_day = growth.read(repository, timezone.now()).bytes_a_day
-    grows = []
-    if a_day is not None:
+    if a_day is None:
+        words = phrase("not known yet: the size is measured once a night, and four nights say how it grows")
+    else:
         size = formatting.size(round(abs(a_day)))
         words = (
             phrase("{size} a day", size=size) if a_day >= 0 else phrase("shrinks by {size} a day", size=size)
         )
-        grows = [(phrase("Growth"), words)]
+    grows = [(phrase("Growth"), words)]
     if repository.disk_free_bytes is None:
         return grows
     left = phrase(

@@ -17,7 +17,7 @@ from backups.admin.filters import DaysFilter
 from backups.choices import BAD_VERDICTS, VERDICT_COLOURS, Verdict
 from backups.models import Database, Verification
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import number, phrase
 
 
 def badge(request: HttpRequest) -> str:
@@ -83,7 +83,7 @@ class VerificationAdmin(ReadOnlyAdmin):
     @display(description=_("Rows"), ordering="rows")
     def row_count(self, verification: Verification) -> str:
         """How many rows were restored."""
-        return formatting.EMPTY if verification.rows is None else f"{verification.rows:,}"
+        return formatting.EMPTY if verification.rows is None else number(verification.rows)
 
     @display(description=_("Size"), ordering="bytes")
     def restored(self, verification: Verification) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backups.text.kinds import of_kind
-from backups.text.sentences import joined, phrase, plural, template
+from backups.text.sentences import joined, number, phrase, plural, template
 
 if TYPE_CHECKING:
     from backups.differences.result import Differences
@@ -35,9 +35,9 @@ def rows_words(table: Mapping[str, Any]) -> str:
         return plural("the table is gone, with {n} row", "the table is gone, with {n} rows", n=table["gone"])
     return phrase(
         "{gone} gone, {new} new, {changed} changed",
-        gone=f"{table['gone']:,}",
-        new=f"{table['new']:,}",
-        changed=f"{table['changed']:,}",
+        gone=number(table["gone"]),
+        new=number(table["new"]),
+        changed=number(table["changed"]),
     )
 
 

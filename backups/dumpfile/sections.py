@@ -24,7 +24,7 @@ from backups.dumpfile.rewriting import (
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 from backups.errors import Problem
 from backups.text.kinds import kind_word
-from backups.text.sentences import phrase
+from backups.text.sentences import number, phrase
 
 
 class Kind:
@@ -242,7 +242,7 @@ def too_many(most: int, last: Section) -> TooLarge:
     return TooLarge(
         phrase(
             "The dump has more than {most} parts, the last of them {last}.",
-            most=f"{most:,}",
+            most=number(most),
             last=in_words(last),
         ),
         do=SEE_IT,

@@ -37,6 +37,8 @@ class NoStatement(Exception):
 
     # Whether it goes on for longer than is read of any.
     is_endless = False
+    # The line of the dump on which it stands, counted from 1.
+    line = 1
 
     def __init__(self, text: bytes, why: str = "") -> None:
         self.text, self.why = text, why
@@ -123,7 +125,9 @@ class Reader:
         yield from self._statements(is_last=True)
         rest = bytes(self._data[self._at :].strip())
         if rest and not rest.startswith(_COMMENT_BEGINS[:2]):
-            raise NoStatement(rest, phrase("it has no end"))
+            error = NoStatement(rest, phrase("it has no end"))
+            error.line = self._line_of(self._at)
+            raise error
 
     def _statements(self, *, is_last: bool) -> Iterator[Statement]:
         while (is_last or len(self._data) - self._at >= self._wanted) and self._pass_between(is_last):

@@ -21,7 +21,7 @@ from backups.dumping.parallel import (
 )
 from backups.dumping.shares import shares
 from backups.errors import Problem
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 # restic cuts 230 MB/s into pieces, in one thread, and three dump programs write as much.
 _MOST = 3
@@ -61,7 +61,13 @@ def choose(wished: int, on: Conditions) -> mysql.ChosenConnections:
         return _one(phrase("the database has only {megabytes} MB of rows", megabytes=total // 1_000_000))
     most = int(min(_MOST, on.cores // _CORES_EACH, on.connections - _BESIDE))
     if most < 2:
-        return _one(phrase("the server has only {count} connections for it", count=f"{on.connections:g}"))
+        return _one(
+            plural(
+                "the server has only {n} connection for it",
+                "the server has only {n} connections for it",
+                n=int(on.connections),
+            )
+        )
     at_best = _as_good_as(most, tables, sum(table.most for table in tables))
     if not at_best:
         largest = max(tables, key=lambda table: table.bytes)

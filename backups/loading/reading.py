@@ -127,7 +127,7 @@ def judged(
             raise _endless(error) from None
         loading.end = End.CUT
         if not judge.statements:
-            raise _not_a_dump(NotAllowed(1, error.text, error.why), begins) from None
+            raise _not_a_dump(NotAllowed(error.line, error.text, error.why), begins) from None
         raise CutOff(phrase("The dump is cut: it stops in the middle of a statement.")) from None
     loading.end = _end_of(loading, allowed, begins, tail)
     if loading.end != End.CUT or is_ours:

@@ -22,7 +22,7 @@ import MySQLdb
 
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import Server
-from backups.text.sentences import phrase
+from backups.text.sentences import number, phrase
 
 # Of what is kept of one answer. What Vedetta asks about 100,000 tables is answered in a twentieth of either.
 MOST_ROWS = 2_000_000
@@ -199,7 +199,7 @@ class Conversation:
                 "The database server at {address} answered one question with more than {most_rows} rows "
                 "or {megabytes} MB, so the connection was cut.",
                 address=self.server.address,
-                most_rows=f"{MOST_ROWS:,}",
+                most_rows=number(MOST_ROWS),
                 megabytes=MOST_BYTES >> 20,
             ),
             do=phrase(

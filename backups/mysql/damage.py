@@ -20,7 +20,7 @@ from backups.mysql.problems import DamagedTable, MissingPrivilege, MySQLProblem,
 from backups.mysql.schemas import Question, but_for, rows_of
 from backups.mysql.server import Server
 from backups.mysql.views import BrokenView
-from backups.text.sentences import phrase
+from backups.text.sentences import number, phrase, plural
 from backups.text.terminal import bounded
 
 _TRIES = 3
@@ -194,8 +194,11 @@ def _refuse_short(connection: Any, database: str, table: str) -> None:
     raise damaged_table(
         database,
         table,
-        phrase(
-            "it says it has {wanted} rows and gives out {read}, without an error", wanted=wanted, read=read
+        plural(
+            "it says it has {n} row and gives out {read}, without an error",
+            "it says it has {n} rows and gives out {read}, without an error",
+            n=wanted,
+            read=number(read),
         ),
     )
 

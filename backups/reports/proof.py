@@ -6,8 +6,10 @@ processes make the same one of the same rows: so the worker can sign what the po
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -119,6 +121,19 @@ class Wanted:
     not_signed_because: str = ""
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Hundreds of thousands of rows are made and kept: to look for garbage among them takes seconds."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collection()
 def report(
     wanted: Wanted, pace: Pace | None = None, *, in_full: Collection[int] | None = None
 ) -> dict[str, Any]:

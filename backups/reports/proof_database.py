@@ -301,21 +301,6 @@ def _texts(found: object) -> list[str]:
     return texts if more <= 0 else [*texts[:_MOST_TEXTS], phrase("{more} more", more=more)]
 
 
-# Of each database, on a page: so many snapshots and their digests fit on a few sheets.
-_SHOWN = 200
-
-
-def to_show(documents: Iterable[Told]) -> list[Told]:
-    """Databases as pages list them: `each`, the backups that are there or were verified, how many `more`."""
-    shown = []
-    for each in documents:
-        backups = each["backups"]
-        listed = [one for one in backups["listed"] if one["is_there"] or one["manifest_sha256"]][-_SHOWN:]
-        more = len(backups["listed"]) + backups["not_listed"] - len(listed)
-        shown.append({"each": each, "listed": listed, "more": more})
-    return shown
-
-
 def without_keys(document: Mapping[str, Any]) -> Told:
     """A document as others get it: the keys of rows are for pages."""
     return {

@@ -25,7 +25,8 @@ from backups import keys
 from backups.errors import Problem
 from backups.keys import InstallationKey
 from backups.reports import proof_table
-from backups.reports.proof_database import to_show, without_keys
+from backups.reports.proof_database import without_keys
+from backups.reports.proof_page import to_show
 from backups.text.sentences import phrase
 
 # Each form with what a browser is told that it is.

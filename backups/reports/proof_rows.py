@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Coalesce
 
 from backups import keys
@@ -25,7 +26,7 @@ from backups.choices import (
 from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot, Verification
 from backups.scheduling import left_out
-from backups.text.sentences import phrase
+from backups.text.sentences import number, phrase
 
 # Of a year of 200 databases that are backed up twice a day it is 300,000.
 MOST_ROWS = 500_000
@@ -153,18 +154,18 @@ class Rows:
 def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) -> Rows:
     """The rows from `begin` until before `end`, oldest first. Raises Problem for too many."""
     databases = list(_databases(begin, database))
-    queries: list[tuple[type[Any], QuerySet[Any, Any]]] = [
-        (Attempt, _attempts(begin, end)),
-        (Made, _made(begin, end)),
-        (Proved, _proved(begin, end)),
-        (Restored, _restored(begin, end)),
+    queries: list[tuple[Callable[[Any], Any], QuerySet[Any, Any]]] = [
+        (_attempt, _attempts(begin, end)),
+        (_snapshot, _made(begin, end)),
+        (Proved._make, _proved(begin, end)),
+        (Restored._make, _restored(begin, end)),
     ]
     found: list[dict[int, list[Any]]] = []
     left = MOST_ROWS
-    for kind, query in queries:
+    for row_of, query in queries:
         pace.check()
         of_database = query.filter(database_key=database.pk) if database else query
-        rows, count = _by_database(kind, of_database.order_by("at", "pk"), left)
+        rows, count = _by_database(row_of, of_database.order_by("at", "pk"), left)
         left -= count
         found.append(rows)
     stood_down = left_out.spans(begin, end, [database] if database else None)
@@ -172,18 +173,20 @@ def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) 
     return Rows(databases, attempts, made, proved, restored, stood_down)
 
 
-def _by_database(kind: type[Row], query: QuerySet[Any, Any], most: int) -> tuple[dict[int, list[Row]], int]:
+def _by_database(
+    row_of: Callable[[Any], Row], query: QuerySet[Any, Any], most: int
+) -> tuple[dict[int, list[Row]], int]:
     found: dict[int, list[Row]] = defaultdict(list)
     count = 0
-    for count, row in enumerate(query[: most + 1].iterator(chunk_size=5000), start=1):
+    for count, values in enumerate(query[: most + 1].iterator(chunk_size=5000), start=1):
         if count > most:
             raise Problem(
-                phrase("A report of this time tells of more than {most} rows.", most=f"{MOST_ROWS:,}"),
+                phrase("A report of this time tells of more than {most} rows.", most=number(MOST_ROWS)),
                 code="report.too_large",
                 do=phrase("Choose a shorter time, or one database."),
             )
-        made = kind(*row)
-        found[made.database].append(made)
+        row = row_of(values)
+        found[row.database].append(row)
     return found, count
 
 
@@ -217,16 +220,17 @@ def _attempts(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     # By what indexes have first: a run is asked for at its planned time or, after a standstill, later.
     rows = rows.alias(at=Coalesce("slot", "queued_at"), database_key=F("database_id"))
     return rows.filter(queued_at__gte=begin, at__gte=begin, at__lt=end).values_list(
-        "database_id", "action", "pk", "status", "trigger", "slot", "queued_at", "error",
+        "database_id", "action", "pk", "status", "trigger", _as_stored("slot"), _as_stored("queued_at"),
+        "error",
     )  # fmt: skip
 
 
 def _made(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     rows = Snapshot.objects.filter(time__gte=begin, time__lt=end, database__isnull=False)
     return rows.alias(at=F("time"), database_key=F("database_id")).values_list(
-        "database_id", "pk", "snapshot_id", "time", "dump_sha256", "total_bytes_processed", "verdict",
-        "forgotten_at", "made_here", "made_by_id", "made_by__finished_at", "made_by__trigger",
-        "suspicion__state", "tags",
+        "database_id", "pk", "snapshot_id", _as_stored("time"), "dump_sha256", "total_bytes_processed",
+        "verdict", _as_stored("forgotten_at"), "made_here", "made_by_id", _as_stored("made_by__finished_at"),
+        "made_by__trigger", "suspicion__state", _as_stored("tags"),
     )  # fmt: skip
 
 
@@ -247,6 +251,32 @@ def _restored(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
         "database_id", "run_id", "run__finished_at", "run__status", "mode", "tables",
         "snapshot__snapshot_id", "restore_seconds",
     )  # fmt: skip
+
+
+def _as_stored(name: str) -> ExpressionWrapper:
+    """A column as the database's driver gives it: of hundreds of thousands, conversions take seconds."""
+    return ExpressionWrapper(F(name), output_field=TextField())
+
+
+def _attempt(values: Any) -> Attempt:
+    *first, slot, queued_at, error = values
+    return Attempt(*first, _moment(slot), _moment(queued_at), error)
+
+
+def _snapshot(values: Any) -> Made:
+    database, pk, snapshot_id, at, *middle, forgotten_at, made_here, run, ended, trigger, state, tags = values
+    return Made(
+        database, pk, snapshot_id, _moment(at), *middle, _moment(forgotten_at), made_here, run,
+        _moment(ended), trigger, state, json.loads(tags) if tags and SAFETY_TAG in tags else (),
+    )  # fmt: skip
+
+
+def _moment(stored: Any) -> datetime | None:
+    """A time as SQLite's, MySQL's or PostgreSQL's driver gives it; each is stored in UTC."""
+    if stored is None:
+        return None
+    time = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def manifest_digests(snapshots: Collection[int], pace: Pace) -> dict[int, str]:

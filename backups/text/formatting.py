@@ -84,7 +84,8 @@ def approximate_duration(took: timedelta | float | None) -> str:
     """How long something lasts in one unit, as in 26 hours: for limits and ages."""
     if took is None:
         return EMPTY
-    seconds = round(took.total_seconds() if isinstance(took, timedelta) else took)
+    # Clocks differ: what seems to come from later is of now.
+    seconds = max(round(took.total_seconds() if isinstance(took, timedelta) else took), 0)
     for unit_seconds, told in _UNITS:
         if seconds >= 2 * unit_seconds:
             return told(seconds // unit_seconds)

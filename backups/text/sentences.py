@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from backups import at_first_use
@@ -23,21 +24,36 @@ _HOLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}|[{}]")
 _LETTER = at_first_use.pattern(r"[^\W\d_]")
 # So deep are texts nested that come from a row; ours are four at most.
 _DEEPEST = 8
+# From here on a number of things has its thousands apart.
+_LARGE = 10_000
+_APART = at_first_use.pattern(r"(?<=\d),(?=\d{3})")
+
+
+def _with_commas(number: int) -> str:
+    return f"{number:,}"
 
 
 class _Language:
-    """Who translates: Django's gettext and ngettext, where there are any."""
+    """Who translates: Django's gettext and ngettext, where there are any, and how it writes large numbers."""
 
     one: Callable[[str], str] | None = None
     several: Callable[[str, str, int], str] | None = None
+    grouped: Callable[[int], str] = staticmethod(_with_commas)
 
 
 _language = _Language()
 
 
-def translate_by(one: Callable[[str], str], several: Callable[[str, str, int], str]) -> None:
-    """Say who gives a text in the reader's language: functions as gettext and ngettext are."""
-    _language.one, _language.several = one, several
+def translate_by(
+    one: Callable[[str], str],
+    several: Callable[[str, str, int], str],
+    grouped: Callable[[int], str] = _with_commas,
+) -> None:
+    """Say who gives a text in the reader's language: functions as gettext and ngettext are.
+
+    `grouped` writes a large number.
+    """
+    _language.one, _language.several, _language.grouped = one, several, grouped
 
 
 _english_only: ContextVar[bool] = ContextVar("_english_only", default=False)
@@ -73,24 +89,30 @@ class Told(NamedTuple):
     def english(self) -> str:
         """As it was written."""
         template = self.plural if self.plural and self.params.get("n") != 1 else self.template
-        return self._cased(_filled(template, {name: english(value) for name, value in self.params.items()}))
+        return self._cased(_filled(template, self._values(english, _with_commas)))
 
     def rendered(self) -> str:
         """In the reader's language; in English where nobody translated it, or not as it has to be."""
         translated = self._translated()
         english = self.plural if self.plural and self.params.get("n") != 1 else self.template
-        values = {name: str(value) for name, value in self.params.items()}
-        # One thing may be told without its number: "a table".
-        without = {"n"} if self.plural else set()
-        fits = translated and _names(translated) | without == _names(english) | without
+        values = self._values(str, _language.grouped)
+        fits = translated and _names_the_same(translated, english, bool(self.plural))
         return self._cased(_filled(translated if fits else english, values))
+
+    def _values(self, told: Callable[[Param], str], grouped: Callable[[int], str]) -> dict[str, str]:
+        """What it names, in words; how many things it is about, with the thousands apart."""
+        values = {name: told(value) for name, value in self.params.items()}
+        number = self.params.get("n")
+        if self.plural and isinstance(number, int) and abs(number) >= _LARGE:
+            values["n"] = grouped(number)
+        return values
 
     def _cased(self, text: str) -> str:
         cased = text.lower() if self.is_lower else text
         return cased[:1].upper() + cased[1:] if self.is_first else cased
 
     def _translated(self) -> str:
-        if _language.one is None or _language.several is None or not _LETTER.search(_bare(self.template)):
+        if _language.one is None or _language.several is None or not _has_letters(self.template):
             return ""
         if self.plural:
             number = self.params.get("n")
@@ -180,6 +202,11 @@ def plural(one: str, several: str, /, *, n: int, **params: object) -> str:
     return Sentence(Told(one, {"n": n, **{name: _param(value) for name, value in params.items()}}, several))
 
 
+def number(n: int) -> str:
+    """A number for another text or a page, its thousands apart as the reader's language has it."""
+    return Sentence(Told("{n}", {"n": n}, "{n}"))
+
+
 def template(text: str) -> str:
     """A text that is to be translated, and is filled in elsewhere by `phrase`."""
     return text
@@ -219,7 +246,8 @@ def told_again(text: str, stored: object) -> str:
         again = Sentence.from_json(stored.get("parts") if isinstance(stored, dict) else None)
     except Broken:
         return text
-    return again if again.english == text else text
+    # Rows of before have the thousands of a number in one.
+    return again if text in {again.english, _APART.sub("", again.english)} else text
 
 
 def parts_within(value: object) -> list[Any]:
@@ -301,9 +329,18 @@ def _names(text: str) -> set[str]:
     return {hole[1] or hole[0] for hole in _HOLE.finditer(text) if hole[0] not in {"{{", "}}"}}
 
 
-def _bare(text: str) -> str:
-    """A template without what it names."""
-    return _HOLE.sub("", text)
+# Of a few templates a page has thousands of texts.
+@lru_cache(maxsize=2000)
+def _has_letters(template: str) -> bool:
+    """Whether there is anything to translate in a template beside what it names."""
+    return bool(_LETTER.search(_HOLE.sub("", template)))
+
+
+@lru_cache(maxsize=2000)
+def _names_the_same(translated: str, english: str, is_plural: bool) -> bool:
+    """Whether a translation names what it has to; one thing may be told without its number: "a table"."""
+    without = {"n"} if is_plural else set()
+    return _names(translated) | without == _names(english) | without
 
 
 def _as_json(told: Told) -> list[Any]:

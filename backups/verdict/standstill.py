@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 from backups.verdict.facts import DatabaseFacts, Facts, WorkerFacts
 from backups.verdict.findings import Finding, Page, State
 from backups.verdict.wording import IN_MINUTES, Found, in_brackets, page_of, typed
@@ -96,7 +96,7 @@ def _closing(facts: Facts) -> str:
     left = max(at - facts.now, timedelta())
     minutes = left // timedelta(minutes=1)
     within = (
-        phrase("{minutes} minutes", minutes=minutes) if minutes < IN_MINUTES else formatting.duration(left)
+        plural("{n} minute", "{n} minutes", n=minutes) if minutes < IN_MINUTES else formatting.duration(left)
     )
     return phrase(
         " The gate closes in {within}, {at}, unless a backup is made.",

@@ -208,6 +208,7 @@ def test_the_command_says_what_changed_and_ends_as_others_do(mariadb_portal: Por
     assert [(each["kind"], each["name"], each["change"]) for each in told["objects"]] == [
         ("view", "open_orders", "gone")
     ]
+    assert told["libraries_unknown"] is False
     assert told["compared_at"] == told["after"]["at"] > told["before"]["at"]
     assert "secret value" not in ran.out + ran.err + portal.log() + str(portal.run(told["run_id"]))
 

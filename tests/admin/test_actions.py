@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from backups.choices import Action, Health, Status, Trigger
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, Repository, Run, Snapshot, WorkerPulse
 from backups.runs import lifecycle
 from tests.admin.conftest import Login
 from tools.history import History
@@ -94,6 +96,17 @@ def test_a_check_reads_as_much_as_was_chosen(database: Database, login: Login) -
     client = login("Operator")
     client.post(action_url(database.repository, "check_now"), CONFIRM | {"depth": "100%"})
     assert Run.objects.get().options == {"read_data_subset": "100%"}
+
+
+def test_the_dialog_of_a_backup_says_that_no_worker_would_begin_it(database: Database, login: Login) -> None:
+    client, url = login("Operator"), action_url(database, "back_up")
+    assert "once a worker runs; none was seen yet" in client.get(url).content.decode()
+
+    seen_at = timezone.now() - timedelta(minutes=47, seconds=5)
+    WorkerPulse.objects.create(cluster="vedetta", seen_at=seen_at)
+    assert "it was last seen 47 minutes ago" in client.get(url).content.decode()
+    WorkerPulse.objects.update(seen_at=timezone.now())
+    assert "once a worker runs" not in client.get(url).content.decode()
 
 
 def test_a_check_after_damage_offers_to_read_everything(database: Database, login: Login) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from tests.admin.conftest import Login
@@ -56,6 +57,23 @@ def test_no_search_is_an_error(past: History, login: Login, text: str) -> None:
     }
 
     assert {page: status for page, status in told.items() if status != 200} == {}
+
+
+def test_a_search_of_all_is_made_anew_in_each_language_and_for_the_rights_of_the_moment(
+    past: History, login: Login
+) -> None:
+    client, page = login("Viewer"), reverse("admin:search")
+
+    def found(language: str) -> str:
+        answer = client.get(page, {"s": "a", "extended": "1"}, headers={"accept-language": language})
+        return answer.content.decode()
+
+    assert "Databases" in found("en")
+    italian = found("it")
+    assert "Database" in italian
+    assert "Databases" not in italian
+    User.objects.get(username="viewer").groups.clear()
+    assert "Database" not in found("en")
 
 
 def test_what_means_something_to_databases_is_looked_for_as_it_is(past: History, login: Login) -> None:

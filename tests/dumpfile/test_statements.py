@@ -139,6 +139,15 @@ def test_a_statement_knows_its_line() -> None:
         assert [one.line for one in statements(text, [at])] == [3, 5, 8]
 
 
+def test_what_has_no_end_knows_its_line() -> None:
+    text = b"-- one\n\nSELECT 1;\n# two\n\n  A\nB"
+
+    for at in range(len(text) + 1):
+        with pytest.raises(NoStatement) as torn:
+            statements(text, [at])
+        assert (torn.value.text, torn.value.line) == (b"A\nB", 6)
+
+
 def test_rows_of_plain_values_are_known_as_such() -> None:
     text = b"INSERT INTO `d`.`t` (`a`) VALUES (1),('x');\nINSERT INTO t VALUES (SLEEP(1));\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -140,6 +141,21 @@ def test_a_lock_that_another_user_made_or_that_leads_elsewhere_is_no_obstacle_an
     with pytest.raises(OSError), gates.gates_held(status_folder):  # noqa: PT011  by the kernel's words
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_pipe_in_the_place_of_the_lock_is_waited_for_by_nobody(status_folder: Path) -> None:
+    os.mkfifo(status_folder.with_name(".gates.lock"))
+
+    with gates.gates_held(status_folder):
+        gates.gates_write(status_folder, [])
+        # It locks as a file would.
+        lock = os.open(status_folder.with_name(".gates.lock"), os.O_RDWR | os.O_NONBLOCK)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(lock)
+    assert gates.gates_read(status_folder) == ()
 
 
 def test_a_disk_that_knows_no_locks_is_written_to_all_the_same(

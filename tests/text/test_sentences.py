@@ -46,11 +46,12 @@ GERMAN = {
 @contextmanager
 def spoken(german: Callable[[str], str]) -> Iterator[None]:
     """Somebody reads German."""
+    before = sentences._language.grouped
     sentences.translate_by(german, lambda one, several, n: GERMAN.get(one, (one, several))[n != 1])
     try:
         yield
     finally:
-        sentences.translate_by(gettext, ngettext)
+        sentences.translate_by(gettext, ngettext, before)
 
 
 def in_german(text: str) -> str:

@@ -85,6 +85,7 @@ class Command(VedettaCommand):
             "after": found["after"],
             "compared_at": found["after"]["at"],
             **{name: found[name] for name in _IN_JSON},
+            "libraries_unknown": found.get("libraries_unknown", False),
         }
 
     def _refuse_to_show(self, request: DiffRequest) -> None:

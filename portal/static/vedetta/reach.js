@@ -98,6 +98,7 @@
       return told.call(this, value.toLocaleString(language, { useGrouping: false }));
     };
     window.Chart.defaults.locale = language;
+    DEFAULT_CHART_OPTIONS.plugins.tooltip.callbacks = { label: ({ dataset, formattedValue }) => `${dataset.label}: ${formattedValue} ${dataset.suffixYAxis || ""}`.trim() };
   }
 
   function tellChart(canvas) {
