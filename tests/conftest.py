@@ -18,7 +18,7 @@ from typing import Any
 import django
 import pytest
 
-from tests import longest_first
+from tests import compiled_once, longest_first
 from tests.servers import FLAVOURS, DatabaseServer, Flavour, PostgreSQLServer, S3Server, made_once
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -87,8 +87,9 @@ _look_for_static_files_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The tests' own plugin."""
+    """The tests' own plugins."""
     config.pluginmanager.register(longest_first)
+    config.pluginmanager.register(compiled_once)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -101,7 +101,7 @@ def lockable(shop: Shop) -> Shop:
 # ---------------------------------------------------------------- The same bytes
 
 
-@pytest.mark.parametrize("connections", [2, pytest.param(3, marks=pytest.mark.soak), 8])
+@pytest.mark.parametrize("connections", [2, *(pytest.param(n, marks=pytest.mark.soak) for n in (3, 8))])
 def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connections: int) -> None:
     source = source_of(of_one_engine)
     alone, digested_alone = dumped_alone(source)

@@ -354,6 +354,8 @@ def followed_shop(source: DatabaseServer, replica: DatabaseServer) -> Shop:
     return seen
 
 
+# Below, what a replica of MariaDB's says of itself.
+@pytest.mark.one_flavour("mysql")
 def test_replica_as_the_source_of_backups(
     replicated: tuple[DatabaseServer, DatabaseServer], make_database: MakeDatabase
 ) -> None:

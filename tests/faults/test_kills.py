@@ -25,6 +25,8 @@ from tests.restoring.stories import content, databases_of
 pytestmark = pytest.mark.one_flavour("mariadb")
 
 
+# Below, they are looked at after each kill.
+@pytest.mark.soak
 def test_nothing_broke_and_all_promises_hold(stage: Stage) -> None:
     """The promises themselves, seen to hold where nothing happened."""
     portal = stage.portal

@@ -168,7 +168,6 @@ def test_message_that_cannot_be_unpacked_does_not_block_the_others(kind: str, po
     assert portal.run(run)["status"] == "succeeded"
 
 
-# Below, a worker understands none of the messages either.
 @pytest.mark.soak
 def test_runs_queued_under_another_secret_key_are_done_all_the_same(portal: Portal) -> None:
     run = enqueue(portal)
@@ -181,6 +180,8 @@ def test_runs_queued_under_another_secret_key_are_done_all_the_same(portal: Port
     assert len(portal.snapshots()) == 1
 
 
+# Above, a message that is not understood; tests/runs/test_turns.py has a worker that goes by the rows.
+@pytest.mark.soak
 def test_portal_and_worker_with_different_secret_keys_get_on(portal: Portal) -> None:
     """A mistake in one of two files: no message is understood, and the rows say what there is to do."""
     with worker(portal, "worker", SECRET_KEY="another one than what the portal has got"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -225,6 +226,8 @@ def test_a_portal_with_a_history_keeps_it(portal: Portal) -> None:
     assert after[: len(before)] == before
 
 
+# Below, with what people said of snapshots.
+@pytest.mark.soak
 def test_a_portal_that_was_only_set_up_gets_its_history_back(portal: Portal, make_portal: MakePortal) -> None:
     """As in a container, which sets up before anybody can say `recover`."""
     new = make_portal(portal.shop, repository=portal.repository)
@@ -272,6 +275,7 @@ def test_a_damaged_portal_database_is_named_moved_aside_and_replaced(
         assert ask(own, "/admin/login/?next=/admin/").code == 200
         page = ask(own, "/healthz")
         assert page.code == 503
+        assert_told_on_a_page(portal, own)
     assert sentence in (portal.folder / "portal.log").read_text()
 
     ran = portal.manage("recover", "--history-only")
@@ -283,24 +287,29 @@ def test_a_damaged_portal_database_is_named_moved_aside_and_replaced(
     assert portal.rows("SELECT id, action FROM backups_run ORDER BY id")[: len(copied)] == copied
 
 
+# Above, it was damaged before the portal started.
+@pytest.mark.soak
 def test_pages_say_what_to_do_about_a_damaged_database(portal: Portal) -> None:
     with portal.served() as url:
         overwrite_whole(portal.database_file)
         port = int(url.rpartition(":")[2])
-        place = {"ENGINE": "django.db.backends.sqlite3", "NAME": portal.database_file}
-        session = cookie_name("session", settings.SECRET_KEY, place)
-        import http.client
-
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.request("GET", "/admin/", headers={"Cookie": f"{session}={'a' * 32}"})
-        answer = connection.getresponse()
-
-        assert answer.status == 503
-        page = answer.read().decode()
-        assert "Stop portal and worker and run" in page
-        assert re.search(r"<code[^>]*>[^<]*recover --history-only</code>", page)
-        connection.close()
+        assert_told_on_a_page(portal, port)
         assert ask(port).body == "fresh"
+
+
+def assert_told_on_a_page(portal: Portal, port: int) -> None:
+    """To somebody whose browser is signed in, as far as it knows."""
+    place = {"ENGINE": "django.db.backends.sqlite3", "NAME": portal.database_file}
+    session = cookie_name("session", settings.SECRET_KEY, place)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/admin/", headers={"Cookie": f"{session}={'a' * 32}"})
+    answer = connection.getresponse()
+
+    assert answer.status == 503
+    page = answer.read().decode()
+    assert "Stop portal and worker and run" in page
+    assert re.search(r"<code[^>]*>[^<]*recover --history-only</code>", page)
+    connection.close()
 
 
 def test_a_lost_portal_database_is_not_taken_for_a_new_one(portal: Portal) -> None:
@@ -507,10 +516,12 @@ def test_what_people_said_of_snapshots_and_databases_comes_back(
     assert pinned.code == 0, pinned.err
     assert "holds the portal itself" in pinned.out
 
-    new = make_portal(portal.shop, repository=portal.repository, set_up=False)
+    # Set up already, as in a container.
+    new = make_portal(portal.shop, repository=portal.repository)
     ran = new.manage("recover", "--history-only")
 
     assert ran.code == 0, ran.err
+    assert "was restored: " in ran.out
     assert "until 2099-01-31" in (told := new.manage("pins").out)
     assert "before migration 42" in told
     status = json.loads(new.manage("status", "--json").out)

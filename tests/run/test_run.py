@@ -276,6 +276,8 @@ def test_it_waits_for_what_a_killed_run_left(checkout: Checkout) -> None:
     assert checkout.processes() == []
 
 
+# Above, runs that are told to stop or killed once they serve.
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_server_for_test_restores_is_the_same_and_a_signal_in_the_middle_of_the_start_leaves_nothing(
     checkout: Checkout,
