@@ -108,7 +108,7 @@ def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_
         shop.execute(ACCIDENTS)
         after = state(shop)
         page.locator("#result_list tbody a").first.click()
-        page.get_by_role("button", name="What changed since").first.click()
+        page.locator("#header-inner").get_by_text("What changed since").click()
         page.get_by_role("dialog").get_by_role("button", name="Compare").click()
         page.wait_for_url("**/backups/run/*/change/")
         expect(page.locator("#run")).to_contain_text("30 gone, 0 new, 0 changed", timeout=A_RUN_MS)

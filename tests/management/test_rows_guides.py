@@ -1,0 +1,68 @@
+"""The guides "Someone deleted rows" and "Someone updated too much", each command as it is written there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tests.actions.tools import back_up, with_least
+from tests.backups.conftest import MakeDatabase
+from tests.backups.worlds import PROJECT, Shop
+from tests.management.called import called
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("mariadb")]
+
+TABLES = """
+DROP TRIGGER orders_noted;
+CREATE TABLE order_items (id INT PRIMARY KEY, of INT, FOREIGN KEY (of) REFERENCES orders (id)
+  ON DELETE CASCADE) ENGINE=InnoDB;
+INSERT INTO order_items SELECT id, id FROM orders;
+CREATE TABLE products (id INT PRIMARY KEY, price INT) ENGINE=InnoDB;
+INSERT INTO products VALUES (1, 990), (2, 1990), (3, 0);
+"""
+ACCIDENT = """
+DELETE FROM orders;
+UPDATE products SET price = 0;
+INSERT INTO products VALUES (4, 500);
+"""
+
+
+def commands(guide: str) -> Iterator[list[str]]:
+    """What the guide has people run."""
+    for block in re.findall(r"^```console\n(.*?)^```", (PROJECT / "docs" / guide).read_text(), re.M | re.S):
+        for line in block.splitlines():
+            assert line.startswith("manage.py ")
+            yield shlex.split(line)[1:]
+
+
+def rows(shop: Shop) -> list[list[tuple[object, ...]]]:
+    return [
+        shop.query(f"SELECT * FROM {table} ORDER BY id") for table in ("orders", "order_items", "products")
+    ]
+
+
+def test_both_guides_give_back_what_was_lost_and_leave_what_came_since(
+    shop: Shop, make_database: MakeDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.execute(TABLES)
+    back_up(make_database(with_least(shop, "dump", "verify", "restore")))
+    then = rows(shop)
+    shop.execute(ACCIDENT)
+    now = rows(shop)
+
+    for guide, wanted in (
+        ("rows-deleted.md", [*then[:2], now[2]]),
+        ("rows-changed.md", [*then[:2], [*then[2], (4, 500)]]),
+    ):
+        before = rows(shop)
+        for args in commands(guide):
+            assert rows(shop) == before
+            said = called(capsys, *args)
+            assert said.code == 0, said.err
+        assert rows(shop) == wanted
+    undone = called(capsys, "rows_back", "--undo", str(said["applied_by"]), "--apply", "--yes")
+    assert undone.code == 0, undone.err
+    assert rows(shop) == before
