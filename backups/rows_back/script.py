@@ -202,7 +202,7 @@ def _refuse_other_columns(then: Row, table: Table) -> None:
         )
         if gone
         else phrase(
-            "Rows of the table {table} cannot be given back as they were: of another type now is {names}.",
+            "Rows of the table {table} cannot be given back as they were: the type of {names} is another now.",
             table=table.name,
             names=names,
         ),
