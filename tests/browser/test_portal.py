@@ -652,6 +652,8 @@ def test_what_was_typed_into_a_rows_form_outlives_a_session_but_for_passwords(
     expect(name).to_have_value(before)
 
 
+# tests/browser/test_tasks.py sets up another kind; tests/admin/test_channels.py has what is typed.
+@pytest.mark.soak
 def test_a_channel_is_tried_before_it_is_saved_and_nothing_typed_is_lost(site: Site, sign_in: SignIn) -> None:
     page = sign_in("administrator").page
     with inbox() as box:
