@@ -49,7 +49,7 @@ __all__ = ["empty_repository", "make_portal", "migrated"]
 pytestmark = pytest.mark.slow
 
 MB = 1_000_000
-DUMP_BYTES = 160 * MB
+DUMP_BYTES = 100 * MB
 LARGE = "large_download"
 MOST_MB = 150
 SECRETS = ("RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -63,6 +63,8 @@ def succeeds(page: Page) -> None:
     expect(page.locator("#run .v-label").first).to_have_text("Succeeded", timeout=A_RUN_MS)
 
 
+# tests/browser/test_tasks.py sets up a second one by the same pages, tests/admin/test_set_up.py the first.
+@pytest.mark.soak
 def test_set_up_ends_in_a_green_tick_without_a_shell(site: Site, sign_in: SignIn) -> None:
     page = sign_in("administrator").page
     shop, tried = site.shop, page.locator("#tried")

@@ -356,6 +356,12 @@ def test_5_a_second_database_with_a_repository_of_its_own_ends_in_a_green_tick(
     expect(card(page, name).locator(".v-label").first).to_have_text("Good")
     assert answer_in_sight(page) == "Yes, proved"
     tell(5, hands)
+    # The secret went from the form to the worker, and nowhere else.
+    portal = world.site.portal
+    kept = b"".join(file.read_bytes() for file in portal.folder.glob("portal.sqlite3*"))
+    assert b"sealed:1:" in kept
+    assert password.encode() not in kept
+    assert password not in portal.log() + (portal.folder / "portal.log").read_text()
 
 
 # ---------------------------------------------------------------- 6 and 9: for the auditor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -121,6 +122,8 @@ def test_disk_of_the_status_folder_fills_during_the_dump(portal: Portal, disk: P
         next_backup_succeeds(portal)
 
 
+# Above, one that is full; tests/actions/test_failures.py has one that may not be written.
+@pytest.mark.soak
 def test_status_folder_read_only(portal: Portal, disk: Path) -> None:
     with in_the_status_folder_of(portal, disk):
         before = portal.heartbeat()
@@ -202,17 +205,17 @@ def in_the_database_of(portal: Portal, disk: Path) -> Iterator[None]:
 # ---------------------------------------------------------------- Repositories that change under us
 
 
+# What stores, what only reads, and what deletes.
+COMMANDS = (("backup",), ("verify",), ("repository", "forget"))
+IN_LONG = (("snapshots",), ("repository", "check")) if "VEDETTA_SOAK" in os.environ else ()
+
+
+@pytest.mark.larger
 def test_repository_folder_deleted_under_us(portal: Portal) -> None:
     before = portal.heartbeat()
     shutil.rmtree(portal.repository)
 
-    for command in (
-        ("backup",),
-        ("verify",),
-        ("snapshots",),
-        ("repository", "check"),
-        ("repository", "forget"),
-    ):
+    for command in (*COMMANDS, *IN_LONG):
         told(portal.manage(*command, "--json"), "There is no repository at", "--new repository")
 
     assert portal.heartbeat() == before
@@ -258,6 +261,7 @@ def test_repository_deleted_during_the_dump(portal: Portal) -> None:
     assert portal.heartbeat() == before
 
 
+@pytest.mark.larger
 def test_repository_password_changed_under_us(portal: Portal, tmp_path: Path) -> None:
     before = portal.heartbeat()
     new = tmp_path / "new password"
@@ -265,7 +269,7 @@ def test_repository_password_changed_under_us(portal: Portal, tmp_path: Path) ->
     portal.restic("key", "passwd", "--new-password-file", str(new))
     make_light(Path(portal.repository), new.read_text())
 
-    for command in (("backup",), ("verify",), ("snapshots",), ("repository", "forget")):
+    for command in (*COMMANDS, *IN_LONG):
         told(
             portal.manage(*command, "--json"), "password does not open the repository", "Set RESTIC_PASSWORD"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from argparse import Action, ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ COMMANDS = sorted(
 )
 
 
+@functools.cache
 def parser_of(command: str) -> CommandParser:
     made = load_command_class("backups", command)
     made._called_from_command_line = True  # type: ignore[attr-defined]
@@ -63,14 +65,16 @@ def test_every_command_was_looked_at() -> None:
     assert ("repository", "--read-data-subset") in found
 
 
-@pytest.mark.parametrize("value", ["", "  ", "\t"])
 @pytest.mark.parametrize(("command", "words", "action"), EVERY)
 def test_an_empty_value_is_wrong_usage(
-    command: str, words: list[str], action: Action, value: str, capsys: pytest.CaptureFixture[str]
+    command: str, words: list[str], action: Action, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = parser_of(command)
-    values = [value] * (action.nargs if isinstance(action.nargs, int) else 1)
-    for typed in ([*words, *values], [*words[:-1], f"{words[-1]}={value}"], words):
+    times = action.nargs if isinstance(action.nargs, int) else 1
+    wrong = [words]
+    for value in ("", "  ", "\t"):
+        wrong += [[*words, *[value] * times], [*words[:-1], f"{words[-1]}={value}"]]
+    for typed in wrong:
         with pytest.raises(SystemExit) as ended:
             parser.parse_args(typed)
         assert ended.value.code == 2

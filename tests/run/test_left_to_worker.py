@@ -180,6 +180,13 @@ def test_without_a_worker_it_is_told_and_nothing_waits(portal: Portal) -> None:
         assert part in ran.json["error"]
     # As one that was played here: whoever reads the alert knows that there is no backup.
     assert (portal.run()["status"], portal.run()["error"]) == ("failed", ran.json["error"])
+
+
+# Above, the run is over before any worker comes.
+@pytest.mark.soak
+def test_what_was_taken_out_of_the_queue_is_played_by_no_worker_that_starts_later(portal: Portal) -> None:
+    assert without_secrets(portal, "backup", "--json").code == 1
+
     with portal.worker():
         wait_until(lambda: portal.rows("SELECT id FROM backups_workerpulse"), "the worker to be there")
         assert portal.backup().code == 0

@@ -17,6 +17,8 @@ from tests.backups.worlds import Portal, wait_until
 from tests.rows import a_server
 
 
+# tests/runs/test_turns.py has which runs begin beside which, tests/run/test_left_to_worker.py both clusters.
+@pytest.mark.soak
 def test_restore_starts_while_a_backup_runs(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     assert portal.backup().code == 0
