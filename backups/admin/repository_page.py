@@ -106,7 +106,7 @@ def _room(repository: Repository) -> list[tuple[str, Any]]:
     """By how much it grows, and what its disk has left, as far as that was measured."""
     a_day = growth.read(repository, timezone.now()).bytes_a_day
     if a_day is None:
-        words = phrase("not known yet: the size is measured once a night, and four nights say how it grows")
+        words = phrase("not known yet: the size is measured once a night, and five nights say how it grows")
     else:
         size = formatting.size(round(abs(a_day)))
         words = (

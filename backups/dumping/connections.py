@@ -61,13 +61,7 @@ def choose(wished: int, on: Conditions) -> mysql.ChosenConnections:
         return _one(phrase("the database has only {megabytes} MB of rows", megabytes=total // 1_000_000))
     most = int(min(_MOST, on.cores // _CORES_EACH, on.connections - _BESIDE))
     if most < 2:
-        return _one(
-            plural(
-                "the server has only {n} connection for it",
-                "the server has only {n} connections for it",
-                n=int(on.connections),
-            )
-        )
+        return _one(_few(int(on.connections)))
     at_best = _as_good_as(most, tables, sum(table.most for table in tables))
     if not at_best:
         largest = max(tables, key=lambda table: table.bytes)
@@ -100,6 +94,14 @@ def choose(wished: int, on: Conditions) -> mysql.ChosenConnections:
             megabytes=total // 1_000_000,
             tables=len(tables),
         ),
+    )
+
+
+def _few(connections: int) -> str:
+    return plural(
+        "the server has only {n} connection for it",
+        "the server has only {n} connections for it",
+        n=connections,
     )
 
 

@@ -46,7 +46,7 @@ def to_show(documents: Iterable[Told]) -> list[Told]:
 
     Listed are the backups that are there or were verified.
     """
-    lines, shown = _Lines(), []
+    lines, shown = _Lines(), list[Told]()
     for each in documents:
         backups = each["backups"]
         listed = [one for one in backups["listed"] if one["is_there"] or one["manifest_sha256"]][-_SNAPSHOTS:]

@@ -260,18 +260,19 @@ def _as_stored(name: str) -> ExpressionWrapper:
 
 def _attempt(values: Any) -> Attempt:
     *first, slot, queued_at, error = values
-    return Attempt(*first, _moment(slot), _moment(queued_at), error)
+    return Attempt._make((*first, _moment(slot), _moment(queued_at), error))
 
 
 def _snapshot(values: Any) -> Made:
     database, pk, snapshot_id, at, *middle, forgotten_at, made_here, run, ended, trigger, state, tags = values
-    return Made(
+    tags = json.loads(tags) if tags and SAFETY_TAG in tags else ()
+    return Made._make((
         database, pk, snapshot_id, _moment(at), *middle, _moment(forgotten_at), made_here, run,
-        _moment(ended), trigger, state, json.loads(tags) if tags and SAFETY_TAG in tags else (),
-    )  # fmt: skip
+        _moment(ended), trigger, state, tags,
+    ))  # fmt: skip
 
 
-def _moment(stored: Any) -> datetime | None:
+def _moment(stored: Any) -> Any:
     """A time as SQLite's, MySQL's or PostgreSQL's driver gives it; each is stored in UTC."""
     if stored is None:
         return None

@@ -144,6 +144,7 @@ def test_a_lock_that_another_user_made_or_that_leads_elsewhere_is_no_obstacle_an
 
 
 def test_a_pipe_in_the_place_of_the_lock_is_waited_for_by_nobody(status_folder: Path) -> None:
+    status_folder.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(status_folder.with_name(".gates.lock"))
 
     with gates.gates_held(status_folder):
