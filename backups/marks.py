@@ -18,6 +18,10 @@ Its limits:
 - Files, the environment and the settings are no tables: see who asks.
 - What a transaction has written itself, and not committed, counts for itself alone.
 - A program that writes past Django leaves no mark. BOUND_SECONDS hold for that too.
+
+Of very many databases one is written to at a time, so there are marks of groups of databases besides. A
+statement of which it is known whose rows it writes (see `touched`) raises the mark of that database's group,
+any other the one of all databases. That is before those of the tables: who sees these sees the others.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC
 from typing import Any, Generic, TypeVar
 
@@ -36,8 +40,9 @@ from django.db import DEFAULT_DB_ALIAS, Error, connection
 from django.db.models import F, IntegerField, QuerySet, Value
 from django.db.models.functions import Coalesce, ExtractSecond
 
+from backups import touched
 from backups.choices import Status
-from backups.models import Mark, Run
+from backups.models import Database, Mark, Run, Snapshot, StandDown, Suspicion, Verification
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,11 @@ TABLES = frozenset(
         "django_q_schedule",
     }
 )  # fmt: skip
+# Of so many groups of databases each has a mark. In one of 2,000 databases are sixteen.
+GROUPS = 128
+_OF_ALL = "databases"
+_OF_GROUPS = tuple(f"{_OF_ALL}.{number:03}" for number in range(GROUPS))
+_EVERY = TABLES.union([_OF_ALL], _OF_GROUPS)
 # What no page shows, or asks the row itself for. An update of nothing else leaves no mark.
 _OF_A_LEASE = frozenset({"lease_run_id", "lease_until"})
 COLUMNS_OF_THE_MOMENT = {
@@ -104,11 +114,47 @@ def _values(found: Rows) -> list[int]:
     return sorted(value for kind, value in found if kind == MARK)
 
 
+def group_of(database: int) -> int:
+    """The number of a database's group, by its key."""
+    return database % GROUPS
+
+
+def changed(before: Sequence[object], after: Sequence[object]) -> set[int]:
+    """The numbers of the groups that have another version."""
+    return {number for number, (was, now) in enumerate(zip(before, after, strict=True)) if was != now}
+
+
+class Versions:
+    """Of each table, and of each group of databases, what stays the same until one of its rows is written.
+
+    As with `version`, and asked for after it: for the bound at most, and what is read afterwards is of these
+    versions or newer.
+    """
+
+    def __init__(self, bound_seconds: int = 0) -> None:
+        self._values = dict(_every_mark())
+        if len(self._values.keys() & _EVERY) < len(_EVERY):
+            _make(_EVERY)
+            self._values = dict(_every_mark())
+        self._time = int(time.time()) // (bound_seconds or BOUND_SECONDS)
+        # What may be of any database. A row that is added or changed by its key is of one.
+        self.of_all: object = (self._time, self._values[_OF_ALL], *_pending(touched.TABLES))
+        self.groups: tuple[object, ...] = tuple((self._values[name], self.of_all) for name in _OF_GROUPS)
+
+    def of(self, *tables: str) -> object:
+        """Of these tables together."""
+        return self._time, *(self._values[name] for name in tables), *_pending(tables)
+
+
+def _every_mark() -> QuerySet[Any, tuple[str, int]]:
+    return Mark.objects.order_by().values_list("name", "value")
+
+
 def make_missing(app_config: Any, using: str, apps: Any = None, **_: Any) -> None:
     """Have a mark for each table: for Django's `post_migrate`, after which there may be new ones."""
     is_ours = (app_config.label, using) == ("backups", DEFAULT_DB_ALIAS)
     if is_ours and (apps is None or "mark" in apps.all_models["backups"]):
-        _make(TABLES)
+        _make(_EVERY)
 
 
 def _make(tables: Iterable[str]) -> None:
@@ -124,9 +170,9 @@ class Kept(Generic[T]):
     """What was worked out from rows, in this process, for as long as their version is the same."""
 
     def __init__(self) -> None:
-        self._kept: tuple[str, object, T] | None = None
+        self._kept: tuple[object, object, T] | None = None
 
-    def get(self, version: str, make: Callable[[], T]) -> T:
+    def get(self, version: object, make: Callable[[], T]) -> T:
         """What is kept of this version, or what `make` answers. Nobody may change it."""
         # Settings are changed by tests only: that is another object each time.
         of = getattr(settings, "_wrapped", None)
@@ -181,7 +227,7 @@ def watch(connection: Any, **_: Any) -> None:
 def _noticing(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
     answer = execute(sql, params, many, context)
     if (tables := written(str(sql))) and not _hit_nothing(sql, context["cursor"]):
-        _note(context["connection"], tables)
+        _note(context["connection"], tables, None if many else touched.rows(sql, params))
     return answer
 
 
@@ -200,21 +246,26 @@ class _Raises:
         self.connection = connection
         self.number = _number()
         self.tables: Counter[str] = Counter()
+        # Whose databases' marks are raised; None of all.
+        self.rows: frozenset[touched.Row] | None = frozenset()
 
     def __call__(self) -> None:
-        if _raise(self.connection, self.tables):
+        if _raise(self.connection, self.tables, self.rows):
             self.connection.vedetta_unmarked = None
 
 
-def _note(connection: Any, tables: Iterable[str]) -> None:
+def _note(connection: Any, tables: Iterable[str], rows: frozenset[touched.Row] | None) -> None:
+    if touched.TABLES.isdisjoint(tables):
+        rows = frozenset()
     if not connection.in_atomic_block:
-        _raise(connection, tables)
+        _raise(connection, tables, rows)
         return
     noted = _noted(connection)
     if noted is None:
         noted = connection.vedetta_unmarked = _Raises(connection)
         connection.on_commit(noted, robust=True)
     noted.tables.update(tables)
+    noted.rows = None if rows is None or noted.rows is None else noted.rows | rows
 
 
 def _noted(connection: Any) -> _Raises | None:
@@ -223,7 +274,7 @@ def _noted(connection: Any) -> _Raises | None:
     return next((hook for _, hook, _ in hooks if isinstance(hook, _Raises)), None)
 
 
-def _raise(connection: Any, tables: Iterable[str]) -> bool:
+def _raise(connection: Any, tables: Iterable[str], rows: frozenset[touched.Row] | None) -> bool:
     """Whether they could be raised.
 
     A statement for each: a writer that held two marks could wait for one who holds them the other way.
@@ -231,13 +282,46 @@ def _raise(connection: Any, tables: Iterable[str]) -> bool:
     there is no mark yet, whoever makes it reads the rows after that.
     """
     try:
-        for name in sorted(tables):
+        for name in (*_groups(connection, rows), *sorted(tables)):
             Mark.objects.using(connection.alias).filter(name=name).update(value=_number())
     except Error as error:
         # What was written is written. The table may not be there yet, or the server not any more.
         logger.debug("no mark could be raised (%s): pages follow within %s s", error, BOUND_SECONDS)
         return False
     return True
+
+
+# By which of its columns a row is of a database.
+_DATABASE_OF = {
+    "backups_database": (Database, "pk"),
+    "backups_run": (Run, "database"),
+    "backups_snapshot": (Snapshot, "database"),
+    "backups_standdown": (StandDown, "database"),
+    "backups_suspicion": (Suspicion, "database"),
+    "backups_verification": (Verification, "snapshot__database"),
+}
+# Of more, the mark of all costs less.
+_MOST_GROUPS = 8
+
+
+def _groups(connection: Any, rows: frozenset[touched.Row] | None) -> list[str]:
+    """The names of their marks."""
+    if rows is None:
+        return [_OF_ALL]
+    databases: set[int | None] = set()
+    for table in {row.table for row in rows}:
+        keys = [row.key for row in rows if row.table == table]
+        model, column = _DATABASE_OF[table]
+        if column == "pk":
+            databases.update(keys)
+            continue
+        found = model._default_manager.using(connection.alias).filter(pk__in=keys).order_by()
+        databases.update(found.values_list(column, flat=True))
+    if None in databases and any(row.table == "backups_snapshot" for row in rows):
+        # One that is of none tells something of those whose name it has.
+        return [_OF_ALL]
+    groups = {group_of(each) for each in databases if each is not None}
+    return [_OF_ALL] if len(groups) > _MOST_GROUPS else [_OF_GROUPS[each] for each in sorted(groups)]
 
 
 def _pending(tables: Collection[str]) -> list[Any]:

@@ -48,6 +48,18 @@ def _state(path: Path) -> _State | None:
     return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def look(settings: GateSettings) -> object | None:
+    """How the folder looks, the files of the first database and the list of those that gate.
+
+    Another look follows each of their changes, for all but files of further databases. None where that
+    is not sure: something was changed just now, or cannot be looked at.
+    """
+    path = settings.heartbeat_path
+    paths = path.parent, path, heartbeat.verified_beside(path), heartbeat.gates_path(path)
+    states = [_state(each) for each in paths]
+    return (path, *states) if all(each is not None and each.is_settled for each in states) else None
+
+
 class _Seen(NamedTuple):
     """The files of one database, and how these two looked before they were read."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -59,6 +59,13 @@ def observe(
         first_boot=heartbeat.first_boot_read(path) if full else heartbeat.MISSING,
         override=override,
     )
+
+
+def observe_again(seen: Observation, settings: GateSettings, now: datetime) -> Observation:
+    """What was observed, with the override and the first boot of now."""
+    path = settings.heartbeat_path
+    override, first_boot = heartbeat.override_read(path, now), heartbeat.first_boot_read(path)
+    return replace(seen, override=override, first_boot=first_boot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ HOUSE = {
     "checks": "process reports text validators",
     "migrations": "choices validators",
     "models": "choices dumpfile text validators",
-    "marks": "choices models",
+    "touched": "",
+    "marks": "choices models touched",
     "downloads": "choices errors installation models text",
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices errors keys models process text",
@@ -69,7 +70,7 @@ HOUSE = {
         "runs scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
-        "choices endpoints errors gate installation keeping keys models notifications process reports "
+        "choices endpoints errors gate installation keeping keys marks models notifications process reports "
         "requests scheduling sentinel snapshots text verdict"
     ),
     "actions": (

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from backups import marks
 from backups.admin import alerts, attention, checklist, gate, live, verifications
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
@@ -21,7 +20,6 @@ from backups.admin.strips import Day, left_out_days, recent_runs, strip_words, s
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
 from backups.reports import maintenance, standing
-from backups.reports.maintenance import Tended
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, plural, template
@@ -113,6 +111,8 @@ def state(request: HttpRequest, version: str) -> dict[str, Any]:
     """Everything on the first page."""
     asked = Asked.by(request)
     found = standing.read(version=version)
+    # For the badge, for which all databases would be looked through once more.
+    request.vedetta_bad_proofs = _bad_proofs(found.overall)  # type: ignore[attr-defined]
     shown = _shown(asked, found)
     databases = list(shown.object_list)
     looks = attention.of_databases(request, databases, found)
@@ -129,7 +129,7 @@ def state(request: HttpRequest, version: str) -> dict[str, Any]:
         "is_set_up": bool(found.databases),
         "asked": asked,
         "shown": shown,
-        "tended": _TENDED.get(version, lambda: maintenance.tended(now=found.now)),
+        "tended": maintenance.told((each for each in found.repositories if each.is_used), found.now),
         "checklist": checklist.of_first_page(request, found.overall),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
@@ -140,9 +140,6 @@ def state(request: HttpRequest, version: str) -> dict[str, Any]:
     return context | (_cards(databases, found) if has_cards else _lines(databases, looks, found))
 
 
-_TENDED = marks.Kept[list[Tended]]()
-
-
 def badges(request: HttpRequest) -> dict[str, str]:
     """What the sidebar counts, by the name that it has there."""
     return {f"{each.__module__}.badge": each(request) for each in (alerts.badge, verifications.badge)}
@@ -151,6 +148,10 @@ def badges(request: HttpRequest) -> dict[str, str]:
 def tab_title(context: dict[str, Any]) -> str:
     """The answer first: it is all that a tab has room for."""
     return phrase("{answer} · Dashboard", answer=context["answer"])
+
+
+def _bad_proofs(overall: Overall) -> int:
+    return sum(each.key == "verification" for each in overall.findings)
 
 
 def _shown(asked: Asked, found: Standing) -> Page:

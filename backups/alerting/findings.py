@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Q
 
 from backups import endpoints
-from backups.alerting import subjects
+from backups.alerting import each_minute, subjects
 from backups.choices import AlertEvent, AlertState
 from backups.errors import Problem
-from backups.models import Alert, Database, DatabaseQuerySet, Repository
+from backups.models import Alert, Database, Repository
 from backups.reports import standing
 from backups.text.sentences import joined, phrase, template
 from backups.verdict import Finding, State
@@ -58,7 +59,8 @@ _seen_since: dict[str, float] = {}
 
 def note_findings(now: datetime) -> None:
     """Note what of the verdict is bad, and what of it is over."""
-    found = standing.read_told(now)
+    withheld = each_minute.withheld(each_minute.databases(now).values())
+    found = standing.read_told(now, withheld)
     bad: dict[str, list[Finding]] = {}
     for each in found.overall.findings:
         if _is_told(each):
@@ -112,23 +114,20 @@ def note_secrets(now: datetime) -> None:
     in_service = Database.objects.in_service().order_by("pk")
     repositories = Repository.objects.filter(pk__in=in_service.order_by().values("repository"))
     was_bad = Q(pk__in=told.exclude(state=AlertState.GOOD).values("database"))
-    databases = in_service.filter(Q(pk__in=_unreadable(in_service)) | was_bad).select_related("server")
+    unreadable = _unreadable(each_minute.databases(now).values())
+    databases = in_service.filter(Q(pk__in=unreadable) | was_bad).select_related("server")
     rows: list[Database | Repository] = [*repositories.order_by("pk"), *databases]
     subjects.change_all(map(_secrets, rows), known, now=now)
 
 
 _OF_SECRETS = "Secrets of "
-# On which the secrets depend that a run with a database reads.
-_READ_BY = (
-    "server", "verify_host", "verify_port", "verify_password_ref", "verify_ssl_mode", "verify_ssl_ca",
-)  # fmt: skip
 
 
-def _unreadable(databases: DatabaseQuerySet) -> list[int]:
+def _unreadable(databases: Iterable[each_minute.Looked]) -> list[int]:
     """The keys of those whose secrets cannot be read: of thousands with the same ones, one is tried."""
     alike: dict[tuple[Any, ...], list[int]] = {}
-    for pk, *read in databases.values_list("pk", *_READ_BY):
-        alike.setdefault(tuple(read), []).append(pk)
+    for each in databases:
+        alike.setdefault(each.secrets, []).append(each.pk)
     tried = Database.objects.select_related("server").in_bulk([keys[0] for keys in alike.values()])
     return [
         key

@@ -5,33 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.conf import settings
-from django.db.models import Max, OuterRef, QuerySet, Subquery
-
-from backups.alerting import subjects
-from backups.choices import AlertState, StandDownKind, SuspicionState, Verdict
-from backups.models import Alert, Database, Snapshot, StandDown, Verification
+from backups.alerting import each_minute, subjects
+from backups.alerting.each_minute import Looked
+from backups.choices import AlertState, StandDownKind
+from backups.models import Database, StandDown
 from backups.scheduling import staleness
-from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text import formatting
 from backups.text.sentences import english, phrase, template
-
-
-class _Row(NamedTuple):
-    """What decides of a database whether it is in time."""
-
-    pk: int
-    name: str
-    gates: bool
-    backup_cron: str
-    threshold: int | None
-    verify_cron: str
-    backed_up: datetime | None
-
-
-_COLUMNS = ("pk", "name", "gates_app", "backup_cron", "heartbeat_threshold", "verify_cron", "newest")
 
 
 def news(now: datetime) -> list[subjects.Change]:
@@ -40,9 +22,7 @@ def news(now: datetime) -> list[subjects.Change]:
     Against what is allowed. What nobody was told of yet is news as well. Each minute all databases are looked
     at, and of almost none there is any.
     """
-    # One that a wrong clock put into the future would be timely for as long.
-    past = now + CLOCKS_DIFFER
-    found = list(_found(now, past))
+    found = list(_found(now))
     rows = Database.objects.in_bulk([each.row.pk for each in found]) if found else {}
     paused = StandDown.objects.standing(now).of(StandDownKind.PAUSE).by_database() if found else {}
     return [
@@ -55,7 +35,7 @@ def news(now: datetime) -> list[subjects.Change]:
 class _Found(NamedTuple):
     """One subject that stands otherwise than it is known."""
 
-    row: _Row
+    row: Looked
     noun: str
     newest: datetime | None
     allowed: timedelta
@@ -71,15 +51,14 @@ _SUBJECT = template("Timely {noun} of {database}")
 _BACKUP, _VERIFICATION = phrase("backup"), phrase("verification")
 
 
-def _found(now: datetime, past: datetime) -> Iterator[_Found]:
+def _found(now: datetime) -> Iterator[_Found]:
     known = _Known()
-    proved = _newest_proved(past)
     allowed = _Allowed(now)
     begin_of = {noun: english(phrase(_SUBJECT, noun=noun, database="")) for noun in (_BACKUP, _VERIFICATION)}
-    for row in map(_Row._make, _rows(past)):
+    for row in each_minute.databases(now).values():
         for noun, newest, most in (
             (_BACKUP, row.backed_up, allowed.for_backup(row)),
-            (_VERIFICATION, proved.get(row.pk), allowed.for_verification(row)),
+            (_VERIFICATION, row.proved, allowed.for_verification(row)),
         ):
             if most is None:
                 continue
@@ -92,28 +71,18 @@ def _found(now: datetime, past: datetime) -> Iterator[_Found]:
                 yield _Found(row, noun, newest, most, is_overdue)
 
 
-def _rows(past: datetime) -> QuerySet[Any, Any]:
-    backups = Snapshot.objects.trusted().meant().present().filter(database=OuterRef("pk"), time__lte=past)
-    databases = Database.objects.in_service().order_by("pk")
-    return databases.annotate(newest=Subquery(backups.newest_first().values("time")[:1])).values_list(
-        *_COLUMNS
-    )
-
-
 class _Known:
     """How these subjects stand by their alerts, and since when."""
 
-    _alerts = Alert.objects.filter(subject__startswith="Timely ").order_by()
-
     @cached_property
-    def states(self) -> dict[str, str]:
+    def states(self) -> Mapping[str, str]:
         """Of all that has ever been looked at."""
-        return dict(self._alerts.values_list("subject", "state"))
+        return each_minute.states()
 
     @cached_property
     def since(self) -> dict[str, datetime]:
         """Read only where a database has nothing by which its age is counted."""
-        alerts = self._alerts.filter(state__in=[AlertState.GOOD, AlertState.OVERDUE])
+        alerts = each_minute.TIMELY.filter(state__in=[AlertState.GOOD, AlertState.OVERDUE])
         return dict(alerts.values_list("subject", "since"))
 
 
@@ -124,13 +93,13 @@ class _Allowed:
         self._now = now
         self._by_cron: dict[str, timedelta | None] = {}
 
-    def for_backup(self, row: _Row) -> timedelta | None:
+    def for_backup(self, row: Looked) -> timedelta | None:
         """None where nobody expects one."""
         if not (row.backup_cron or row.gates):
             return None
         return staleness.backup_allowed_by(row.threshold)
 
-    def for_verification(self, row: _Row) -> timedelta | None:
+    def for_verification(self, row: Looked) -> timedelta | None:
         """None where nobody expects one."""
         cron = row.verify_cron
         if cron not in self._by_cron:
@@ -147,21 +116,6 @@ def _standing(
     if database.pk in paused:
         sentence += _paused_sentence(paused[database.pk][StandDownKind.PAUSE])
     return subjects.Standing(AlertState.OVERDUE, sentence)
-
-
-def _newest_proved(past: datetime) -> dict[int, datetime]:
-    """By when verifications ended; where the gate asks for them, as it does: by what they verified."""
-    if settings.SENTINEL.verified_threshold_seconds:
-        trusted = Snapshot.objects.trusted().meant()
-        return _newest(trusted.verified().filter(time__lte=past), "time")
-    good = Verification.objects.filter(verdict=Verdict.IDENTICAL, finished_at__lte=past).exclude(
-        snapshot__suspicion__state__in=[SuspicionState.WAITING, SuspicionState.OVER]
-    )
-    return _newest(good, "finished_at", "snapshot__database")
-
-
-def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict[int, datetime]:
-    return dict(rows.values_list(database).annotate(newest=Max(field)))
 
 
 def _paused_sentence(pause: StandDown) -> str:

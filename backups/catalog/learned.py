@@ -75,7 +75,9 @@ def database_probed(
     warnings: Sequence[str],
 ) -> None:
     """Store what preflight learned of the server and its client."""
-    Server.objects.filter(pk=database.server_id).update(flavour=flavour, version=server_version)
+    # Almost always it is known, and who keeps what was read of thousands of databases reads nothing again.
+    news = Server.objects.filter(pk=database.server_id).exclude(flavour=flavour, version=server_version)
+    news.update(flavour=flavour, version=server_version)
     Database.objects.filter(pk=database.pk).update(
         client_version=client_version, preflight_warnings=list(warnings)
     )

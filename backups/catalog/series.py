@@ -88,9 +88,9 @@ def _undecided_words(database: Database, found: Counter[str]) -> Iterator[str]:
         )
 
 
-def words(databases: Sequence[Database]) -> dict[int, list[str]]:
+def words(databases: Sequence[Database], strays: Strays) -> dict[int, list[str]]:
     """Of each database, by its key, what a person has to say of its snapshots: a sentence each."""
-    hosts, strays = undecided(databases), _strays(databases)
+    hosts = undecided(databases)
     return {
         each.pk: [*_undecided_words(each, hosts[each.pk]), *_other_case_words(each, strays)]
         for each in databases
@@ -102,10 +102,11 @@ def words(databases: Sequence[Database]) -> dict[int, list[str]]:
 Strays = dict[tuple[int, str], Counter[str]]
 
 
-def _strays(databases: Iterable[Database]) -> Strays:
+def strays() -> Strays:
+    """Of snapshots that are of no database here, as they are now."""
     found: Strays = defaultdict(Counter)
-    repositories = {each.repository_id for each in databases}
-    of_nobody = Snapshot.objects.present().filter(repository__in=repositories, database=None)
+    # Of all repositories: through an index of theirs, all snapshots would be looked at.
+    of_nobody = Snapshot.objects.present().filter(database=None)
     counted = of_nobody.order_by().values_list("repository_id", "path").annotate(Count("pk"))
     for repository, path, count in counted:
         name = Snapshot(path=path).source

@@ -6,9 +6,10 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -56,12 +57,24 @@ class Differences:
     overruled: list[str]
 
 
-def differences(databases: Sequence[Database]) -> dict[int, Differences]:
+class Shared(NamedTuple):
+    """What is told of several databases: snapshots of none, and repositories that have two rows, by key."""
+
+    strays: series.Strays
+    doubles: Mapping[int, str]
+
+    @classmethod
+    def of(cls, repositories: Iterable[Repository]) -> Shared:
+        """As it is now."""
+        return cls(series.strays(), places.doubles(repositories))
+
+
+def differences(databases: Sequence[Database], shared: Shared | None = None) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""
-    undecided = series.words(databases)
-    doubles = places.doubles({each.repository for each in databases})
+    shared = shared or Shared.of({each.repository for each in databases})
+    undecided = series.words(databases, shared.strays)
     return {
-        each.pk: _differences(each, [*undecided[each.pk], *_of(doubles, each.repository_id)])
+        each.pk: _differences(each, [*undecided[each.pk], *_of(shared.doubles, each.repository_id)])
         for each in databases
     }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from backups import marks
@@ -137,41 +138,64 @@ def write_gates() -> None:
 
     The rows are read under the lock: of several who write, the last one knows what all of them changed.
     Where all of them are retired, they are looked at as before: of an empty list the gate would look at the
-    first database alone, which may be fresh. Where this process wrote the list and nothing was changed since,
-    it is not made anew: each backup of thousands of databases asks for it.
+    first database alone, which may be fresh. Each backup of thousands of databases asks for it. So where this
+    process wrote the list, only those are read again to whose rows something was written since, and it is
+    written anew only where it says something else then.
     """
     there = _look_of_the_list()
-    look = f"{marks.version(_OF_THE_LIST)} {there}"
-    if not there or _has_a_backup_by_now(_WAITING.get(look, _write_gates)):
-        _write_gates()
-
-
-# What the list depends on, but for which databases have a backup: that is asked for.
-_OF_THE_LIST = frozenset({"backups_database", "backups_standdown"})
-_WAITING = marks.Kept[list[int]]()
-# Of more it is as well made anew.
-_MOST_WAITING = 500
-
-
-def _write_gates() -> list[int]:
-    """Answers which will gate from their first backup on, by their keys."""
+    if there and _written == [there, _of_the_list()]:
+        return
     path = settings.SENTINEL.heartbeat_path
     try:
         with heartbeat.gates_held(path):
-            waiting = Database.objects.filter(~_HAS_BACKUP, gates_app=True, is_primary=False)
-            keys = list(waiting.order_by().values_list("pk", flat=True))
-            heartbeat.gates_write(path, _listed(path))
+            databases = _of_the_list()
+            heartbeat.gates_write(path, _listed(path, databases.values()))
+            _written[:] = [_look_of_the_list(), databases]
     except TimeoutError as error:
-        raise _held() from error
+        raise _held_by_another() from error
     except OSError as error:
         raise _unwritable(error) from error
-    return keys
 
 
-def _has_a_backup_by_now(waiting: Sequence[int]) -> bool:
-    if len(waiting) > _MOST_WAITING:
-        return True
-    return bool(waiting) and Snapshot.objects.filter(database__in=waiting).exists()
+class _Gating(NamedTuple):
+    """What of a database that is to gate the list depends on."""
+
+    pk: int
+    name: str
+    is_primary: bool
+    threshold: int | None
+    in_service: bool
+
+
+class _Read(NamedTuple):
+    """Those that gate, by their keys, and of which versions of their groups."""
+
+    groups: Sequence[object]
+    databases: Mapping[int, _Gating]
+
+
+# Of this process: what was read last, and how the list looked that was written last, and what it was made of.
+_held: list[_Read] = []
+_written: list[object] = []
+
+
+def _of_the_list() -> Mapping[int, _Gating]:
+    versions = marks.Versions()
+    known = _held[0] if _held else _Read([None] * marks.GROUPS, {})
+    changed = marks.changed(known.groups, versions.groups)
+    databases = known.databases
+    if changed:
+        rows = gating().annotate(in_service=Exists(Database.objects.in_service().filter(pk=OuterRef("pk"))))
+        if len(changed) < marks.GROUPS:
+            rows = rows.annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
+        read = {row[0]: _Gating(*row) for row in rows.values_list(*_COLUMNS)}
+        same = {pk: each for pk, each in databases.items() if marks.group_of(pk) not in changed}
+        databases = dict(sorted({**same, **read}.items()))
+    _held[:] = [_Read(versions.groups, databases)]
+    return databases
+
+
+_COLUMNS = ("pk", "name", "is_primary", "heartbeat_threshold", "in_service")
 
 
 def _look_of_the_list() -> str:
@@ -184,16 +208,14 @@ def _look_of_the_list() -> str:
     return f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
-def _listed(path: Path) -> list[heartbeat.Gate]:
-    fields = ("name", "is_primary", "heartbeat_threshold")
-    listed = gating().in_service().values_list(*fields) or gating().values_list(*fields)
+def _listed(path: Path, databases: Collection[_Gating]) -> list[heartbeat.Gate]:
     return [
-        heartbeat.gate_for(path, name, first=is_primary, threshold_seconds=threshold)
-        for name, is_primary, threshold in listed
+        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.threshold)
+        for each in [each for each in databases if each.in_service] or databases
     ]
 
 
-def _held() -> Problem:
+def _held_by_another() -> Problem:
     return Problem(
         phrase("Another process has been writing the list of the databases that gate for too long."),
         code="gate.files_held",

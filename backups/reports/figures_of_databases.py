@@ -1,23 +1,23 @@
-"""What Prometheus is told of each database, put into words once for each version of the rows.
+"""What Prometheus is told of each database, put into words once for each version of its rows.
 
 Of thousands of databases the text alone takes most of the time. What time changes is put in each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, QuerySet, Subquery
-from prometheus_client.core import GaugeMetricFamily
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from prometheus_client.utils import floatToGoString
 
+from backups import marks
 from backups.choices import BAD_VERDICTS, Action, Status, Verdict
-from backups.models import Database, Run, Snapshot, Verification
-from backups.reports.gauges import Gauges, gauge, head, label, text_of
+from backups.models import Database, DatabaseQuerySet, Run, Snapshot, Verification
+from backups.reports.gauges import head, label
 from backups.reports.rows import by_key, first
 from backups.verdict import Overall, State
 
@@ -29,127 +29,151 @@ _PROOFS = Verification.objects.values_list("pk", "finished_at", "restore_seconds
 _RUNS = Run.objects.filter(started_at__isnull=False).values_list(
     "pk", "started_at", "finished_at", named=True
 )
+# Families whose figures grow with time, and others, each with what it means.
+_AGES = {
+    "last_backup_age_seconds": "Age of the newest good backup.",
+    "last_verified_age_seconds": "Time since a backup was last proved by a full restore.",
+}
+_OTHERS = {
+    "backup_size_bytes": "Size of the newest backup's dump.",
+    "backup_added_bytes": "What the newest backup added to the repository, compressed.",
+    "restore_duration_seconds": "How long the newest verification's restore took.",
+    "run_duration_seconds": "How long the newest run that succeeded took.",
+}
 
 
-class _Ages(NamedTuple):
-    """A family whose figures grow with time: the begin of each line, and the seconds since when it counts."""
+class _OfDatabase(NamedTuple):
+    """One database: its lines of each family, and of those that grow the begin, and since when it counts."""
 
-    head: str
-    lines: Sequence[tuple[str, float]]
-
-    def text(self, now: float) -> bytes:
-        """At one moment, in seconds."""
-        lines = (f"{begin}{floatToGoString(now - since)}\n" for begin, since in self.lines)
-        return (self.head + "".join(lines)).encode()
+    name: str
+    ages: Mapping[str, tuple[str, float]]
+    others: Mapping[str, str]
+    verdicts: Mapping[State, str]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of all databases."""
+    """Of all databases, by their keys, and of which versions of their groups."""
 
-    ages: Sequence[_Ages]
-    others: bytes
+    groups: Sequence[object]
+    databases: Mapping[int, _OfDatabase]
 
     def texts(self, now: datetime) -> Iterator[bytes]:
         """All but how they stand."""
-        for each in self.ages:
-            yield each.text(now.timestamp())
-        yield self.others
+        at = now.timestamp()
+        for begin, lines in self._ages:
+            yield (begin + "".join([f"{line}{_go(at - since)}\n" for line, since in lines])).encode()
+        yield self._others
 
     def verdicts(self, overall: Overall) -> Iterator[bytes]:
         """How each stands."""
-        yield self._head.encode()
-        lines = self._lines
-        for name in overall.databases:
-            if name not in lines:
-                lines[name] = {state: _verdict(name, state) for state in State}
-        told = "".join(lines[name][overall.state_of(name)] for name in overall.databases)
-        yield told.encode()
+        lines, state_of = self._verdicts, overall.state_of
+        told = [(lines.get(name) or _verdicts(name))[state_of(name)] for name in overall.databases]
+        yield (head("database_verdict", "The same by database.") + "".join(told)).encode()
+
+    # Put together once for all who ask before the next change.
 
     @cached_property
-    def _head(self) -> str:
-        return head("database_verdict", "The same by database.")
+    def _ages(self) -> list[tuple[str, list[tuple[str, float]]]]:
+        every = [each.ages for each in self.databases.values()]
+        return [
+            (head(family, meaning), [ages[family] for ages in every if family in ages])
+            for family, meaning in _AGES.items()
+        ]
 
     @cached_property
-    def _lines(self) -> dict[str, dict[State, str]]:
-        return {}
+    def _others(self) -> bytes:
+        every = [each.others for each in self.databases.values()]
+        return "".join(
+            head(family, meaning) + "".join([others[family] for others in every if family in others])
+            for family, meaning in _OTHERS.items()
+        ).encode()
+
+    @cached_property
+    def _verdicts(self) -> dict[str, Mapping[State, str]]:
+        return {each.name: each.verdicts for each in self.databases.values()}
 
 
-def _verdict(name: str, stands: State) -> str:
+def _go(value: float) -> str:
+    """As Prometheus's own client writes it, which for most takes the way of `repr`."""
+    return repr(value) if 0 <= value < 1e6 else str(floatToGoString(value))
+
+
+def _verdicts(name: str) -> dict[State, str]:
     begin = f'vedetta_database_verdict{{database="{label(name)}",state='
-    return "".join(f'{begin}"{state.value}"}} {float(state == stands)}\n' for state in State)
+    return {
+        stands: "".join(f'{begin}"{state.value}"}} {float(state == stands)}\n' for state in State)
+        for stands in State
+    }
 
 
-def read() -> Figures:
-    """By the rows of now."""
-    databases = list(_with_newest(Database.objects.in_service().order_by("pk")))
+# Of this process, put in its place as a whole.
+_held: list[Figures] = []
+
+
+def read(versions: marks.Versions) -> Figures:
+    """By the rows of now; of databases to whose rows nothing was written what was told of them before."""
+    databases = Database.objects.in_service()
+    known = _held[0] if _held else None
+    changed = marks.changed(known.groups, versions.groups) if known else set(range(marks.GROUPS))
+    if known is None or len(changed) > marks.GROUPS // 2:
+        found: Mapping[int, _OfDatabase] = _read(databases)
+    elif changed:
+        some = databases.annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
+        same = {pk: each for pk, each in known.databases.items() if marks.group_of(pk) not in changed}
+        found = dict(sorted({**same, **_read(some)}.items()))
+    else:
+        found = known.databases
+    figures = Figures(versions.groups, found)
+    _held[:] = [figures]
+    return figures
+
+
+def _read(some: DatabaseQuerySet) -> dict[int, _OfDatabase]:
+    databases = list(_with_newest(some.order_by("pk")))
     snapshots = by_key(_SNAPSHOTS, (d.newest_snapshot for d in databases))
     proofs = by_key(_PROOFS, (d.newest_proof for d in databases))
-    backups = [(d.name, s) for d in databases if (s := snapshots.get(d.newest_snapshot))]
-    proved = [(d.name, v) for d in databases if (v := proofs.get(d.newest_proof))]
-    ages = (
-        _ages("last_backup_age_seconds", "Age of the newest good backup.", [(n, s.time) for n, s in backups]),
-        _ages(
-            "last_verified_age_seconds",
-            "Time since a backup was last proved by a full restore.",
-            [(n, v.finished_at) for n, v in proved],
-        ),
-    )
-    return Figures(ages, text_of(_others(databases, backups, proved)))
-
-
-def _ages(name: str, meaning: str, times: Iterable[tuple[str, datetime]]) -> _Ages:
-    lines = [(f'vedetta_{name}{{database="{label(of)}"}} ', time.timestamp()) for of, time in times]
-    return _Ages(head(name, meaning), lines)
-
-
-def _others(
-    databases: Iterable[Any], backups: Sequence[tuple[str, Any]], proved: Sequence[tuple[str, Any]]
-) -> Gauges:
-    yield gauge(
-        "backup_size_bytes",
-        "Size of the newest backup's dump.",
-        [((name,), s.total_bytes_processed) for name, s in backups],
-        "database",
-    )
-    yield gauge(
-        "backup_added_bytes",
-        "What the newest backup added to the repository, compressed.",
-        [((name,), s.data_added_packed) for name, s in backups],
-        "database",
-    )
-    yield gauge(
-        "restore_duration_seconds",
-        "How long the newest verification's restore took.",
-        [((name,), v.restore_seconds) for name, v in proved],
-        "database",
-    )
-    yield _of_runs(list(databases))
-
-
-def _of_runs(databases: Sequence[Any]) -> GaugeMetricFamily:
     runs = by_key(_RUNS, (pk for d in databases for pk in (d.newest_backup, d.newest_verify)))
-    done = [
-        ((d.name, action), runs[pk])
-        for d in databases
-        for action, pk in ((Action.BACKUP, d.newest_backup), (Action.VERIFY, d.newest_verify))
-        if pk in runs
-    ]
-    return gauge(
-        "run_duration_seconds",
-        "How long the newest run that succeeded took.",
-        [
-            (labels, (run.finished_at - run.started_at).total_seconds())
-            for labels, run in done
-            if run.started_at and run.finished_at
-        ],
-        "database",
-        "action",
+    return {
+        d.pk: _of(d, snapshots.get(d.newest_snapshot), proofs.get(d.newest_proof), runs) for d in databases
+    }
+
+
+def _of(database: Any, snapshot: Any, proof: Any, runs: Mapping[int, Any]) -> _OfDatabase:
+    of = f'database="{label(database.name)}"'
+    ages = {}
+    figures: list[tuple[str, str, float | None]] = []
+    if snapshot:
+        ages["last_backup_age_seconds"] = snapshot.time
+        figures.append(("backup_size_bytes", of, snapshot.total_bytes_processed))
+        figures.append(("backup_added_bytes", of, snapshot.data_added_packed))
+    if proof:
+        ages["last_verified_age_seconds"] = proof.finished_at
+        figures.append(("restore_duration_seconds", of, proof.restore_seconds))
+    for action, pk in ((Action.BACKUP, database.newest_backup), (Action.VERIFY, database.newest_verify)):
+        if (run := runs.get(pk)) and run.started_at and run.finished_at:
+            took = (run.finished_at - run.started_at).total_seconds()
+            figures.append(("run_duration_seconds", f'action="{action.value}",{of}', took))
+    return _OfDatabase(
+        database.name,
+        {name: (f"vedetta_{name}{{{of}}} ", since.timestamp()) for name, since in ages.items()},
+        _lines(figures),
+        _verdicts(database.name),
     )
+
+
+def _lines(figures: Iterable[tuple[str, str, float | None]]) -> dict[str, str]:
+    """By family; what is not known is left out."""
+    lines: dict[str, str] = {}
+    for family, labels, value in figures:
+        if value is not None:
+            told = f"vedetta_{family}{{{labels}}} {floatToGoString(float(value))}\n"
+            lines[family] = lines.get(family, "") + told
+    return lines
 
 
 def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any, Any]:
-    """Each database's name with the keys of its newest snapshot, proof and good runs."""
+    """Each database's key and name with the keys of its newest snapshot, proof and good runs."""
     mine = OuterRef("pk")
     snapshots = Snapshot.objects.trusted().meant().present().filter(database=mine).newest_first()
     proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL).exclude(
@@ -162,4 +186,4 @@ def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any, Any]:
         "newest_backup": first(good.filter(action=Action.BACKUP)),
         "newest_verify": first(good.filter(action=Action.VERIFY)),
     }
-    return databases.annotate(**newest).values_list("name", *newest, named=True)
+    return databases.annotate(**newest).values_list("pk", "name", *newest, named=True)

@@ -36,22 +36,32 @@ class Tended:
 
 def tended(repositories: Iterable[int] | None = None, now: datetime | None = None) -> list[Tended]:
     """All repositories that databases are backed up to, or those with these keys."""
-    next_at = maintenance.next_time(now or timezone.now())
+    rows: QuerySet[Any] = Repository.objects.order_by("pk").annotate(**newest())
+    rows = rows.filter(is_used=True) if repositories is None else rows.filter(pk__in=repositories)
+    return told(rows, now or timezone.now())
+
+
+def newest() -> dict[str, Any]:
+    """What `told` wants to know of each row of a repository."""
     newest = maintenance.whole().filter(repository=OuterRef("pk"), status=Status.SUCCEEDED)
     newest = newest.annotate(said=KeyTextTransform("sentence", "result")).order_by("-finished_at", "-pk")
-    rows: QuerySet[Any] = Repository.objects.order_by("pk").annotate(
-        tended_at=Subquery(newest.values("finished_at")[:1]),
-        tended_by=Subquery(newest.values("pk")[:1]),
-        said=Subquery(newest.values("said")[:1]),
-        is_used=Exists(Database.objects.in_service().filter(repository=OuterRef("pk"))),
-    )
-    rows = rows.filter(is_used=True) if repositories is None else rows.filter(pk__in=repositories)
+    return {
+        "whole_at": Subquery(newest.values("finished_at")[:1]),
+        "whole_by": Subquery(newest.values("pk")[:1]),
+        "said": Subquery(newest.values("said")[:1]),
+        "is_used": Exists(Database.objects.in_service().filter(repository=OuterRef("pk"))),
+    }
+
+
+def told(rows: Iterable[Any], now: datetime) -> list[Tended]:
+    """Of each of these rows with `newest`."""
+    next_at = maintenance.next_time(now)
     return [
         Tended(
             row,
-            row.tended_at,
-            row.tended_by,
-            row.said or ("" if row.tended_by else phrase("Not tended yet.")),
+            row.whole_at,
+            row.whole_by,
+            row.said or ("" if row.whole_by else phrase("Not tended yet.")),
             next_at if row.is_used else None,
         )
         for row in rows

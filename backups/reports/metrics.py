@@ -14,37 +14,38 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from backups import __version__, marks
-from backups.models import Repository, Run, WorkerPulse
+from backups.models import Repository, WorkerPulse
 from backups.notifications import channels
-from backups.reports import figures_of_databases, standing
+from backups.reports import figures_of_databases, run_counts, standing
 from backups.reports.gauges import Gauges, gauge, text_of
 from backups.runs.queue import PULSE_AHEAD
 from backups.verdict import Overall, State
+from sentinel.gate import Word
 
 
-def exposition(gate_word: str, gate_words: Iterable[str], *, gate_is_open: bool) -> bytes:
-    """All figures in Prometheus's text format; the gate's own come from whoever asked it."""
-    return b"".join(_Figures(timezone.now(), gate_word, gate_words, gate_is_open).texts())
+def exposition() -> bytes:
+    """All figures in Prometheus's text format."""
+    return b"".join(_Figures(timezone.now()).texts())
 
 
 class _Figures:
     """Everything at one moment."""
 
-    def __init__(self, now: datetime, gate_word: str, gate_words: Iterable[str], gate_is_open: bool) -> None:
+    def __init__(self, now: datetime) -> None:
         self._now = now
-        self._gate = gate_word, gate_words, gate_is_open
 
     def texts(self) -> Iterator[bytes]:
         """What is told, piece by piece."""
         version = marks.version()
-        overall = standing.read(self._now, version).overall
-        databases = _DATABASES.get(version, figures_of_databases.read)
+        found = standing.read(self._now, version)
+        overall = found.overall
+        databases, runs = _KEPT.get(version, _read)
         yield text_of(self._of_verdict(overall))
         yield from databases.verdicts(overall)
-        yield text_of(self._of_findings(overall))
+        yield text_of(self._of_findings(found))
         yield from databases.texts(self._now)
         yield text_of(self._of_repositories())
-        yield text_of(self._of_work())
+        yield text_of(self._of_work(runs))
 
     @staticmethod
     def _of_verdict(overall: Overall) -> Gauges:
@@ -52,19 +53,18 @@ class _Figures:
         states = [((state.value,), state == overall.state) for state in State]
         yield gauge("verdict", "1 for the worst of all that is known.", states, "state")
 
-    def _of_findings(self, overall: Overall) -> Gauges:
-        found = {
-            (each.key, each.database, each.repository): each.state == State.BAD for each in overall.findings
-        }
+    @staticmethod
+    def _of_findings(stands: standing.Standing) -> Gauges:
+        findings = stands.overall.findings
+        found = {(each.key, each.database, each.repository): each.state == State.BAD for each in findings}
         meaning = "What was found: 1 where it is bad, 0 where it is doubtful."
         yield gauge("finding", meaning, found.items(), "key", "database", "repository")
-        word, words, is_open = self._gate
-        heard = all(each.key != "gate_process" for each in overall.findings)
+        heard = all(each.key != "gate_process" for each in findings)
         meaning = (
             "1 while the gate lets the application be used, and its process is not known to be in trouble."
         )
-        yield gauge("gate_open", meaning, [((), is_open and heard)])
-        states = [((one,), one == word) for one in words]
+        yield gauge("gate_open", meaning, [((), stands.gate.is_open and heard)])
+        states = [((one.value,), one.value == stands.gate.word) for one in Word]
         yield gauge("gate_state", "1 for the word that the gate has to answer.", states, "state")
 
     @staticmethod
@@ -79,9 +79,7 @@ class _Figures:
         yield gauge("repository_suspect", until, suspect, "repository")
         yield gauge("repository_size_bytes", "What the repository takes up.", sizes, "repository")
 
-    def _of_work(self) -> Gauges:
-        counts = Run.objects.order_by().values_list("action", "status").annotate(Count("pk"))
-        runs = [((action, status), count) for action, status, count in counts]
+    def _of_work(self, runs: Iterable[tuple[tuple[str, str], int]]) -> Gauges:
         yield gauge("runs", "Runs in the history.", runs, "action", "status")
         waiting = dict(OrmQ.objects.order_by().values_list("key").annotate(Count("pk")))
         queues = [str(settings.Q_CLUSTER["name"]), settings.RESTORES_CLUSTER]
@@ -100,4 +98,9 @@ class _Figures:
         return (self._now - time).total_seconds()
 
 
-_DATABASES = marks.Kept[figures_of_databases.Figures]()
+def _read() -> tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]:
+    versions = marks.Versions()
+    return figures_of_databases.read(versions), run_counts.read(versions)
+
+
+_KEPT = marks.Kept[tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]]()

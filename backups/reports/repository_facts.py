@@ -6,19 +6,41 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import F, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from backups import verdict
+from backups import marks, verdict
 from backups.choices import Action, Status
-from backups.models import Database, Repository, Run
+from backups.models import Repository, Run
+from backups.reports import maintenance
 from backups.reports.rows import FAILED, first
-from backups.scheduling import maintenance
+from backups.scheduling import maintenance as schedule
 
 
-def rows() -> QuerySet[Repository]:
+def read(versions: marks.Versions) -> list[Repository]:
     """All repositories, each with its newest look at what it holds that failed, and that went well."""
-    looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by("-pk")
+    repositories = list(_rows())
+    # Where nothing was forgotten yet, they are waited for since their first run.
+    if any(each.tended_at is None for each in repositories):
+        begun = _BEGUN.get(versions.of_all, _begun)
+        for each in repositories:
+            if each.tended_at is None:
+                each.tended_at = begun.get(each.pk) or _begun(each.pk).get(each.pk)
+    return repositories
+
+
+_BEGUN = marks.Kept[dict[int, datetime]]()
+
+
+def _begun(*keys: int) -> dict[int, datetime]:
+    """When the first run was asked for, by repository. To find it, all runs are looked through."""
+    runs = Run.objects.filter(repository__in=keys) if keys else Run.objects.all()
+    return dict(runs.order_by().values_list("repository").annotate(Min("queued_at")))
+
+
+def _rows() -> QuerySet[Any, Any]:
+    # Not simply by their keys: to have that order, SQLite would rather look through all runs.
+    looks = Run.objects.filter(repository=OuterRef("pk"), action=Action.SNAPSHOTS).order_by(F("pk") * -1)
     failed = looks.filter(status__in=FAILED)
     here = Run.objects.filter(repository=OuterRef("pk"))
     forgot = here.filter(action=Action.FORGET, snapshot=None, status=Status.SUCCEEDED).order_by(
@@ -29,12 +51,11 @@ def rows() -> QuerySet[Repository]:
         tended_at=Coalesce(
             Subquery(forgot.filter(database=None).values("finished_at")[:1]),
             Subquery(forgot.values("finished_at")[:1]),
-            Subquery(here.order_by("queued_at").values("queued_at")[:1]),
         ),
         look_failed=first(failed),
         look_error=Subquery(failed.values("error")[:1]),
         look_succeeded=first(looks.filter(status=Status.SUCCEEDED)),
-        is_used=Exists(Database.objects.in_service().filter(repository=OuterRef("pk"))),
+        **maintenance.newest(),
     )
 
 
@@ -54,7 +75,7 @@ def facts(
         look,
         unreadable_secret,
         repository.tended_at if repository.is_used else None,
-        maintenance.allowed(now),
+        schedule.allowed(now),
         repository.disk_free_bytes,
         repository.disk_full_at,
     )

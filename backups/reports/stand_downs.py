@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from backups import marks
 from backups.choices import StandDownKind
 from backups.models import StandDown
 from backups.verdict import StandDownFacts
@@ -20,11 +21,12 @@ class StoodDown:
     retired: Mapping[str, StandDownFacts] = field(default_factory=dict)
 
 
-def read(now: datetime) -> StoodDown:
-    """Look, in one query."""
-    rows = StandDown.objects.standing(now).select_related("database").order_by("pk")
+def read(now: datetime, versions: marks.Versions) -> StoodDown:
+    """Look, in one query at most."""
     paused, muted, retired = {}, {}, {}
-    for each in rows:
+    for each in _ROWS.get(versions.of("backups_standdown", "backups_database"), _rows):
+        if each.until is not None and each.until <= now:
+            continue
         facts = StandDownFacts(each.made_at, each.made_by, each.reason, each.until)
         if each.kind == StandDownKind.RETIREMENT:
             retired[each.database.name] = facts
@@ -33,3 +35,11 @@ def read(now: datetime) -> StoodDown:
         else:
             muted[each.database_id] = facts
     return StoodDown(paused, muted, dict(sorted(retired.items())))
+
+
+_ROWS = marks.Kept[list[StandDown]]()
+
+
+def _rows() -> list[StandDown]:
+    """Those that nobody ended: when they end by themselves, time says."""
+    return list(StandDown.objects.filter(ended_at=None).select_related("database").order_by("pk"))

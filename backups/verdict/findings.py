@@ -107,7 +107,10 @@ class Overall:
 
     def state_of(self, database: str) -> State:
         """How a database stands with all that its backups depend on alone."""
-        return worst((*self.of_database(database), *self.of_repository(self.databases[database])))
+        own = self._by_database.get(database)
+        shared = self._of_repositories.get(self.databases[database], State.GOOD)
+        # Of almost all of very many databases nothing is found.
+        return max(worst(own), shared, key=_SEVERITY.index) if own else shared
 
     def of_all(self) -> tuple[Finding, ...]:
         """What is of no single database."""
@@ -118,6 +121,10 @@ class Overall:
     @cached_property
     def _by_database(self) -> dict[str, tuple[Finding, ...]]:
         return _sorted_by((each.database, each) for each in self.findings)
+
+    @cached_property
+    def _of_repositories(self) -> dict[str, State]:
+        return {name: worst(found) for name, found in self._by_repository.items()}
 
     @cached_property
     def _by_repository(self) -> dict[str, tuple[Finding, ...]]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
+from backups import marks
 from backups.catalog import records
 from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Alert, Database, Repository, Run, Snapshot, Verification
@@ -26,7 +27,7 @@ from sentinel import heartbeat
 from tests.rows import a_server
 
 TOKEN = "only Prometheus knows it"
-QUERIES = 30
+QUERIES = 26
 Figures = dict[tuple[str, ...], float]
 
 
@@ -185,8 +186,14 @@ def test_healthz_says_no_word_of_the_verdict(client: Client, portal: Path) -> No
 
 
 def test_number_of_queries_is_constant(
-    client: Client, portal: Path, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+    client: Client,
+    portal: Path,
+    django_assert_num_queries: Callable[[int], AbstractContextManager[object]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # On a busy machine what is kept would be too old at one of these times.
+    monkeypatch.setattr(marks, "BOUND_SECONDS", 10**6)
+    figures(client)
     history("one")
     with django_assert_num_queries(QUERIES):
         figures(client)

@@ -161,7 +161,7 @@ def test_a_gate_that_hangs_is_told_once_and_one_that_is_killed_as_well(
         assert [
             each.state.value for each in standing.read().overall.findings if each.key == "gate_process"
         ] == ["bad"]
-        figures = metrics.exposition("fresh", ["fresh"], gate_is_open=True).decode()
+        figures = metrics.exposition().decode()
         assert "vedetta_gate_open 0.0" in figures
         assert 'vedetta_finding{database="",key="gate_process",repository=""} 1.0' in figures
 
