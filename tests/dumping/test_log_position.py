@@ -318,6 +318,32 @@ def test_table_whose_history_tells_transactions_leaves_no_position(mariadb_with_
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("setting", ["binlog-do-db=other", "binlog-ignore-db=shop_kept_out"])
+def test_database_that_is_left_out_of_the_log_has_no_position(setting: str) -> None:
+    with DatabaseServer("mariadb", options=["--log-bin=binlog", f"--{setting}"]) as server:
+        shop = may_lock(may_ask(make_shop(server, MANY, name="shop_kept_out")))
+
+        assert why_not(shop) == why_not(shop, 2) == "not_logged"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_replica_that_logs_nothing_of_what_it_receives_has_no_position(flavour: Flavour) -> None:
+    updates = {"mariadb": "--log-slave-updates=OFF", "mysql": "--log-replica-updates=OFF"}[flavour]
+    begin = {
+        "mariadb": "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='x'; START SLAVE",
+        "mysql": "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=1, SOURCE_USER='x'; "
+        "START REPLICA",
+    }[flavour]
+    with DatabaseServer(flavour, options=["--log-bin=binlog", "--server-id=3", updates]) as server:
+        shop = ready(server)
+        assert why_not(shop) is None
+        server.execute(begin)
+
+        assert why_not(shop) == "not_logged"
+
+
+@pytest.mark.soak
 def test_user_with_few_connections_is_not_asked_for_more(logging_server: DatabaseServer) -> None:
     shop = ready(logging_server)
     shop.server.execute(f"ALTER USER '{shop.user}'@'%' WITH MAX_USER_CONNECTIONS 6")
@@ -366,6 +392,36 @@ def test_table_that_is_made_as_the_dump_begins_leaves_no_position(
 
     assert manifest["inventory"]["table"][0] == "made"
     assert manifest["log"]["why_not"] == "changed"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("connections", [0, 2])
+def test_table_that_is_being_made_is_logged_before_the_position_if_it_is_dumped(
+    connections: int, logging_server: DatabaseServer
+) -> None:
+    shop = ready(logging_server)
+    making = f"CREATE TABLE {shop.name}.made (id INT PRIMARY KEY) SELECT 1 AS id FROM (SELECT SLEEP(3)) AS s"
+    maker = threading.Thread(target=shop.execute, args=[making])
+    maker.start()
+    wait_until(
+        lambda: shop.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"),
+        "a table that is being made",
+    )
+
+    manifest, _ = dumped(shop, connections)
+
+    maker.join()
+    log = manifest["log"]
+    if log["exact"]:
+        events = shop.server.query(f"SHOW BINLOG EVENTS IN '{log['file']}'")
+        words = re.compile(rf"{shop.name}\b.*\bmade\b|\bmade\b.*{shop.name}")
+        (made,) = (
+            position
+            for _, position, kind, *_, info in events
+            if "CREATE TABLE" in str(info) and words.search(str(info)) and kind == "Query"
+        )
+        assert ("made" in manifest["inventory"]["table"]) == (made < log["position"])
+    assert log["exact"] or log["why_not"] in ("changed", "tables_in_use")
 
 
 @pytest.mark.soak
