@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
-from backups.dumpfile import manifests
+from backups.dumpfile import log_positions, manifests
 from backups.errors import Failure
 from backups.management import base
 from backups.models import Database
@@ -198,6 +198,29 @@ def test_a_manifest_of_version_1() -> None:
     assert reader.result() == made
     assert manifests.has_form({**made, "of tomorrow": 1})
     assert text.startswith(b"\n-- Vedetta manifest 1\n")
+
+
+def test_position_in_a_manifest() -> None:
+    """Who replays a log goes by it: a position that is not exact is none."""
+    place = log_positions.Place("binlog.000012", 4711)
+    exact = log_positions.exact(place, log_positions.How.LOCK, gtid="0-1-2", server={"id": 1, "uuid": None})
+    none = log_positions.not_exact(log_positions.WhyNot.LOG_OFF)
+    names = {"file", "position", "gtid", "server", "exact", "how", "why_not"}
+
+    assert exact.keys() == none.keys() == names
+    assert (exact["exact"], exact["why_not"], none["exact"]) == (True, None, False)
+    assert {name for name in names if none[name] is not None} == {"exact", "why_not"}
+    assert {each.value for each in log_positions.How} == {"snapshot", "lock"}
+    assert {each.value for each in log_positions.WhyNot} >= {
+        "log_off", "no_right", "not_logged", "kind_of_server", "no_snapshot", "versioned_by_transactions",
+        "xa", "xa_not_seen", "few_connections", "client", "lock_not_wanted", "no_lock_right", "tables_in_use",
+        "no_tables", "too_many_tables", "not_begun", "changed", "sequences_changed", "log_changed",
+        "not_asked",
+    }  # fmt: skip
+    for log in (exact, none):
+        made = manifests.manifest_of([], server={"flavour": "MySQL", "version": "9.7"}, inventory={}, log=log)
+        assert manifests.is_whole(made)
+    assert not manifests.has_form({**made, "log": {**exact, "position": "4711"}})
 
 
 @pytest.mark.django_db

@@ -246,6 +246,7 @@ def _confirm(
             "data_added": summary.data_added,
             "data_added_packed": summary.data_added_packed,
             "sha256": manifest["sha256"],
+            "log": manifest["log"],
             "suspicious": suspicious,
         },
     )

@@ -44,7 +44,20 @@ def _having(**fields: Fits) -> Fits:
     )
 
 
+def _yes_or_no(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 _SERVER = _having(flavour=_text, version=_text)
+_LOG = _having(
+    file=_or_none(_text),
+    position=_or_none(_number),
+    gtid=_or_none(_text),
+    server=_or_none(_having(id=_number, uuid=_or_none(_text))),
+    exact=_yes_or_no,
+    how=_or_none(_text),
+    why_not=_or_none(_text),
+)
 _PARTS: Mapping[str, Fits] = {
     "version": _number,
     "sha256": _text,
@@ -61,6 +74,7 @@ _PARTS: Mapping[str, Fits] = {
     "server": _SERVER,
     "client": _SERVER,
     "inventory": _mapped_to(_list_of(_text)),
+    "log": _LOG,
     "sections": _list_of(_having(kind=_text, name=_text, bytes=_number, sha256=_text)),
 }
 _IN_EACH_DUMP = ("sha256", "bytes", "server", "inventory", "sections")

@@ -30,8 +30,6 @@ _AHEAD_BYTES = 32 << 20
 _BEHIND_BYTES = 4 << 20
 _BEGIN_SECONDS = 1.5
 _LOOK_SECONDS = 0.05
-# A statement that locks more would be long, and take its time.
-_MOST_TABLES = 1000
 
 
 class ParallelOptions(NamedTuple):
@@ -54,13 +52,16 @@ class ParallelDumpUnavailable(Exception):
 
 @contextmanager
 def begun(
-    source: mysql.DumpSource, options: ParallelOptions, listener: Listener | None = None
+    source: mysql.DumpSource,
+    options: ParallelOptions,
+    listener: Listener | None = None,
+    ask: Callable[[mysql.ReadLock], None] = lambda _: None,
 ) -> Iterator[ParallelDump]:
     """Dump programs that see the same moment.
 
     Raises ParallelDumpUnavailable, before anything is dumped; Problem.
 
-    `listener` as `mysqldump.started` takes it.
+    `listener` as `mysqldump.started` takes it. `ask` is called at that moment, with the lock that is held.
     """
     tables = _tables(source)
     room = _room(options)
@@ -74,6 +75,7 @@ def begun(
                 dump = _Dump(part, share, spool, heard_later)
                 dumps.append(ended_last_first.enter_context(dump.running()))
             _wait_until_all_have_begun(dumps)
+            ask(lock)
             lock.release()
         go()
         yield ParallelDump(tables, dumps, lock.seconds)
@@ -108,8 +110,8 @@ def obstacle(connection: Any, database: str, tables: Sequence[mysql.TableSize]) 
     """Why several dump programs cannot dump these tables, as the end of a sentence, or nothing."""
     if bare := mysql.tables_without_snapshot(connection, database):
         return phrase("a consistent snapshot does not cover {bare}", bare=bare[0])
-    if sum(table.is_table for table in tables) > _MOST_TABLES:
-        return phrase("there are more than {most_tables} tables", most_tables=_MOST_TABLES)
+    if sum(table.is_table for table in tables) > mysql.MOST_LOCKED:
+        return phrase("there are more than {most_tables} tables", most_tables=mysql.MOST_LOCKED)
     if len({mysql.loosely(table.name) for table in tables}) < len(tables):
         return phrase("names of tables differ only in case or accents, which the dump programs mix up")
     return ""

@@ -25,12 +25,14 @@ from typing import Any
 
 from backups import mysql, process
 from backups.dumpfile.digesting import Digester
+from backups.dumpfile.log_positions import WhyNot
 from backups.dumpfile.manifests import manifest_of, manifest_text, objects_in
 from backups.dumping import connections, mysqldump
+from backups.dumping.log_position import LogPosition
 from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
 from backups.dumping.mysqldump import Listener
 from backups.dumping.order import Order, Report
-from backups.dumping.streaming import Outlet, stream, stream_dump
+from backups.dumping.streaming import Attendants, Outlet, stream, stream_dump
 from backups.errors import Problem
 from backups.text.kinds import of_kind
 from backups.text.sentences import parts_of, phrase
@@ -138,14 +140,27 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
                 order.server, info, programs, order.database, leave_out=without, only=order.only
             )
 
+            log = LogPosition(
+                source,
+                watch.tables,
+                before.inventory.get("sequence", []),
+                # With DUMP_CONNECTIONS=1 no table is ever locked.
+                may_lock=order.at_once.connections != 1 or bool(order.at_once.because),
+            )
+            # What is not kept, or not whole, is nothing that a log could be replayed on.
+            if not order.to_compare and not order.only:
+                log.begin()
+
             def is_read(table: str) -> None:
                 watch.is_read(table)
+                log.is_read()
                 # The dump's moment has come, and is hardly gone.
                 if not order.to_compare:
                     computed.begin()
 
             outlet = Outlet(digester, write)
-            stream(source, at_once, outlet, report, Listener(before.names, is_read))
+            listener = Listener(before.names, is_read)
+            stream(source, at_once, outlet, Attendants(report, listener, log))
         told_of = [] if order.to_compare else _computed(computed, report, digester)
         watch.look_at_the_rest()
         refuse_altered(watch, order.database)
@@ -154,9 +169,14 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             after = Content.of(connection, order.database, without, unlike.look).of_tables(order.only)
             if words := altered_defaults(connection, order.database, (charset, collation), made_under):
                 report.note(words)
+                log.cannot(WhyNot.CHANGED)
+        # Also what was dropped and made again as it was: at the position it may not have been there.
+        if any(after.definitions.get(key) != seen for key, seen in before.definitions.items()):
+            log.cannot(WhyNot.CHANGED)
         sections = digester.sections(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         _refuse_unlike(digester, unlike, source)
+        inventory = objects_in(sections)
         manifest = manifest_of(
             sections,
             database=order.database,
@@ -170,9 +190,10 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             space_used=space_used,
             server={"flavour": info.flavour, "version": info.version},
             client={"flavour": programs.flavour, "version": programs.version},
-            inventory=objects_in(sections),
+            inventory=inventory,
             computed=told_of,
             binary_log=position,
+            log=log.told(inventory.get("table", []), inventory.get("sequence", [])),
         )
         _write(out, manifest_text(manifest))
     return manifest

@@ -10,8 +10,10 @@ from backups import mysql, process
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.sections import Piece
 from backups.dumping import mysqldump, parallel
+from backups.dumping.log_position import LogPosition
 from backups.dumping.mysqldump import Listener, with_views
 from backups.dumping.order import Report
+from backups.dumping.positioned import PositionedDump
 from backups.dumping.spool import Spool
 from backups.errors import Problem
 from backups.text.sentences import phrase
@@ -150,39 +152,44 @@ def _exhaust(pieces: Iterator[Piece], take: Callable[[Piece], None] | None) -> N
             take(piece)
 
 
+class Attendants(NamedTuple):
+    """Who is told of a dump while it runs."""
+
+    report: Report
+    listener: Listener
+    position: LogPosition
+
+
 def stream(
-    source: mysql.DumpSource,
-    options: parallel.ParallelOptions,
-    outlet: Outlet,
-    report: Report,
-    listener: Listener,
+    source: mysql.DumpSource, options: parallel.ParallelOptions, outlet: Outlet, attendants: Attendants
 ) -> None:
     """Dump over as many connections as are wished for, if they can be had. Raises Problem."""
+    report, listener, position = attendants
     if options.connections > 1:
         try:
-            _stream_at_once(source, options, outlet, report, listener)
+            _stream_at_once(source, options, outlet, attendants)
         except parallel.ParallelDumpUnavailable as reason:
             report.note(phrase("Dumped over one connection: {reason}.", reason=reason))
             report.connections(1, str(reason))
+            position.forget()
         else:
             return
+    if _stream_with_position(source, outlet, attendants):
+        return
     stream_dump(source, outlet, listener=listener)
 
 
 def _stream_at_once(
-    source: mysql.DumpSource,
-    options: parallel.ParallelOptions,
-    outlet: Outlet,
-    report: Report,
-    listener: Listener,
+    source: mysql.DumpSource, options: parallel.ParallelOptions, outlet: Outlet, attendants: Attendants
 ) -> None:
     """Raises ParallelDumpUnavailable before anything is dumped; Problem."""
+    report, listener, position = attendants
     if source.leave_out:
         raise parallel.ParallelDumpUnavailable(phrase("views that cannot be read are left out"))
     _refuse_before(source)
     # Before the programs take the connections that the user may have.
     views = _rewritten_views(source)
-    with parallel.begun(source, options, listener) as dumps:
+    with parallel.begun(source, options, listener, position.ask) as dumps:
         report.note(
             phrase(
                 "Dumped over {connections} connections; no table could be written to for {locked_seconds} s.",
@@ -193,3 +200,30 @@ def _stream_at_once(
         report.connections(dumps.connections)
         pieces = with_views(dumps.pieces(outlet.digester.splitter), views)
         _write_pieces(outlet.digester.digested(pieces), outlet.write)
+
+
+def _stream_with_position(source: mysql.DumpSource, outlet: Outlet, attendants: Attendants) -> bool:
+    """Dump over one connection in such a way that the position in the binary log can be had.
+
+    Answers whether that was done. Where it was not, nothing was dumped yet. Raises Problem.
+    """
+    position = attendants.position
+    if not position.is_told_by_program() and not position.to_lock():
+        return False
+    _refuse_before(source)
+    _refuse_lookalikes(source)
+    views = _rewritten_views(source)
+    dump = PositionedDump(source, attendants.listener, position)
+    with dump.running() as chunks:
+        if chunks is None:
+            return False
+        if dump.locked_seconds:
+            attendants.report.note(
+                phrase(
+                    "To know the position in the binary log, no table could be written to for "
+                    "{locked_seconds} s.",
+                    locked_seconds=f"{dump.locked_seconds:.2f}",
+                )
+            )
+        _pump(chunks, outlet, views)
+    return True

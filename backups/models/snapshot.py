@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from backups.choices import BAD_VERDICTS, SuspicionState, Trigger, Verdict
-from backups.dumpfile import manifests
+from backups.dumpfile import log_positions, manifests
 from backups.models.database import Database
 from backups.models.fitted import FittedCharField, FittedJSONField
 from backups.models.repository import Repository
@@ -155,3 +155,13 @@ class Snapshot(models.Model):
     def not_in_backup(self) -> list[dict[str, str]]:
         """What the database held and no dump carries: `table` (empty for the database itself), `why`."""
         return list((self.manifest or {}).get("not_in_backup", []))
+
+    @property
+    def log(self) -> dict[str, Any] | None:
+        """Where in the binary log the dump's moment is, as `dumpfile.log_positions` tells it; None of old."""
+        return (self.manifest or {}).get("log")
+
+    @property
+    def log_told(self) -> str:
+        """The same for people."""
+        return log_positions.told(self.log) if self.log else ""

@@ -103,7 +103,25 @@ if TYPE_CHECKING:
         refuse_made_otherwise,
         session_mode,
     )
-    from backups.mysql.locks import NotLocked, ReadLock, lacks_lock, locked_for_reading
+    from backups.mysql.locks import (
+        MOST_LOCKED,
+        LacksLock,
+        NotLocked,
+        ReadLock,
+        TablesInUse,
+        lacks_lock,
+        locked_for_reading,
+    )
+    from backups.mysql.log_states import (
+        LogState,
+        NotExact,
+        gtid_before,
+        has_log,
+        log_server,
+        log_state,
+        refuse_unfit,
+        sequence_states,
+    )
     from backups.mysql.lossy import LossyView, lossy_views, routines_with_lossy_definer
     from backups.mysql.methods import as_wished, folder_of_methods, must_be_held_to_tls
     from backups.mysql.names import (

@@ -14,13 +14,17 @@ from MySQLdb.constants import CR, ER
 
 from backups.mysql.answers import execute
 from backups.mysql.connection import connect, kill
+from backups.mysql.error_numbers import translated
+from backups.mysql.log_states import LogState, log_state
 from backups.mysql.names import name_pattern, quote
 from backups.mysql.problems import MySQLProblem, text_of
-from backups.mysql.server import Server
+from backups.mysql.server import Server, ServerInfo
 from backups.text.sentences import phrase
 
 _SHORT_WAIT_SECONDS = 1
 _LONGEST_LOCK_SECONDS = 2
+# A statement that locks more would be long, and take its time.
+MOST_LOCKED = 1000
 
 
 class NotLocked(MySQLProblem):
@@ -29,10 +33,19 @@ class NotLocked(MySQLProblem):
     code = "mysql.not_locked"
 
 
+class LacksLock(NotLocked):
+    """The user may not lock them."""
+
+
+class TablesInUse(NotLocked):
+    """A transaction did not let go of them in time."""
+
+
 @dataclass
 class ReadLock:
     """Tables that nobody may write to. `seconds` is how long they were, once they no longer are."""
 
+    _server: Server
     _connection: Any
     _since: float
     seconds: float = 0
@@ -44,6 +57,11 @@ class ReadLock:
         except MySQLdb.Error as error:
             raise NotLocked(phrase("the server let the locked tables go too early")) from error
         self.seconds = time.monotonic() - self._since
+
+    def log_state(self, info: ServerInfo) -> LogState:
+        """Where the binary log stands while nobody writes to the tables. Raises NotExact, MySQLProblem."""
+        with translated(self._server):
+            return log_state(self._connection, info)
 
 
 @contextmanager
@@ -66,8 +84,8 @@ def locked_for_reading(server: Server, database: str, tables: Sequence[str]) -> 
             try:
                 execute(connection, f"LOCK TABLES {names}")
             except MySQLdb.Error as error:
-                raise NotLocked(_why_not_locked(error, server, database)) from error
-            yield ReadLock(connection, since)
+                raise _not_locked(error, server, database) from error
+            yield ReadLock(server, connection, since)
         finally:
             ending.cancel()
 
@@ -79,10 +97,10 @@ def lacks_lock(server: Server, database: str) -> str:
     )
 
 
-def _why_not_locked(error: MySQLdb.Error, server: Server, database: str) -> str:
+def _not_locked(error: MySQLdb.Error, server: Server, database: str) -> NotLocked:
     code = error.args[0]
     if code in (ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR):
-        return lacks_lock(server, database)
+        return LacksLock(lacks_lock(server, database))
     if code in (ER.LOCK_WAIT_TIMEOUT, CR.SERVER_LOST, CR.SERVER_GONE_ERROR):
-        return phrase("a table was in use by a transaction that writes to it")
-    return phrase("the tables could not be locked ({text_of})", text_of=text_of(error))
+        return TablesInUse(phrase("a table was in use by a transaction that writes to it"))
+    return NotLocked(phrase("the tables could not be locked ({text_of})", text_of=text_of(error)))

@@ -59,7 +59,8 @@ class DumpSource(ProbedServer):
     """A database on such a server, and what of it is dumped: all, unless something else is said.
 
     With `tables_only` without its events and routines, `without_routines` without the latter; `leave_out` are
-    tables, views and sequences. `only` are tables, where nothing else is dumped.
+    tables, views and sequences. `only` are tables, where nothing else is dumped. `tells_position` has
+    MariaDB's program tell the place in the binary log in comments, see dumpfile.master_data.
     """
 
     database: str
@@ -68,6 +69,7 @@ class DumpSource(ProbedServer):
     without_routines: bool = False
     leave_out: Sequence[str] = ()
     only: Sequence[str] = ()
+    tells_position: bool = False
 
 
 def client_warnings(info: ServerInfo, programs: Clients) -> list[str]:
@@ -325,6 +327,8 @@ def dump_args(
         args.append("--dump-history")
     if source.structure_only:
         args.append("--no-data")
+    if source.tells_position:
+        args.append("--master-data=2")
     if aloud:
         args.append("--verbose")
     if not source.tables_only and not source.only:

@@ -101,6 +101,11 @@ class TableWatch:
         self._waits_for_the_end = False
         self.altered: Altered | None = None
 
+    @property
+    def tables(self) -> list[str]:
+        """The tables with rows of their own that there were when the watch began."""
+        return sorted(self._noted.identities)
+
     def wait_for_the_end(self) -> None:
         """Look at no table before `look_at_the_rest`: the dump needs all connections that the user has."""
         self._waits_for_the_end = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 import subprocess
 import time
@@ -248,6 +249,7 @@ def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_porta
         "dump_bytes": snapshot["summary"]["total_bytes_processed"],
         "data_added": snapshot["summary"]["data_added"],
         "sha256": row["dump_sha256"],
+        "log": json.loads(row["manifest"])["log"],
         "dump_connections": 1,
     }
     assert snapshot["paths"] == [f"/mysql/{shop.name}.{dump_format}"]
@@ -333,7 +335,9 @@ def test_repository_is_made_where_there_is_none(
 
 
 def test_snapshots_lists_what_the_repository_holds(mariadb_portal: Portal) -> None:
-    snapshot_id = mariadb_portal.backup().json["snapshot_id"]
+    backup = mariadb_portal.backup().json
+    snapshot_id = backup["snapshot_id"]
+    assert (backup["log"]["exact"], backup["log"]["why_not"]) == (False, "log_off")
     mariadb_portal.rows("SELECT 1")
     mariadb_portal.shell("from backups.models import Snapshot; Snapshot.objects.all().delete()")
 
@@ -344,6 +348,8 @@ def test_snapshots_lists_what_the_repository_holds(mariadb_portal: Portal) -> No
     assert listed["database"] == mariadb_portal.shop.name
     assert listed["path"] == f"/mysql/{mariadb_portal.shop.name}.sql"
     assert listed["verified"] is False
+    # Only the manifest tells it, which was in the row.
+    assert listed["log"] is None
     assert datetime.fromisoformat(listed["time"]).tzinfo is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -18,6 +19,8 @@ from django_q.models import Schedule
 from backups import marks
 from backups.admin.snapshots import tables
 from backups.choices import Status
+from backups.dumpfile.log_positions import How, Place, WhyNot, exact, not_exact
+from backups.management.commands.snapshots import _as_json
 from backups.models import Database, Repository, Restore, Run, Server, Snapshot, Verification, WorkerPulse
 from backups.scheduling import schedules
 from tests.admin.conftest import Login
@@ -248,6 +251,31 @@ def test_a_snapshot_says_what_changed_since_the_one_before(past: History, login:
     assert rows["orders"] == "gone"
     assert rows["brand_new"] == "new"
     assert rows["customers"].startswith("grown by ")
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        (
+            exact(Place("bin.000012", 4711), How.LOCK, gtid=None, server={"id": 1, "uuid": None}),
+            "bin.000012:4711, exact",
+        ),
+        (not_exact(WhyNot.NO_LOCK_RIGHT), "LOCK TABLES is not granted"),
+        (None, ""),
+    ],
+)
+def test_a_snapshot_says_where_in_the_binary_log_it_is(
+    log: dict[str, Any] | None, told: str, past: History, login: Login
+) -> None:
+    newest = Snapshot.objects.filter(database=past.databases[0]).order_by("-time")[0]
+    newest.manifest = {**(newest.manifest or {}), **({"log": log} if log else {})}
+    newest.save()
+
+    page = login("Viewer").get(reverse("admin:backups_snapshot_change", args=[newest.pk])).content.decode()
+
+    assert ("Binary log" in page) == bool(log)
+    assert told in page
+    assert _as_json(newest)["log"] == log
 
 
 def test_a_user_without_staff_may_not_enter(past: History, person: Callable[[str], User]) -> None:

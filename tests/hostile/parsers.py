@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from backups import mysql, restic, validators
 from backups.actions.steps.reach import _calls
 from backups.actions.steps.sections import differing_sections
-from backups.dumpfile import mixed
+from backups.dumpfile import master_data, mixed
 from backups.dumpfile.allowed import NotAllowed
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.digesting import Digester
@@ -135,6 +135,13 @@ def _sections(text: bytes) -> None:
         for name in text.decode("latin-1").split("\n")
     ]
     differing_sections(told, told[1:], "in the stream")
+
+
+def _position(text: bytes) -> None:
+    """The first and the last bytes of MariaDB's dump program."""
+    master_data.is_told(text[: master_data.HEADER_BYTES - 1])
+    master_data.header(text)
+    master_data.footer(text)
 
 
 def _as_lines(text: bytes) -> None:
@@ -267,6 +274,22 @@ PARSERS = {
     "restic's reasons": Parser(_lines(reasons), _OF_RESTIC),
     "restic's answer": Parser(_restic_answers, _OF_RESTIC),
     "ssh": Parser(_lines(lambda lines: ssh.is_without_word(lines[-25:])), _OF_RESTIC),
+    "position": Parser(
+        _position,
+        (
+            b"\n",
+            b"--\n",
+            b"-- x\n",
+            b"*/;\n",
+            b"/*",
+            b"-- CHANGE MASTER TO MASTER_LOG_FILE='a.1', ",
+            b"MASTER_LOG_POS=1;\n",
+            b"-- The deferred gtid x\n\n",
+            b"-- SET GLOBAL gtid_slave_pos='';\n",
+            b"-- Dump completed\n",
+        ),
+        (b"*/;\n\n--\n-- ", b"\n-- The deferred gtid x\n\n-- y\n\n-- SET GLOBAL gtid_slave_pos='';\n"),
+    ),
     "packs": Parser(_lines(restic.broken_packs), _OF_RESTIC),
     "lines of programs": Parser(_as_lines, (b"x", b"\n", b"\r")),
     "time": Parser(_valid(restic.parse_time), (b"2026-01-01T00:00:00.", b"1", b"Z", b"+")),

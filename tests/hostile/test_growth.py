@@ -73,6 +73,11 @@ ROWS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "a line of restic's": ("restic's end", lambda n: b"lstat " * n),
     "a line of restic's: retries": ("restic's end", lambda n: b": returned error, retrying after " * n),
     "a line of restic's: packs": ("packs", lambda n: (b"pack " + b"a" * 64 + b" ") * n),
+    "a position: comments without one": ("position", lambda n: b"*/;\n\n--\n" + b"-- x\n" * (8 * n)),
+    "a position: beginnings": ("position", lambda n: b"*/;\n\n--\n-- x\n--\n\n" * (4 * n)),
+    "a position: a footer that does not end": ("position", lambda n: (
+        b"\n-- The deferred gtid x\n\n-- y\n\n-- SET GLOBAL gtid_slave_pos='';\n" + b"\n/**/;\n" * n + b"x"
+    )),
     "a program's line without an end": ("lines of programs", lambda n: b"x" * (1000 * n)),
 }  # fmt: skip
 _TRIES = 4

@@ -88,7 +88,7 @@ class Command(VedettaCommand):
                     "again."
                 )
             )
-        names = ["snapshot_id", "dump_bytes", "data_added", "sha256", "dump_connections"]
+        names = ["snapshot_id", "dump_bytes", "data_added", "sha256", "log", "dump_connections"]
         if result["heartbeat"] == "withheld":
             names += ["heartbeat", "suspicious"]
         if result["shrunk"]:

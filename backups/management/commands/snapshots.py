@@ -56,4 +56,5 @@ def _as_json(snapshot: Snapshot) -> dict[str, Any]:
         "verified": snapshot.verified_at is not None,
         "verdict": snapshot.verdict,
         "made_here": snapshot.made_here,
+        "log": snapshot.log,
     }
