@@ -20,7 +20,7 @@ from backups.reports import database_facts
 from backups.snapshots.selection import CLOCKS_DIFFER
 
 # An alert of what is overdue for hours may be later by that. A minute is what it is looked at again after.
-BOUND_SECONDS = 600
+BOUND_SECONDS = 120
 # On which the secrets depend that a run with a database reads.
 READ_BY = (
     "server", "verify_host", "verify_port", "verify_password_ref", "verify_ssl_mode", "verify_ssl_ca",
