@@ -83,17 +83,20 @@ def begin(
     """
     patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
     with ExitStack() as held:
-        frames = _accepted(held, wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)[1]
+        _, frames = _accepted(held, lambda: wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)
         name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
         return Download(frames, name, patience, held.pop_all())
 
 
 def ask_for_rows(person: User, snapshot: Snapshot, run_id: int, wanted: Mapping[str, Any]) -> bytes:
     """What the worker answers of the rows that a run keeps, which are of this snapshot. Raises Problem."""
-    token = tickets.issue(person, snapshot, purpose=tickets.of_rows(run_id))
+
+    def greeting() -> bytes:
+        return wire.greeting(tickets.issue(person, snapshot, purpose=tickets.of_rows(run_id)), run_id)
+
     answer = bytearray()
     with ExitStack() as held:
-        connection, frames = _accepted(held, wire.greeting(token, run_id), lambda: False)
+        connection, frames = _accepted(held, greeting, lambda: False)
         try:
             connection.sendall(wire.query(wanted))
         except OSError:
@@ -108,9 +111,12 @@ def ask_for_rows(person: User, snapshot: Snapshot, run_id: int, wanted: Mapping[
 
 
 def _accepted(
-    held: ExitStack, greeting: bytes, is_gone: Callable[[], bool]
+    held: ExitStack, greeting: Callable[[], bytes], is_gone: Callable[[], bool]
 ) -> tuple[socket.socket, wire.Receiver]:
-    """A connection over which the worker took the ticket, for as long as `held`. Raises Problem."""
+    """A connection over which the worker took the ticket, for as long as `held`. Raises Problem.
+
+    The ticket in the `greeting` is issued once somebody listens.
+    """
     if not _slots.acquire(blocking=False):
         raise Problem(
             phrase(
@@ -125,7 +131,7 @@ def _accepted(
     connection = held.enter_context(_connected(Path(settings.DOWNLOADS_SOCKET)))
     frames = wire.Receiver(connection, is_gone)
     try:
-        connection.sendall(greeting)
+        connection.sendall(greeting())
     except OSError:
         raise _broken_off() from None
     _expect(wire.ACCEPTED, frames, _ANSWER_SECONDS)
