@@ -17,12 +17,17 @@ Folded = tuple[object, ...] | None
 
 @dataclass(frozen=True)
 class Move:
-    """A row and what becomes of it: `before` is None where it is not there yet, `after` where it goes."""
+    """A row and what becomes of it: `before` is None where it is not there yet, `after` where it goes.
+
+    `alike` is how many rows just like it a table without a key has when its turn comes; None where a key or
+    nothing tells.
+    """
 
     number: int
     table: Table
     before: Row | None
     after: Row | None
+    alike: int | None = None
 
     @property
     def phase(self) -> int:
@@ -31,7 +36,8 @@ class Move:
 
     def by_way_of(self, between: Row | None) -> tuple[Move, Move]:
         """The same in two steps."""
-        return replace(self, after=between), replace(self, before=between)
+        whole = replace(self, alike=None)
+        return replace(whole, after=between), replace(whole, before=between)
 
 
 def with_null(row: Row, columns: Sequence[bytes], table: Table) -> Row | None:

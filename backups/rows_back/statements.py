@@ -31,9 +31,12 @@ def guarded(move: Move, place: int) -> Guarded:
     before, after, table = move.before, move.after, move.table
     in_turn = b"@vedetta_row = %d" % place
     if before is None:
-        statement = _insert(table, after or {}, in_turn)
+        statement = _insert(table, after or {}, _alike(move) + in_turn)
     elif after is None:
-        statement = b"DELETE FROM %b WHERE %b" % (_name(table), _exactly(table, before, in_turn))
+        statement = b"DELETE FROM %b WHERE %b" % (
+            _name(table),
+            _exactly(table, before, _alike(move) + in_turn),
+        )
     elif changes := differing(move):
         statement = _update(table, before, {name: after[name] for name in changes}, in_turn)
     else:
@@ -82,6 +85,21 @@ def _exactly(table: Table, row: Row, in_turn: bytes) -> bytes:
         if name in first or not column.is_generated:
             parts.append(is_same(row[name], column))
     return b" AND ".join([*parts, in_turn]) + (b"" if key else b" LIMIT 1")
+
+
+def _alike(move: Move) -> bytes:
+    """That there are as many rows like it as were seen: nothing else tells that one came or went meanwhile.
+
+    They are counted behind a LIMIT, as MySQL reads no table that it changes otherwise.
+    """
+    row = move.after if move.before is None else move.before
+    if move.alike is None or row is None:
+        return b""
+    columns = (column for name, column in move.table.columns.items() if name in row)
+    same = b" AND ".join(is_same(row[column.name], column) for column in columns if not column.is_generated)
+    return b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT %d) AS vedetta_alike) = %d AND " % (
+        _name(move.table), same, move.alike + 1, move.alike,
+    )  # fmt: skip
 
 
 def _name(table: Table) -> bytes:

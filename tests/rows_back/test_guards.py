@@ -190,6 +190,23 @@ def test_after_a_deadlock_nothing_is_committed_row_by_row(db_server: DatabaseSer
     assert dumped(db_server, "guarded").told() == now.told()
 
 
+def test_a_second_time_nothing_is_doubled_or_lost_where_no_key_tells(db_server: DatabaseServer) -> None:
+    row = "INSERT INTO t VALUES (7, 'x')"
+    then = made(db_server, "CREATE TABLE t (id int, v text)", *[row] * 3, "INSERT INTO t VALUES (1, NULL)")
+    for change in ("INSERT INTO t VALUES (7, 'x'), (7, 'x')", "DELETE FROM t WHERE id = 7 LIMIT 4"):
+        db_server.execute(change, "guarded")
+        now = dumped(db_server, "guarded")
+        found, tables = differences(then, now), tables_of(now)
+        script, undo = write(found, tables, HEAD), inverse(found, tables, HEAD)
+
+        for one, wanted in ((script, then), (undo, now), (script, then)):
+            assert run(db_server, "guarded", one.statements()) == ALL
+            assert dumped(db_server, "guarded").told() == wanted.told()
+            status, said = by_client(db_server, "guarded", one, "--force")
+            assert (status is not None, "Nothing was changed." in said) == (True, True)
+            assert dumped(db_server, "guarded").told() == wanted.told()
+
+
 def test_names_break_out_of_nothing(db_server: DatabaseServer) -> None:
     name = "t`;*/\n-- x'\"\\"
     column = "c`,\n'\\ */"
