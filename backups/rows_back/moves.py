@@ -16,11 +16,20 @@ Folded = tuple[object, ...] | None
 
 
 @dataclass(frozen=True)
+class Followed:
+    """Rows that a foreign key changes with their parent: those that refer to `values`, so many as chosen."""
+
+    table: Table
+    values: Row
+    count: int
+
+
+@dataclass(frozen=True)
 class Move:
     """A row and what becomes of it: `before` is None where it is not there yet, `after` where it goes.
 
     `alike` is how many rows just like it a table without a key has when its turn comes; None where a key or
-    nothing tells.
+    nothing tells. `followed` are the rows that follow it.
     """
 
     number: int
@@ -28,6 +37,7 @@ class Move:
     before: Row | None
     after: Row | None
     alike: int | None = None
+    followed: Sequence[Followed] = ()
 
     @property
     def phase(self) -> int:

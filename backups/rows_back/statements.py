@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backups.rows_back.literals import is_found, is_same, name_of, stored
-from backups.rows_back.moves import Move, Row, differing
+from backups.rows_back.moves import Followed, Move, Row, differing
 from backups.rows_back.tables import Table
 
 TOO_LARGE = b"9223372036854775807"
@@ -38,7 +38,8 @@ def guarded(move: Move, place: int) -> Guarded:
             _exactly(table, before, _alike(move) + in_turn),
         )
     elif changes := differing(move):
-        statement = _update(table, before, {name: after[name] for name in changes}, in_turn)
+        alone = b"".join(map(_alone, move.followed))
+        statement = _update(table, before, {name: after[name] for name in changes}, alone + in_turn)
     else:
         where = _exactly(table, after, in_turn)
         statement = b"SET @vedetta_found = (SELECT COUNT(*) FROM %b WHERE %b)" % (_name(table), where)
@@ -99,6 +100,17 @@ def _alike(move: Move) -> bytes:
     same = b" AND ".join(is_same(row[column.name], column) for column in columns if not column.is_generated)
     return b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT %d) AS vedetta_alike) = %d AND " % (
         _name(move.table), same, move.alike + 1, move.alike,
+    )  # fmt: skip
+
+
+def _alone(followed: Followed) -> bytes:
+    """That no other row follows: one that came meanwhile would be changed, and nobody has seen it."""
+    table, count = followed.table, followed.count
+    refers = b" AND ".join(
+        name_of(name) + b" = " + stored(value, table.columns[name]) for name, value in followed.values.items()
+    )
+    return b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT %d) AS vedetta_follow) = %d AND " % (
+        _name(table), refers, count + 1, count,
     )  # fmt: skip
 
 
