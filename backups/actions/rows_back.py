@@ -104,7 +104,7 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     changes = [Change(each.table, each.number, each.then, each.found, each.equal_now) for each in made]
     head = _head(story, now)
     script = scripts.write(changes, tables, head)
-    triggers = rows_live.triggers_that_run(story.request.database, story.live, script.counts)
+    triggers = rows_live.triggers_that_run(story.request.database, story.live, script.made)
     triggers += rows_live.unseen(story.live, made, now.definitions)
     statements = list(script.statements())
     with scratch_database(run, story.snapshot, progress) as scratch:
