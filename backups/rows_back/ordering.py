@@ -58,10 +58,10 @@ def in_order(moves: Sequence[Move], tables: Mapping[str, Table]) -> list[Move]:
         if not left:
             return [moves[at] for at in order]
         for circle in waits.circles(left):
-            between = _between(circle, waits, halves)
-            if not between:
+            states = list(_between(circle, waits).items())
+            if not states:
                 raise _no_order(moves, circle)
-            for at, row in list(between.items())[: None if attempt >= _ONE_BY_ONE else 1]:
+            for at, row in states if attempt >= _ONE_BY_ONE else states[:1]:
                 _divide(moves, halves, at, row)
     raise _no_order(moves, sorted(left))
 
@@ -90,6 +90,7 @@ class _Waits:
 
     def __init__(self, moves: Sequence[Move], tables: Mapping[str, Table], halves: Mapping[int, int]) -> None:
         self.moves, self.tables = moves, tables
+        self.divided = {*halves, *halves.values()}
         self.why: dict[tuple[int, int], _Wait] = {}
         self._later: defaultdict[int, list[int]] = defaultdict(list)
         self._of: defaultdict[str, list[int]] = defaultdict(list)
@@ -190,11 +191,11 @@ class _Waits:
         return next(references_to(table, self.tables), None) is not None
 
 
-def _between(circle: Sequence[int], waits: _Waits, halves: Mapping[int, int]) -> dict[int, Row | None]:
+def _between(circle: Sequence[int], waits: _Waits) -> dict[int, Row | None]:
     """The moves of a circle that can be made in two steps, each with the state between them."""
-    found = {}
+    found: dict[int, Row | None] = {}
     for place, at in enumerate(circle):
-        if at in halves or at in halves.values():
+        if at in waits.divided:
             continue
         before, after = circle[place - 1], circle[(place + 1) % len(circle)]
         move = waits.moves[at]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backups.actions.steps.rows_live import UNSEEN_KEYS
 from backups.differences.kept_rows import not_kept
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
@@ -198,6 +199,16 @@ class Command(VedettaCommand):
                 )
             )
         for each in told["triggers"]:
+            if each["event"] == UNSEEN_KEYS:
+                self.say(
+                    phrase(
+                        "Other databases may have foreign keys to {table}, which the user may not see: what "
+                        "they do for {rows} rows is not proved. PROCESS lets it see them.",
+                        table=each["table"],
+                        rows=each["rows"],
+                    )
+                )
+                continue
             self.say(
                 phrase(
                     "Trigger {trigger} of {table} will also run for {rows} rows. What it does is not proved.",
