@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A_RUN_MS = 120_000
 HOSTILE = """'</td><script>alert(1)</script>*/ -- ` \\\\' 😀 \n"""
 TABLES = """
-CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200)) ENGINE=InnoDB;
+CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200) CHARSET utf8mb4) ENGINE=InnoDB;
 CREATE TABLE purchases (id INT PRIMARY KEY, person INT,
   FOREIGN KEY (person) REFERENCES people (id) ON DELETE CASCADE) ENGINE=InnoDB;
 CREATE TABLE purchase_lines (id INT PRIMARY KEY, purchase INT,
