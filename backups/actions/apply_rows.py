@@ -33,6 +33,8 @@ from backups.runs.progress import Progress
 from backups.text.sentences import phrase, plural
 
 _UNTOUCHED = phrase("Nothing was changed: all of it was rolled back.")
+# Ways to fail of which is known that nothing was committed.
+_ROLLED_BACK = ("rows.changed_again", "rows.not_taken")
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -83,7 +85,7 @@ def _statements(proved: Run, told: Mapping[str, Any]) -> Sequence[bytes]:
 def _was_interrupted(proved: Run, but: Run) -> bool:
     """Whether an earlier try ended while it ran, so that nobody knows how."""
     ended = attempts(proved).exclude(pk=but.pk).filter(status__in=[Status.LOST, Status.FAILED])
-    return any(run.phase == consequences.APPLIES_ROWS for run in ended)
+    return ended.filter(phase=consequences.APPLIES_ROWS).exclude(error_code__in=_ROLLED_BACK).exists()
 
 
 # ---------------------------------------------------------------- Looks
@@ -196,6 +198,7 @@ def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes]
         progress.tick()
 
     with mysql.script_connection(server, database.database) as connection:
+        connection.refuse_too_long(statements)
 
         def work() -> None:
             nonlocal done

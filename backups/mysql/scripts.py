@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import MySQLdb
 from MySQLdb.constants import ER
 
+from backups.mysql.answers import as_number, fetch_one
 from backups.mysql.connection import opened, refuse_missing_authority, refuse_unencrypted
 from backups.mysql.error_numbers import translated
+from backups.mysql.load_errors import refuse_too_long
 from backups.mysql.problems import MySQLProblem
 from backups.mysql.server import Server
 from backups.mysql.session import BEGIN_SHORT
@@ -47,6 +49,12 @@ class ScriptConnection:
         self.driver, self._server = driver, server
         self.thread = int(driver.thread_id())
         self.sent = 0
+
+    def refuse_too_long(self, statements: Collection[bytes]) -> None:
+        """Raise OfTheServer for a script of which the server would not take a statement, and hang up."""
+        with translated(self._server):
+            (limit,) = fetch_one(self.driver, "SELECT @@max_allowed_packet", as_number)
+        refuse_too_long(max(map(len, statements), default=0), int(limit), self._server)
 
     def run(self, statement: bytes) -> None:
         """Run a statement, and drop what it answers. Raises StatementFailed."""

@@ -281,7 +281,12 @@ def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_p
         holder.store_result()
         killed = portal.start(*all_customers, "--without-safety-backup", real=True)
         waiting = "SELECT 1 FROM information_schema.PROCESSLIST WHERE USER = %s AND INFO LIKE 'UPDATE%%'"
-        wait_until(lambda: shop.query(waiting, [shop.user]), "the script to wait for a row")
+        wait_until(
+            lambda: shop.query(waiting, [shop.user]) or killed.poll() is not None,
+            "the script to wait for a row",
+            seconds=150,
+        )
+        assert killed.poll() is None, killed.communicate()
         with_group_killed(killed.pid)
         killed.wait()
     assert {name for (name,) in shop.query("SELECT name FROM customers")} == {"wrong"}

@@ -69,6 +69,7 @@ def run_on_copy(statements: Sequence[bytes], scratch: Scratch, progress: Progres
         progress.tick()
 
     with mysql.script_connection(scratch.server, scratch.database) as connection:
+        connection.refuse_too_long(statements)
 
         def work() -> None:
             nonlocal done

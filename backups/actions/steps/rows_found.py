@@ -91,11 +91,18 @@ class Finder:
             state = AS_SEEN if not more else ALREADY if more == made else again
             return replace(change, state=state, third=change.now)
         found = self._found.get(key)
-        if found == change.now:
-            return replace(change, state=AS_SEEN, third=None)
-        if found == change.then:
+        if _is(found, change.now):
+            return replace(change, state=AS_SEEN, now=found, third=None)
+        if _is(found, change.then):
             return replace(change, state=ALREADY, third=found)
         return replace(change, state=again, third=found)
+
+
+def _is(found: Values | None, wanted: Values | None) -> bool:
+    """Whether a row is as wanted: of columns that came since, nothing is known."""
+    if found is None or wanted is None:
+        return found is wanted
+    return all(found.get(name) == value for name, value in wanted.items())
 
 
 def inverted(changes: Iterable[Change]) -> list[Change]:
