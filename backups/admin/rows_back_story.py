@@ -15,7 +15,7 @@ from backups.admin import live
 from backups.admin.base import page_url, run_url
 from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
-from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status, Trigger
+from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
 from backups.requests.rows_back import attempts, told_of
 from backups.text import formatting
@@ -23,6 +23,7 @@ from backups.text.sentences import phrase, plural
 
 # Application of a script that succeeded, or was found to have been done.
 _DONE = frozenset({"applied", "already"})
+_WARNINGS = 5
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,9 @@ def page_context(story: Story) -> dict[str, Any]:
         "story": story,
         "run": shown,
         "heading": heading(story),
-        "colour": STATUS_COLOURS[Status(shown.status)],
+        "state": state_words(story),
+        "colour": _colour(story),
+        "warnings": _warnings(story.applied),
         "is_active": shown.status in ACTIVE,
         "is_running": shown.status == Status.RUNNING,
         "is_over": story.going_on is None,
@@ -165,6 +168,31 @@ def page_context(story: Story) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def state_words(story: Story) -> str:
+    """How it stands. That a script was proved is no success yet: nothing was given back."""
+    if story.going_on is None and story.applied is not None:
+        return phrase("Taken back") if story.undone_by else phrase("Given back")
+    if story.going_on is None and story.is_proved and not story.tries:
+        return phrase("Proved, and not given back yet")
+    return (story.going_on or story.newest).get_status_display()
+
+
+def _colour(story: Story) -> str:
+    if story.going_on is None and story.applied is not None:
+        return "info" if story.undone_by else "success"
+    if story.going_on is None and story.is_proved and not story.tries:
+        return "info"
+    return STATUS_COLOURS[Status((story.going_on or story.newest).status)]
+
+
+def _warnings(applied: Run | None) -> list[str]:
+    """What was said of the rows after they were given back."""
+    if applied is None:
+        return []
+    lines = applied.lines.filter(level=Level.WARNING).order_by("pk")[:_WARNINGS]
+    return [line.text for line in lines]
+
+
 def heading(story: Story) -> str:
     """How much goes where, in one line."""
     database = story.run.database
@@ -173,7 +201,14 @@ def heading(story: Story) -> str:
     rows = _count(story.told.get("rows"))
     if rows is None:
         return phrase("Rows back into {database}", database=database)
-    return plural("{n} row back into {database}", "{n} rows back into {database}", n=rows, database=database)
+    if story.applied is None:
+        return plural(
+            "{n} row to be given back to {database}",
+            "{n} rows to be given back to {database}",
+            n=rows,
+            database=database,
+        )
+    return plural("{n} row back in {database}", "{n} rows back in {database}", n=rows, database=database)
 
 
 def tables_of(story: Story) -> list[TableOf]:

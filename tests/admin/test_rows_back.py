@@ -75,7 +75,9 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
     assert "no-store" in answer.headers["Cache-Control"]
     assert live["over"] is True
     for html in (answer.content.decode(), live["html"]):
-        assert "60 rows back into shop" in html
+        assert "60 rows to be given back to shop" in html
+        assert "Proved, and not given back yet" in html
+        assert "Succeeded" not in html
         assert "there the script gave just these rows and changed nothing else" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
         assert "1 row was changed again since the comparison, and is left out" in html

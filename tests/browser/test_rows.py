@@ -127,6 +127,11 @@ def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_
         page.wait_for_url("**/rows-back/")
         expect(page.locator("#rows-back")).to_contain_text("Trigger greet of people", timeout=A_RUN_MS)
         given = page.url
+        page.get_by_role("link", name="Read the script").click()
+        expect(page.locator(".v-script")).to_contain_text("INSERT INTO `people`")
+        page.get_by_role("link", name="people").click()
+        expect(page.get_by_text("'person 30'")).to_be_visible()
+        page.goto(given)
         apply(page, shop, "The clean-up went wrong.")
         assert state(shop) == before
 
