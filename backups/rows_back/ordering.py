@@ -49,20 +49,40 @@ def in_order(moves: Sequence[Move], tables: Mapping[str, Table]) -> list[Move]:
     moves, ranks = list(moves), _ranks(tables)
     # The second half of a move that was divided, by the first.
     halves: dict[int, int] = {}
+    for at, move in enumerate([*moves]):
+        if (between := _without_itself(move, tables)) is not None:
+            _divide(moves, halves, at, between)
     for attempt in range(2 * _ONE_BY_ONE):
         waits = _Waits(moves, tables, halves)
         order, left = waits.order(ranks)
         if not left:
             return [moves[at] for at in order]
         for circle in waits.circles(left):
-            divided = _divided(circle, waits, halves, several=attempt >= _ONE_BY_ONE)
-            if not divided:
+            between = _between(circle, waits)
+            if not between:
                 raise _no_order(moves, circle)
-            for at, (first, second) in divided.items():
-                moves[at] = first
-                halves[at] = len(moves)
-                moves.append(second)
+            for at, row in list(between.items())[: None if attempt >= _ONE_BY_ONE else 1]:
+                _divide(moves, halves, at, row)
     raise _no_order(moves, sorted(left))
+
+
+def _divide(moves: list[Move], halves: dict[int, int], at: int, between: Row | None) -> None:
+    moves[at], second = moves[at].by_way_of(between)
+    halves[at] = len(moves)
+    moves.append(second)
+
+
+def _without_itself(move: Move, tables: Mapping[str, Table]) -> Row | None:
+    """A row without its reference to itself, for which InnoDB would keep it; None where it has none."""
+    table, before = move.table, move.before
+    for reference in table.references:
+        if before is None or parent_of(reference, tables) is not table:
+            continue
+        itself = of_parent(before, reference, table)
+        is_kept = itself is not None and itself != of_parent(move.after, reference, table)
+        if is_kept and itself == of_child(before, reference, table) and reference.on_delete != "CASCADE":
+            return with_null(before, reference.columns, table)
+    return None
 
 
 class _Waits:
@@ -70,6 +90,7 @@ class _Waits:
 
     def __init__(self, moves: Sequence[Move], tables: Mapping[str, Table], halves: Mapping[int, int]) -> None:
         self.moves, self.tables = moves, tables
+        self.divided = {*halves, *halves.values()}
         self.why: dict[tuple[int, int], _Wait] = {}
         self._later: defaultdict[int, list[int]] = defaultdict(list)
         self._of: defaultdict[str, list[int]] = defaultdict(list)
@@ -128,7 +149,7 @@ class _Waits:
 
     def order(self, ranks: Mapping[str, int]) -> tuple[list[int], set[int]]:
         """The moves that can be made, in their order, and those that wait for one another."""
-        waiting = defaultdict(int)
+        waiting: defaultdict[int, int] = defaultdict(int)
         for _, second in self.why:
             waiting[second] += 1
 
@@ -170,20 +191,16 @@ class _Waits:
         return next(references_to(table, self.tables), None) is not None
 
 
-def _divided(
-    circle: Sequence[int], waits: _Waits, halves: Mapping[int, int], *, several: bool
-) -> dict[int, tuple[Move, Move]]:
-    """Moves of a circle in two steps each: one, or all of which that can be said."""
+def _between(circle: Sequence[int], waits: _Waits) -> dict[int, Row | None]:
+    """The moves of a circle that can be made in two steps, each with the state between them."""
     found = {}
     for place, at in enumerate(circle):
-        if at in halves or at in halves.values():
+        if at in waits.divided:
             continue
         before, after = circle[place - 1], circle[(place + 1) % len(circle)]
         move = waits.moves[at]
         for between in _ways(move, waits.why[before, at], waits.why[at, after], waits):
-            found[at] = move.by_way_of(between)
-            break
-        if found and not several:
+            found[at] = between
             break
     return found
 

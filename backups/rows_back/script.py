@@ -196,18 +196,19 @@ def _refuse_other_columns(then: Row, table: Table) -> None:
     if not gone and not other:
         return
     names = ", ".join(name.decode(errors="replace") for name in (gone or other))
-    raise Problem(
-        phrase(
+    what = phrase(
+        "Rows of the table {table} cannot be given back as they were: the type of {names} is another now.",
+        table=table.name,
+        names=names,
+    )
+    if gone:
+        what = phrase(
             "Rows of the table {table} cannot be given back as they were: it has no column {names} any more.",
             table=table.name,
             names=names,
         )
-        if gone
-        else phrase(
-            "Rows of the table {table} cannot be given back as they were: of another type now is {names}.",
-            table=table.name,
-            names=names,
-        ),
+    raise Problem(
+        what,
         code="rows_back.other_columns",
         safe=phrase("Nothing was changed."),
         do=phrase("Restore the table under another name and take the values from there."),

@@ -139,13 +139,15 @@ def why_not(table: Table) -> str:
     """Why no script gives rows of a table back, as a sentence; empty where one can."""
     if table.engine.upper() != "INNODB":
         return phrase(
-            "The engine of the table {table} is {engine}, which takes nothing back once it is written.",
+            "The engine of the table {table} is {engine}, which has no transactions: a script that stops "
+            "would leave half of it.",
             table=table.name,
             engine=table.engine or "?",
         )
     if table.is_versioned:
         return phrase(
-            "The table {table} keeps its own history (WITH SYSTEM VERSIONING), which no script can write.",
+            "The table {table} keeps its own history (WITH SYSTEM VERSIONING), which a script cannot give "
+            "back.",
             table=table.name,
         )
     return ""

@@ -40,11 +40,11 @@ def row_of(run: Run) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
-def test_each_action_has_one_form_of_its_name_and_two_have_another() -> None:
-    others = {"drill", "forget_snapshot"}
+def test_each_action_has_one_form_of_its_name_and_three_have_another() -> None:
+    others = {"drill", "forget_snapshot", "apply_rows"}
     assert set(FORMS) == {*Action.values, *others} == set(EACH)
     assert all(kind.action == form for form, kind in FORMS.items() if form not in others)
-    assert set(executor.ACTIONS) == {*Action.values, "forget_snapshot"}
+    assert set(executor.ACTIONS) == {*Action.values, "forget_snapshot", "apply_rows"}
 
 
 @pytest.mark.parametrize("form", EACH)
