@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
@@ -49,7 +50,7 @@ class Story:
         """Whether it takes an application back."""
         return self.told.get("is_undo") is True or self.source_action == Action.ROWS_BACK
 
-    @property
+    @cached_property
     def source(self) -> Run | None:
         """The comparison whose rows it gives back, or the application that it takes back."""
         asked = self.run.request if isinstance(self.run.request, dict) else {}
@@ -109,7 +110,7 @@ class Story:
         undone = any(each.status in ACTIVE for each in self.undos) or self.undone_by is not None
         return self.applied is not None and self.is_kept and not undone
 
-    @property
+    @cached_property
     def undone_by(self) -> Run | None:
         """The application of its undo."""
         return next((found for each in self.undos if (found := story_of(each).applied)), None)
@@ -174,6 +175,8 @@ def state_words(story: Story) -> str:
         return phrase("Taken back") if story.undone_by else phrase("Given back")
     if story.going_on is None and story.is_proved and not story.tries:
         return phrase("Proved, and not given back yet")
+    if _gives_nothing(story):
+        return phrase("Nothing to give back")
     return (story.going_on or story.newest).get_status_display()
 
 
@@ -182,7 +185,13 @@ def _colour(story: Story) -> str:
         return "info" if story.undone_by else "success"
     if story.going_on is None and story.is_proved and not story.tries:
         return "info"
+    if _gives_nothing(story):
+        return "warning"
     return STATUS_COLOURS[Status((story.going_on or story.newest).status)]
+
+
+def _gives_nothing(story: Story) -> bool:
+    return story.run.status == Status.SUCCEEDED and not story.is_proved
 
 
 def _warnings(applied: Run | None) -> list[str]:

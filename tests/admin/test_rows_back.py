@@ -210,6 +210,14 @@ def test_a_try_that_failed_can_be_repeated_and_no_proof_offers_nothing(proved: R
     assert "A row is another one by then." in html
     assert "Type shop to go on" in html
 
+    Run.objects.filter(pk=failed.pk).delete()
+    told = {"rows_back": {**proved.result["rows_back"], "proved": False, "rows": 0}}
+    Run.objects.filter(pk=proved.pk).update(result=told)
+    html = client.get(page_of(proved)).content.decode()
+    assert "Nothing to give back" in html
+    assert "with these too" in html
+    assert "Type shop to go on" not in html
+
     Run.objects.filter(pk=proved.pk).update(status="failed", error="No proof.", result={})
     html = client.get(page_of(proved)).content.decode()
     assert "Type shop to go on" not in html
