@@ -157,7 +157,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "proof": proof_words(story),
         "digests": [
             (words, str(story.told[name]))
-            for name, words in (("script_sha256", phrase("Script")), ("undo_sha256", phrase("Its undo")))
+            for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
             if story.told.get(name)
         ],
         "source": story.source,
