@@ -72,12 +72,6 @@ class Ticks:
     numbers: set[int] = field(default_factory=set)
 
     @property
-    def count(self) -> int:
-        """How many rows are ticked at least: single ones may be of a kind that is ticked as a whole."""
-        whole = sum(self.table.counts[kind] for kind in self.kinds)
-        return max(whole, min(len(self.numbers), self.table.total))
-
-    @property
     def by_hand(self) -> str:
         """The single rows, for a field of the form."""
         return in_ranges(self.numbers)
@@ -133,11 +127,6 @@ class Chosen:
     def choices(self) -> tuple[Choice, ...]:
         """What is asked for, of the tables of which something is."""
         return tuple(each.choice for each in self.ticks if each.kinds or each.numbers)
-
-    @property
-    def count(self) -> int:
-        """How many rows are ticked."""
-        return sum(each.count for each in self.ticks)
 
 
 def in_ranges(numbers: Iterable[int]) -> str:

@@ -76,8 +76,8 @@ class Row:
     def state(self) -> str:
         """What became of it after the comparison."""
         if self.changed_again and not self.shown.is_there_now:
-            return _("deleted since")
-        return _STATES.get(self.shown.state, "")
+            return phrase("deleted since")
+        return str(_STATES.get(self.shown.state, ""))
 
     @property
     def changed_again(self) -> bool:
@@ -237,17 +237,22 @@ def row_of(
 ) -> Row:
     """A row for a page; what would steer whoever reads it is written out."""
     cells = [
-        ShownCell(
-            escape_control_characters(cell.column),
-            *(None if each is None else escape_control_characters(each)
-              for each in (cell.then, cell.now, cell.third)),
-            cell.differs,
+        replace(
+            cell,
+            column=escape_control_characters(cell.column),
+            then=_written_out(cell.then),
+            now=_written_out(cell.now),
+            third=_written_out(cell.third),
         )
         for cell in shown.cells
-    ]  # fmt: skip
+    ]
     clean = replace(shown, cells=cells)
     by_key = [cell for cell, own in zip(cells, shown.cells, strict=True) if own.column in key]
     others = [cell for cell in cells if cell not in by_key]
     is_changed = shown.kind == "changed"
     first = [cell for cell in others if cell.differs] if is_changed else others[:_AT_ONCE]
     return Row(clean, by_key, first, is_ticked, is_one_of_all)
+
+
+def _written_out(value: str | None) -> str | None:
+    return None if value is None else escape_control_characters(value)

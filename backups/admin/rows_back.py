@@ -26,7 +26,7 @@ from backups.admin import asked
 from backups.admin.base import page_url
 from backups.admin.restoring import note
 from backups.admin.row_choosing import MAY_RESTORE, PER_PAGE, note_look, row_of
-from backups.admin.rows_back_story import Story, page_context, story_of, tables_of
+from backups.admin.rows_back_story import Story, page_context, state_words, story_of, tables_of
 from backups.choices import APPLY_ROWS, Action, Trigger
 from backups.downloads import rows as kept
 from backups.downloads.rows import RowsWanted
@@ -121,7 +121,7 @@ def live_view(request: HttpRequest, pk: int) -> JsonResponse:
     """What the page shows now."""
     story = story_of(_run(pk))
     context = _context(story, ApplyForm(story=story))
-    words = phrase("{status}: {run}", status=story.newest.get_status_display(), run=story.run)
+    words = phrase("{status}: {run}", status=state_words(story), run=story.run)
     html = render_to_string("backups/rows_back_state.html", context, request)
     return JsonResponse({"over": context["is_over"], "title": str(words), "html": html})
 

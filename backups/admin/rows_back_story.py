@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
@@ -15,7 +16,7 @@ from backups.admin import live
 from backups.admin.base import page_url, run_url
 from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
-from backups.choices import ACTIVE, STATUS_COLOURS, Action, Status, Trigger
+from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
 from backups.requests.rows_back import attempts, told_of
 from backups.text import formatting
@@ -23,6 +24,7 @@ from backups.text.sentences import phrase, plural
 
 # Application of a script that succeeded, or was found to have been done.
 _DONE = frozenset({"applied", "already"})
+_WARNINGS = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Story:
         """Whether it takes an application back."""
         return self.told.get("is_undo") is True or self.source_action == Action.ROWS_BACK
 
-    @property
+    @cached_property
     def source(self) -> Run | None:
         """The comparison whose rows it gives back, or the application that it takes back."""
         asked = self.run.request if isinstance(self.run.request, dict) else {}
@@ -108,7 +110,7 @@ class Story:
         undone = any(each.status in ACTIVE for each in self.undos) or self.undone_by is not None
         return self.applied is not None and self.is_kept and not undone
 
-    @property
+    @cached_property
     def undone_by(self) -> Run | None:
         """The application of its undo."""
         return next((found for each in self.undos if (found := story_of(each).applied)), None)
@@ -135,7 +137,9 @@ def page_context(story: Story) -> dict[str, Any]:
         "story": story,
         "run": shown,
         "heading": heading(story),
-        "colour": STATUS_COLOURS[Status(shown.status)],
+        "state": state_words(story),
+        "colour": _colour(story),
+        "warnings": _warnings(story.applied),
         "is_active": shown.status in ACTIVE,
         "is_running": shown.status == Status.RUNNING,
         "is_over": story.going_on is None,
@@ -153,7 +157,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "proof": proof_words(story),
         "digests": [
             (words, str(story.told[name]))
-            for name, words in (("script_sha256", phrase("Script")), ("undo_sha256", phrase("Its undo")))
+            for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
             if story.told.get(name)
         ],
         "source": story.source,
@@ -165,6 +169,39 @@ def page_context(story: Story) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def state_words(story: Story) -> str:
+    """How it stands. That a script was proved is no success yet: nothing was given back."""
+    if story.going_on is None and story.applied is not None:
+        return phrase("Taken back") if story.undone_by else phrase("Given back")
+    if story.going_on is None and story.is_proved and not story.tries:
+        return phrase("Proved, and not given back yet")
+    if _gives_nothing(story):
+        return phrase("Nothing to give back")
+    return (story.going_on or story.newest).get_status_display()
+
+
+def _colour(story: Story) -> str:
+    if story.going_on is None and story.applied is not None:
+        return "info" if story.undone_by else "success"
+    if story.going_on is None and story.is_proved and not story.tries:
+        return "info"
+    if _gives_nothing(story):
+        return "warning"
+    return STATUS_COLOURS[Status((story.going_on or story.newest).status)]
+
+
+def _gives_nothing(story: Story) -> bool:
+    return story.run.status == Status.SUCCEEDED and not story.is_proved
+
+
+def _warnings(applied: Run | None) -> list[str]:
+    """What was said of the rows after they were given back."""
+    if applied is None:
+        return []
+    lines = applied.lines.filter(level=Level.WARNING).order_by("pk")[:_WARNINGS]
+    return [line.text for line in lines]
+
+
 def heading(story: Story) -> str:
     """How much goes where, in one line."""
     database = story.run.database
@@ -173,7 +210,14 @@ def heading(story: Story) -> str:
     rows = _count(story.told.get("rows"))
     if rows is None:
         return phrase("Rows back into {database}", database=database)
-    return plural("{n} row back into {database}", "{n} rows back into {database}", n=rows, database=database)
+    if story.applied is None:
+        return plural(
+            "{n} row to be given back to {database}",
+            "{n} rows to be given back to {database}",
+            n=rows,
+            database=database,
+        )
+    return plural("{n} row back in {database}", "{n} rows back in {database}", n=rows, database=database)
 
 
 def tables_of(story: Story) -> list[TableOf]:

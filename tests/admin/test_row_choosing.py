@@ -154,7 +154,7 @@ def test_ticks_stay_from_page_to_page_and_are_what_is_asked_for(
         client, compared, "to-0", **{"hand-0": "3,7", "seen": "51-62", "row": ["61"], "offset": "50"}
     )
     assert 'name="hand-0" value="3,7,61"' in back
-    assert "3 rows are ticked" in back
+    assert "3 rows by hand" in back
     answer = client.post(
         page_of(compared),
         {"do": "prove", "table": "0", "hand-0": "3,7,61", "seen": seen, "row": ["7"], "all": "0.new"},

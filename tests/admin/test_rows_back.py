@@ -75,7 +75,9 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
     assert "no-store" in answer.headers["Cache-Control"]
     assert live["over"] is True
     for html in (answer.content.decode(), live["html"]):
-        assert "60 rows back into shop" in html
+        assert "60 rows to be given back to shop" in html
+        assert "Proved, and not given back yet" in html
+        assert "Succeeded" not in html
         assert "there the script gave just these rows and changed nothing else" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
         assert "1 row was changed again since the comparison, and is left out" in html
@@ -207,6 +209,14 @@ def test_a_try_that_failed_can_be_repeated_and_no_proof_offers_nothing(proved: R
     html = client.get(page_of(proved)).content.decode()
     assert "A row is another one by then." in html
     assert "Type shop to go on" in html
+
+    Run.objects.filter(pk=failed.pk).delete()
+    told = {"rows_back": {**proved.result["rows_back"], "proved": False, "rows": 0}}
+    Run.objects.filter(pk=proved.pk).update(result=told)
+    html = client.get(page_of(proved)).content.decode()
+    assert "Nothing to give back" in html
+    assert "with these too" in html
+    assert "Type shop to go on" not in html
 
     Run.objects.filter(pk=proved.pk).update(status="failed", error="No proof.", result={})
     html = client.get(page_of(proved)).content.decode()

@@ -13,13 +13,14 @@ from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import Shop
 from tests.browser.conftest import Person, Site
+from tests.browser.test_reach import graves
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 A_RUN_MS = 120_000
 HOSTILE = """'</td><script>alert(1)</script>*/ -- ` \\\\' 😀 \n"""
 TABLES = """
-CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200)) ENGINE=InnoDB;
+CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200) CHARSET utf8mb4) ENGINE=InnoDB;
 CREATE TABLE purchases (id INT PRIMARY KEY, person INT,
   FOREIGN KEY (person) REFERENCES people (id) ON DELETE CASCADE) ENGINE=InnoDB;
 CREATE TABLE purchase_lines (id INT PRIMARY KEY, purchase INT,
@@ -80,6 +81,16 @@ def somebody_writes(shop: Shop) -> Iterator[Callable[[], int]]:
     assert len(shop.query("SELECT id FROM visits")) == len(written)
 
 
+def assert_fit_for_all(page: Page) -> None:
+    """Nobody is kept out, and nothing is too wide for a phone."""
+    assert graves(page) == []
+    size = page.viewport_size
+    assert size is not None
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    page.set_viewport_size(size)
+
+
 def apply(page: Page, shop: Shop, why: str) -> None:
     """On the page of a script: wait for its proof, say why, type the name, go."""
     story = page.locator("#rows-back")
@@ -120,6 +131,7 @@ def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_
         expect(page.locator("#rows")).to_be_visible()
         expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
         expect(page.get_by_text("<script>alert(1)</script>*/").first).to_be_visible()
+        assert_fit_for_all(page)
         for table in TOLD:
             for tick in page.get_by_role("row", name=table).locator("input[name=all]").all():
                 tick.check()
@@ -127,6 +139,13 @@ def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_
         page.wait_for_url("**/rows-back/")
         expect(page.locator("#rows-back")).to_contain_text("Trigger greet of people", timeout=A_RUN_MS)
         given = page.url
+        page.get_by_role("link", name="Read the script").click()
+        expect(page.locator(".v-script")).to_contain_text("INSERT INTO `people`")
+        page.get_by_role("link", name="people").click()
+        expect(page.get_by_text("'person 30'")).to_be_visible()
+        assert_fit_for_all(page)
+        page.goto(given)
+        assert_fit_for_all(page)
         apply(page, shop, "The clean-up went wrong.")
         assert state(shop) == before
 

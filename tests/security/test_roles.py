@@ -226,10 +226,10 @@ def rows(rows: Rows) -> Rows:
     database = Database.objects.create(
         name="unused", database="unused", server=a_server("h"), repository=repository
     )
+    shop = Database.objects.get(pk=rows["backups_database"].pk)
     of_rows = {
         action: Run.objects.create(
-            action=action, database=rows["backups_database"], repository=rows["backups_repository"],
-            trigger="admin", status="succeeded",
+            action=action, database=shop, repository=shop.repository, trigger="admin", status="succeeded",
             result={"rows_back": {"tables": [{"table": "orders", "gone": 1}]}},
         )
         for action in (Action.DIFF, Action.ROWS_BACK)
