@@ -106,10 +106,9 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     script = scripts.write(changes, tables, head)
     triggers = rows_live.triggers_that_run(story.request.database, story.live, script.made)
     triggers += rows_live.unseen(story.live, made, now.definitions)
-    statements = list(script.statements())
     with scratch_database(run, story.snapshot, progress) as scratch:
         rows_copy.load_copy(now, story.snapshot, scratch, progress)
-        rows_copy.run_on_copy(statements, scratch, progress)
+        rows_copy.run_on_copy(list(script.statements(scratch.database)), scratch, progress)
         path = kept_files.rows_of(run.pk).with_suffix(".proof")
         rows_copy.compare_copy(now, made, scratch, path, progress)
         server = str(scratch.info)
@@ -129,7 +128,7 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     ]
     proved = replace(head, proved=str(sentence), triggers=list(map(str, words)))
     undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
-    stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, statements)
+    stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, script.statements())
     progress.log(sentence)
     return {
         "proved": True,

@@ -82,7 +82,7 @@ def stored(value: Value, column: Column) -> bytes:
     if column.of == Of.FLOAT and _FLOAT.fullmatch(value) and len(value) <= _LONGEST_NUMBER:
         # -0 alone would be an integer, which has no such value.
         return b"'-0'" if value == b"-0" else value
-    return _text(value)
+    return as_text(value)
 
 
 def is_same(value: Value, column: Column) -> bytes:
@@ -119,7 +119,8 @@ def is_found(value: Value, column: Column) -> bytes:
     return name_of(column.name) + b" = " + stored(value, column)
 
 
-def _text(value: bytes) -> bytes:
+def as_text(value: bytes) -> bytes:
+    """A literal of a text in UTF-8."""
     text = _shown(value)
     if text is None:
         return b"_utf8mb4 0x" + value.hex().upper().encode()

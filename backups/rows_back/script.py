@@ -10,7 +10,7 @@ from typing import Protocol
 
 from backups.errors import Problem
 from backups.rows_back.following import as_met
-from backups.rows_back.literals import value_of
+from backups.rows_back.literals import as_text, value_of
 from backups.rows_back.moves import Move, Row
 from backups.rows_back.ordering import in_order
 from backups.rows_back.statements import TOO_LARGE, Guarded, guarded
@@ -103,12 +103,13 @@ class Script:
         """The same under another head: it does the same."""
         return replace(self, head=head)
 
-    def statements(self) -> Iterator[bytes]:
+    def statements(self, database: str = "") -> Iterator[bytes]:
         """What one connection is sent, in this order and without a delimiter. All is committed or nothing.
 
-        The last one answers whether it was, as `outcome`: 1 or 0.
+        It runs in no other database than the head's, or in this copy of it. The last statement answers
+        whether all was committed, as `outcome`: 1 or 0.
         """
-        yield from self._before()
+        yield from self._before(database or self.head.database)
         for each in self.rows:
             yield from each
         yield from self._after()
@@ -117,7 +118,7 @@ class Script:
     def text(self) -> bytes:
         """The whole as a file, for a client and for a person."""
         parts = [_told(self.head, self.counts)]
-        parts += [statement + b";\n" for statement in self._before()]
+        parts += [statement + b";\n" for statement in self._before(self.head.database)]
         for each in self.rows:
             parts.append(b"\n" + b"".join(part + b";\n" for part in each))
         parts.append(b"\n")
@@ -136,13 +137,20 @@ class Script:
         return max(len(statement) for statement in self.statements())
 
     @staticmethod
-    def _before() -> Iterator[bytes]:
+    def _before(database: str) -> Iterator[bytes]:
         names = (*_CHARSETS, *_SESSION)
         yield b"SET " + b", ".join(b"@vedetta_%b = @@SESSION.%b" % (name, name) for name in names)
         yield b"SET NAMES utf8mb4"
         yield b"SET " + b", ".join(b"SESSION %b = %b" % each for each in _SESSION.items())
+        # Else what is counted before a row is deleted may be of before another session's commit.
+        yield b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
         yield b"START TRANSACTION"
-        yield b"SET @vedetta_row = 0, @vedetta_done = 0"
+        # Another database may have the same tables. Of NULL no statement's turn comes, whoever goes on. Some
+        # servers write the name in small letters, whatever it was made with.
+        names = b"DATABASE()", as_text(database.encode(errors="surrogateescape"))
+        is_here = b" <=> ".join(b"CAST(LOWER(%b) AS BINARY)" % name for name in names)
+        yield b"SET @vedetta_row = IF(%b, 0, NULL), @vedetta_done = 0" % is_here
+        yield b"SET @vedetta_check = %b + (@vedetta_row IS NULL)" % TOO_LARGE
 
     def _after(self) -> Iterator[bytes]:
         all_hit = b"@vedetta_row <=> %d" % len(self.rows)
@@ -283,6 +291,7 @@ def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
         head.proved or "Not proved yet.",
         *(f"  {name}: {digest}" for name, digest in head.digests.items()),
         *(f"Will also run, and was not proved: {trigger}" for trigger in head.triggers),
+        *(["Triggers run in the time zone +00:00 here, as the script does."] if head.triggers else []),
         *(
             f"Table {name}: {each.inserted:,} inserted, {each.updated:,} updated, {each.deleted:,} deleted."
             for name, each in counts.items()

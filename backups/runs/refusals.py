@@ -47,7 +47,9 @@ def applying_rows(database: Database, *, but: int | None = None) -> Run | None:
     wanted = Run.objects.filter(
         action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=database, status__in=ACTIVE
     )
-    return wanted.exclude(pk=but).select_related("database", "repository").order_by("pk").first()
+    if but is not None:
+        wanted = wanted.exclude(pk=but)
+    return wanted.select_related("database", "repository").order_by("pk").first()
 
 
 def same_target(database: Database, target: str, *, than: Restore | None = None) -> Run | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backups.errors import Problem
 from backups.rows_back.script import inverse, write
 from tests.rows_back.running import ALL, HEAD, Changed, Dump, differences, dumped, run, tables_of
 from tests.servers import DatabaseServer
+
+HERE = replace(HEAD, database="accident")
 
 SHOP = """
 CREATE TABLE customer (id int PRIMARY KEY, name varchar(20));
@@ -167,7 +171,7 @@ def test_an_accident_is_given_back_undone_and_given_back_again(
 ) -> None:
     then, now, found = met(db_server, *ACCIDENTS[accident])
     tables = tables_of(now)
-    script, undo = write(found, tables, HEAD), inverse(found, tables, HEAD)
+    script, undo = write(found, tables, HERE), inverse(found, tables, HERE)
 
     for statements, wanted in ((script, then), (undo, now), (script, then)):
         assert run(db_server, "accident", statements.statements()) == ALL
@@ -181,4 +185,4 @@ def test_what_no_order_gives_back_is_refused(accident: str, db_server: DatabaseS
     _, now, found = met(db_server, before, what)
 
     with pytest.raises(Problem, match=f"Rows of {tables} wait for one another"):
-        write(found, tables_of(now), HEAD)
+        write(found, tables_of(now), HERE)

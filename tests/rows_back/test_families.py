@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -28,6 +28,8 @@ from tests.rows_back.running import (
     tables_of,
 )
 from tests.servers import DatabaseServer
+
+HERE = replace(HEAD, database="family")
 
 SEED = int(os.environ.get("VEDETTA_SEED") or "20261130")
 ON_DELETE = ("", "ON DELETE CASCADE", "ON DELETE SET NULL")
@@ -121,7 +123,7 @@ def test_families_are_given_back_and_undone_or_it_is_said_that_no_order_does(
         return
     script = undo = None
     try:
-        script, undo = write(changes, tables, HEAD), inverse(changes, tables, HEAD)
+        script, undo = write(changes, tables, HERE), inverse(changes, tables, HERE)
     except Problem as problem:
         code = problem.code
 

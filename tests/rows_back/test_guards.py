@@ -27,6 +27,8 @@ from tests.rows_back.running import (
 from tests.rows_back.worlds import HOSTILE, quoted
 from tests.servers import DatabaseServer
 
+HERE = replace(HEAD, database="guarded")
+
 OUT_OF_RANGE, DEADLOCK = 1690, 1213
 # Values that some server takes for equal, and that are not.
 ALIKE = {
@@ -73,14 +75,14 @@ def test_a_row_that_is_only_taken_for_equal_is_not_hit(db_server: DatabaseServer
     )
     tables = tables_of(now)
     wrong = []
-    session = write([Changed("t0", 1, None, now.rows["t0"][0])], tables, HEAD).statements()
+    session = write([Changed("t0", 1, None, now.rows["t0"][0])], tables, HERE).statements()
     with closing(connected(db_server, "guarded")) as connection:
         cursor = connection.cursor()
         assert errors_of(cursor, islice(session, 3)) == []
         for name, rows in now.rows.items():
             for one, other in product(rows, rows):
                 row = {b"id": one[b"id"], b"v": other[b"v"]}
-                script = write([Changed(name, 1, None, row)], tables, HEAD)
+                script = write([Changed(name, 1, None, row)], tables, HERE)
                 errors = errors_of(cursor, [b"SET @vedetta_row = 0", *script.rows[0], b"ROLLBACK"])
                 if errors != ([] if one is other else [OUT_OF_RANGE]):
                     wrong.append((list(ALIKE)[int(name[1:])], one[b"v"], other[b"v"], errors))
@@ -99,7 +101,7 @@ def rows_to_give_back(server: DatabaseServer) -> tuple[Dump, Script]:
         "DELETE FROM t WHERE id = 1; UPDATE t SET v = 'other'; INSERT INTO t VALUES (99, 'x')", "guarded"
     )
     now = dumped(server, "guarded")
-    return now, write(differences(then, now), tables_of(now), HEAD)
+    return now, write(differences(then, now), tables_of(now), HERE)
 
 
 def rows(server: DatabaseServer) -> list[tuple[object, ...]]:
@@ -198,7 +200,7 @@ def test_a_second_time_nothing_is_doubled_or_lost_where_no_key_tells(db_server: 
         db_server.execute(change, "guarded")
         now = dumped(db_server, "guarded")
         found, tables = differences(then, now), tables_of(now)
-        script, undo = write(found, tables, HEAD), inverse(found, tables, HEAD)
+        script, undo = write(found, tables, HERE), inverse(found, tables, HERE)
 
         for one, wanted in ((script, then), (undo, now), (script, then)):
             assert run(db_server, "guarded", one.statements()) == ALL
@@ -222,7 +224,7 @@ def test_a_row_that_would_follow_and_came_meanwhile_stops_the_script(
     )
     db_server.execute("UPDATE parent SET code = 20", "guarded")
     now = dumped(db_server, "guarded")
-    script = write(differences(then, now), tables_of(now), HEAD)
+    script = write(differences(then, now), tables_of(now), HERE)
     db_server.execute("INSERT INTO child VALUES (3, 20)", "guarded")
     meanwhile = dumped(db_server, "guarded").told()
 
@@ -248,9 +250,27 @@ def test_names_break_out_of_nothing(db_server: DatabaseServer) -> None:
     db_server.execute(f"DELETE FROM {spelled} WHERE v = 1; UPDATE {spelled} SET v = 3", "guarded")
     now = dumped(db_server, "guarded")
     found, tables = differences(then, now), tables_of(now)
-    head = replace(HEAD, database="x\nDROP TABLE t;\n", triggers=["a\r\nDROP TABLE t; --"])
+    head = replace(HERE, server="x\nDROP TABLE t;\n", triggers=["a\r\nDROP TABLE t; --"])
 
     assert by_client(db_server, "guarded", write(found, tables, head))[0] == 0
     assert dumped(db_server, "guarded").told() == then.told()
     assert run(db_server, "guarded", inverse(found, tables, head).statements()) == ALL
     assert dumped(db_server, "guarded").told() == now.told()
+
+
+def test_a_database_with_the_same_rows_is_left_alone(db_server: DatabaseServer) -> None:
+    """An INSERT finds no row that could be another one, so the name alone tells."""
+    then = made(db_server, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
+    db_server.execute("DELETE FROM t WHERE id = 2", "guarded")
+    now = dumped(db_server, "guarded")
+    script = write(differences(then, now), tables_of(now), HERE)
+    db_server.execute("DROP DATABASE IF EXISTS staging; CREATE DATABASE staging")
+    db_server.execute("CREATE TABLE t LIKE guarded.t; INSERT INTO t VALUES (1)", "staging")
+
+    for options in ([], ["--force"]):
+        assert by_client(db_server, "staging", script, *options)[0] in (0, 1)
+        assert db_server.query("SELECT id FROM t", "staging") == [(1,)]
+    assert "out of range" in by_client(db_server, "staging", script)[1]
+
+    assert by_client(db_server, "guarded", script)[0] == 0
+    assert db_server.query("SELECT id FROM t ORDER BY id", "guarded") == [(1,), (2,)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import MySQLdb
 import pytest
@@ -52,6 +53,7 @@ def test_chosen_rows_are_as_they_were_others_as_they_are_and_undone_as_before(
     draw = random.Random(f"{SEED} {number}")
     worlds = [a_world(draw, f"t{at}", db_server.flavour) for at in range(6)]
     database = "any_rows"
+    head = replace(HEAD, database=database)
     db_server.create_database(database)
     settle(db_server, database, [world.create for world in worlds], 10**9)
     settle(db_server, database, [each for world in worlds for each in world.inserted(draw, 14)], 10**9)
@@ -72,17 +74,17 @@ def test_chosen_rows_are_as_they_were_others_as_they_are_and_undone_as_before(
     undos: list[Script] = []
     for world in worlds:
         chosen = [each for each in found if each.table == world.name and draw.randrange(3)]
-        failed = how_it_fails(db_server, database, write(chosen, tables, HEAD)) if chosen else 0
+        failed = how_it_fails(db_server, database, write(chosen, tables, head)) if chosen else 0
         assert failed in (None, 0, *IMPOSSIBLE)
         if failed is None:
             some += chosen
-            undos.insert(0, inverse(chosen, tables, HEAD))
+            undos.insert(0, inverse(chosen, tables, head))
     assert dumped(db_server, database).told() == given_back(now, some)
     for undo in undos:
         assert run(db_server, database, undo.statements()) == ALL
     assert dumped(db_server, database).told() == now.told()
 
-    assert run(db_server, database, write(found, tables, HEAD).statements()) == ALL
+    assert run(db_server, database, write(found, tables, head).statements()) == ALL
     assert dumped(db_server, database).told() == then.told()
-    assert run(db_server, database, inverse(found, tables, HEAD).statements()) == ALL
+    assert run(db_server, database, inverse(found, tables, head).statements()) == ALL
     assert dumped(db_server, database).told() == now.told()
