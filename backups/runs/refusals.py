@@ -42,12 +42,12 @@ def refuse_same_target(database: Database, target: str) -> None:
         )
 
 
-def applying_rows(database: Database, *, but: int | None = None) -> Run | None:
+def applying_rows(database: Database) -> Run | None:
     """The run that is to give rows back to a database, or does."""
     wanted = Run.objects.filter(
         action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=database, status__in=ACTIVE
     )
-    return wanted.exclude(pk=but).select_related("database", "repository").order_by("pk").first()
+    return wanted.select_related("database", "repository").order_by("pk").first()
 
 
 def same_target(database: Database, target: str, *, than: Restore | None = None) -> Run | None:
