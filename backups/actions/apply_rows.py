@@ -64,12 +64,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     _refuse_equal_rows_otherwise(request, progress)
     progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
     progress.disable_cancel()
-    try:
-        _apply(server, request.database, statements, progress)
-    except Problem as problem:
-        if proved["triggers"] and problem.safe == _UNTOUCHED:
-            problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
-        raise
+    _apply(server, request.database, statements, progress, triggers=bool(proved["triggers"]))
     _note(run, told, state="applied", proved=request.proved.pk)
     kept_files.keep_on(request.proved.pk)
     progress.log(_in_short(run, told))
@@ -221,7 +216,14 @@ def _save_before(run: Run, request: ApplyRowsRequest, progress: Progress) -> Non
     )
 
 
-def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes], progress: Progress) -> None:
+def _apply(
+    server: mysql.Server,
+    database: Database,
+    statements: Sequence[bytes],
+    progress: Progress,
+    *,
+    triggers: bool,
+) -> None:
     done = 0
 
     def tick() -> None:
@@ -240,7 +242,10 @@ def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes]
         try:
             process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
         except mysql.StatementFailed as failed:
-            raise _failed(failed, statements) from None
+            problem = _failed(failed, statements)
+            if triggers and problem.safe == _UNTOUCHED:
+                problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
+            raise problem from None
 
 
 def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:

@@ -42,13 +42,11 @@ def refuse_same_target(database: Database, target: str) -> None:
         )
 
 
-def applying_rows(database: Database, *, but: int | None = None) -> Run | None:
+def applying_rows(database: Database) -> Run | None:
     """The run that is to give rows back to a database, or does."""
     wanted = Run.objects.filter(
         action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=database, status__in=ACTIVE
     )
-    if but is not None:
-        wanted = wanted.exclude(pk=but)
     return wanted.select_related("database", "repository").order_by("pk").first()
 
 

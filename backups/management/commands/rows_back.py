@@ -198,6 +198,20 @@ class Command(VedettaCommand):
                     "{n} row is as it was already.", "{n} rows are as they were already.", n=told["already"]
                 )
             )
+        self._tell_not_proved(told)
+        if told["proved"]:
+            self.say(
+                phrase(
+                    "The script is proved. It lies for a day where the worker runs: kept-rows/{run}.sql in "
+                    "RESTIC_CACHE_DIR.",
+                    run=run.pk,
+                )
+            )
+        else:
+            self.say(phrase("There is nothing to give back."))
+
+    def _tell_not_proved(self, told: Mapping[str, Any]) -> None:
+        """What the copy has not, and the live database has."""
         for each in told["triggers"]:
             if each["event"] == UNSEEN_KEYS:
                 self.say(
@@ -215,16 +229,6 @@ class Command(VedettaCommand):
                     **{name: each[name] for name in ("trigger", "table", "rows")},
                 )
             )
-        if told["proved"]:
-            self.say(
-                phrase(
-                    "The script is proved. It lies for a day where the worker runs: kept-rows/{run}.sql in "
-                    "RESTIC_CACHE_DIR.",
-                    run=run.pk,
-                )
-            )
-        else:
-            self.say(phrase("There is nothing to give back."))
 
     # ---------------------------------------------------------------- What is done with it
 
