@@ -33,6 +33,10 @@ from backups.runs.progress import Progress
 from backups.text.sentences import phrase, plural
 
 _UNTOUCHED = phrase("Nothing was changed: all of it was rolled back.")
+_UNTOUCHED_BUT_BY_TRIGGERS = phrase(
+    "Its rows were not changed: they were rolled back. So is what triggers wrote, but for tables of engines "
+    "without transactions (MyISAM, Aria)."
+)
 # Ways to fail of which is known that nothing was committed.
 _ROLLED_BACK = ("rows.changed_again", "rows.not_taken")
 
@@ -57,9 +61,10 @@ def run(run: Run, progress: Progress) -> Outcome:
         return Outcome()
     _save_before(run, request, progress)
     _refuse_defined_otherwise(request.database, proved, progress)
+    _refuse_equal_rows_otherwise(request, progress)
     progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
     progress.disable_cancel()
-    _apply(server, request.database, statements, progress)
+    _apply(server, request.database, statements, progress, triggers=bool(proved["triggers"]))
     _note(run, told, state="applied", proved=request.proved.pk)
     kept_files.keep_on(request.proved.pk)
     progress.log(_in_short(run, told))
@@ -109,15 +114,18 @@ def _look(request: ApplyRowsRequest, progress: Progress) -> list[Change]:
 
 
 def _is_done(request: ApplyRowsRequest, progress: Progress) -> bool:
-    """Whether the script has run: all of its rows are as they were. Raises Problem where only some are."""
+    """Whether the script has run, as an earlier try left its rows. Raises Problem where nobody can tell."""
     progress.phase("live dump", expected=0)
     states = {each.state for each in _look(request, progress)}
-    if states == {ALREADY}:
-        return True
-    if states <= {AS_SEEN}:
-        return False
+    if AS_SEEN in states:
+        return False  # it was all or nothing, and the script looks at each row
+    if ALREADY in states:
+        return True  # others were changed since, by a trigger or by who writes
     raise Problem(
-        phrase("Some of these rows were changed again since an earlier try, which was broken off."),
+        phrase(
+            "An earlier try was broken off, and all of these rows are otherwise by now than before and after "
+            "it. Nobody can tell how it ended."
+        ),
         code="rows.changed_again",
         safe=phrase("Nothing was changed by this one."),
         do=phrase("Compare again, and choose anew."),
@@ -148,13 +156,31 @@ def _tell_what_is_otherwise(request: ApplyRowsRequest, progress: Progress) -> No
 
 
 def _refuse_defined_otherwise(database: Database, proved: Mapping[str, Any], progress: Progress) -> None:
-    live = rows_live.live_of(database, [each["table"] for each in proved["tables"]], progress)
+    live = rows_live.live_of(database, proved["looked_at"], progress)
     if rows_live.defined(database, live) != proved["defined"]:
         raise Problem(
             phrase("Tables or triggers are not defined any more as they were when the script was proved."),
             code="rows.defined_otherwise",
             safe=phrase("Nothing was changed."),
             do=phrase("Have the script proved again."),
+        )
+
+
+def _refuse_equal_rows_otherwise(request: ApplyRowsRequest, progress: Progress) -> None:
+    """Raise Problem where a table without a key has other rows than at the proof: how many are alike counts.
+
+    Of a row with a key the script itself sees that it is another one.
+    """
+    with kept_rows(kept_files.rows_of(request.proved.pk)) as rows:
+        if all(table.key for table in rows.tables()):
+            return
+    progress.phase("live dump", expected=0)
+    if any(each.state != AS_SEEN for each in _look(request, progress)):
+        raise Problem(
+            phrase("A row is not any more as it was when the script was proved."),
+            code="rows.changed_again",
+            safe=phrase("Nothing was changed."),
+            do=phrase("Have the script written again: rows that were changed again are left out there."),
         )
 
 
@@ -190,7 +216,14 @@ def _save_before(run: Run, request: ApplyRowsRequest, progress: Progress) -> Non
     )
 
 
-def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes], progress: Progress) -> None:
+def _apply(
+    server: mysql.Server,
+    database: Database,
+    statements: Sequence[bytes],
+    progress: Progress,
+    *,
+    triggers: bool,
+) -> None:
     done = 0
 
     def tick() -> None:
@@ -209,7 +242,10 @@ def _apply(server: mysql.Server, database: Database, statements: Sequence[bytes]
         try:
             process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
         except mysql.StatementFailed as failed:
-            raise _failed(failed, statements) from None
+            problem = _failed(failed, statements)
+            if triggers and problem.safe == _UNTOUCHED:
+                problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
+            raise problem from None
 
 
 def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:

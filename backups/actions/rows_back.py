@@ -55,7 +55,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         defined = rows_live.defined(request.database, live)
         judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
         made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
-        told = {**_told(request, judged, made), "defined": defined}
+        told = {**_told(request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}
         if made:
             told |= _proved(story, now, made)
     rows_sha256 = keeping.write_chosen(kept_files.rows_of(run.pk), _tables_of(story, now), judged)
@@ -104,7 +104,8 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     changes = [Change(each.table, each.number, each.then, each.found, each.equal_now) for each in made]
     head = _head(story, now)
     script = scripts.write(changes, tables, head)
-    triggers = rows_live.triggers_that_run(story.request.database, story.live, script.counts)
+    triggers = rows_live.triggers_that_run(story.request.database, story.live, script.made)
+    triggers += rows_live.unseen(story.live, made, now.definitions)
     statements = list(script.statements())
     with scratch_database(run, story.snapshot, progress) as scratch:
         rows_copy.load_copy(now, story.snapshot, scratch, progress)
@@ -114,7 +115,8 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         server = str(scratch.info)
     at = timezone.now()
     sentence = phrase(
-        "Proved on a copy of {moment} on {server}: it gives just the chosen rows, and changes nothing else.",
+        "Proved on a copy of {moment} on {server}: it gives just the chosen rows, and changes nothing "
+        "else in this database.",
         moment=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
         server=server,
     )
@@ -126,7 +128,7 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         for each in triggers
     ]
     proved = replace(head, proved=str(sentence), triggers=list(map(str, words)))
-    undo = scripts.inverse(changes, tables, replace(proved, is_undo=not head.is_undo))
+    undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
     stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, statements)
     progress.log(sentence)
     return {
@@ -148,6 +150,9 @@ def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:
             tables[name] = table
     for name in story.chosen.tables:
         why = why_not(tables[name]) if name in tables else phrase("Its definition cannot be read.")
+        if not why and tables[name].retyped and _comes_back(story, name):
+            names = b", ".join(sorted(tables[name].retyped)).decode(errors="replace")
+            why = phrase("Since the snapshot, these columns became of another type: {names}.", names=names)
         if why:
             raise Problem(
                 phrase("No rows of {table} can be given back: {why}", table=name, why=why),
@@ -156,6 +161,11 @@ def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:
                 do=phrase("Restore the table, or leave it out."),
             )
     return tables
+
+
+def _comes_back(story: _Story, table: str) -> bool:
+    """Whether any chosen row of a table is to have values of then."""
+    return any(each.then is not None for each in story.chosen.rows if each.table == table)
 
 
 def _head(story: _Story, now: Moment) -> scripts.Head:

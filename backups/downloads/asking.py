@@ -83,7 +83,7 @@ def begin(
     """
     patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
     with ExitStack() as held:
-        frames = _accepted(held, lambda: wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)[1]
+        _, frames = _accepted(held, lambda: wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)
         name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
         return Download(frames, name, patience, held.pop_all())
 
@@ -115,7 +115,7 @@ def _accepted(
 ) -> tuple[socket.socket, wire.Receiver]:
     """A connection over which the worker took the ticket, for as long as `held`. Raises Problem.
 
-    The ticket is issued once there is somebody to take it.
+    The ticket in the `greeting` is issued once somebody listens.
     """
     if not _slots.acquire(blocking=False):
         raise Problem(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         foreign_key_names,
         foreign_keys,
         foreign_keys_into,
+        foreign_keys_into_by_engine,
         foreign_keys_out_of,
         keys_without_parent,
         referenced_tables,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         is_read_only,
         made_under,
         tables,
+        trigger_digests,
         trigger_events,
         triggers,
     )

@@ -135,6 +135,16 @@ def trigger_events(connection: Any, database: str) -> list[tuple[str, str, str]]
     return sorted((str(name), str(table), str(event)) for name, table, event in rows)
 
 
+def trigger_digests(connection: Any, database: str) -> list[tuple[str, str]]:
+    """The tables of a database's triggers, each with a digest of how one is defined, sorted."""
+    columns = (
+        "EVENT_OBJECT_TABLE, SHA2(CONCAT_WS(CHAR(0), TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, "
+        "ACTION_ORDER, ACTION_STATEMENT, SQL_MODE, DEFINER), 256)"
+    )
+    rows = rows_of(connection, database, Question("TRIGGERS", columns, by="TRIGGER_SCHEMA"))
+    return sorted((str(table), str(digest)) for table, digest in rows)
+
+
 def count_rows(connection: Any, database: str, table: str) -> int:
     """How many rows a table has, by counting them."""
     with at_work(connection):

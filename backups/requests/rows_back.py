@@ -6,19 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from backups.choices import ACTIVE, APPLY_ROWS, Action, Status
-from backups.errors import Problem, Refused
-from backups.models import Database, Run
+from backups.choices import APPLY_ROWS, Action, Status
+from backups.errors import Problem
+from backups.models import Database, Repository, Run
 from backups.requests.base import NOTHING_DONE, About, DatabaseRequest, database_of
 from backups.runs import refusals
+from backups.runs.asked import Asker
+from backups.runs.consequences import APPLIES_ROWS
 from backups.text.sentences import phrase
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows of a table: all of these kinds (gone, changed, new), or those of these numbers.
+    """Which rows of a table: all of these kinds (gone, changed, new), and those of these numbers.
 
     Numbers are those of the kept file, as ranges: the first and the last of each. What a condition says may
     be somebody's data, so it is evaluated beside the file, and only numbers are asked for.
@@ -108,11 +111,22 @@ class RowsBackRequest(DatabaseRequest):
             str(payload["reason"]),
         )
 
+    def _refuse_unheard_of(self) -> None:
+        """Raise Problem where the source ended while its script ran."""
+        if self.source.phase == APPLIES_ROWS and self.source.status == Status.LOST:
+            raise Problem(
+                phrase("Nobody heard whether {run} changed rows.", run=self.source),
+                code="rows.unheard_of",
+                safe=NOTHING_DONE,
+                do=phrase("Apply its script again: it looks first, and can be undone then."),
+            )
+
     def refuse_unfit(self) -> None:
         """Raise Problem for a source that keeps no rows, or nothing chosen."""
         _refuse_other_database(self.source, self.database)
         if self.is_undo:
             if told_of(self.source).get("state") not in ("applied", "already"):
+                self._refuse_unheard_of()
                 raise Problem(
                     phrase("{run} changed no rows, so there is nothing to undo.", run=self.source),
                     code="rows.nothing_to_undo",
@@ -206,22 +220,15 @@ class ApplyRowsRequest(DatabaseRequest):
         """Raise Refused while a restore goes to the database, or a swap of it is half-way."""
         refusals.refuse_same_target(self.database, self.database.database)
         refusals.refuse_unsettled(self.database, self.database.database)
-        other = (
-            Run.objects.filter(
-                action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=self.database, status__in=ACTIVE
-            )
-            .order_by("pk")
-            .first()
-        )
-        if other is not None:
-            raise refusals.by(
-                other,
-                Refused(
-                    phrase("Not started: {describe} is under way.", describe=refusals.describe(other)),
-                    code="run.twin",
-                    do=phrase("Wait for it to end, or cancel it, then start again."),
-                ),
-            )
+
+    def submit(self, asker: Asker, *, send: bool = True) -> Run:
+        """Insert its run, where nothing else is to change the database. Raises Problem."""
+        with transaction.atomic():
+            # As restores do: of two that are asked for at once, the second one sees the first.
+            list(Repository.objects.filter(pk=self.database.repository_id).select_for_update())
+            if not asker.waits:
+                self.refuse_busy()
+            return super().submit(asker, send=send)
 
 
 _MOST_NAMED = 10

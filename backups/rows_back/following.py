@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backups.rows_back.moves import Move, Row, of_child, of_parent, references_to
+from backups.rows_back.moves import Followed, Move, Row, of_child, of_parent, references_to
 from backups.rows_back.ordering import FOLLOWING
 from backups.rows_back.tables import Reference, Table
 
@@ -20,9 +20,10 @@ def as_met(moves: Sequence[Move], tables: Mapping[str, Table]) -> Iterator[Move]
     rows = _Rows(moves, tables)
     for at, move in enumerate(moves):
         met = replace(move, before=rows.met(at))
-        yield met
-        if met.before is not None and met.after is not None:
-            rows.follow(move.table, met.before, met.after)
+        if met.before is None or met.after is None:
+            yield met
+        else:
+            yield replace(met, followed=rows.follow(move.table, met.before, met.after))
 
 
 class _Rows:
@@ -48,24 +49,30 @@ class _Rows:
         self._next = at + 1
         return self._changed.pop(at, self._moves[at].before)
 
-    def follow(self, parent: Table, before: Row, after: Row) -> None:
-        """Change the children of a row that was changed."""
+    def follow(self, parent: Table, before: Row, after: Row) -> list[Followed]:
+        """Change the children of a row that is changed, and theirs. Which are to be there, and no others."""
+        found: list[Followed] = []
         for number, (child, reference) in enumerate(self._by[parent.name]):
             old, new = of_parent(before, reference, parent), of_parent(after, reference, parent)
             if old == new or old is None:
                 continue
             children = self._of(parent, number, child, reference)
-            values = zip(reference.columns, reference.parent_columns, strict=True)
+            pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
             to_null = reference.on_update == "SET NULL"
-            changes = {own: None if to_null else after.get(theirs) for own, theirs in values}
+            changes = {own: None if to_null else after.get(theirs) for own, theirs in pairs}
+            numbers = set()
             for at in sorted(children.moves.pop(old, ())):
                 row = self._changed.get(at, self._moves[at].before)
                 if at < self._next or row is None or of_child(row, reference, child) != old:
                     continue
                 self._changed[at] = {**row, **changes}
+                numbers.add(self._moves[at].number)
                 for each in self._children.values():
                     each.note(at, child, self._changed[at])
-                self.follow(child, row, self._changed[at])
+                found += self.follow(child, row, self._changed[at])
+            values = {own: before[theirs] for own, theirs in pairs}
+            found.append(Followed(child, values, len(numbers)))
+        return found
 
     def _of(self, parent: Table, number: int, child: Table, reference: Reference) -> _Children:
         place = (parent.name, number)

@@ -16,13 +16,28 @@ Folded = tuple[object, ...] | None
 
 
 @dataclass(frozen=True)
+class Followed:
+    """Rows that a foreign key changes with their parent: those that refer to `values`, so many as chosen."""
+
+    table: Table
+    values: Row
+    count: int
+
+
+@dataclass(frozen=True)
 class Move:
-    """A row and what becomes of it: `before` is None where it is not there yet, `after` where it goes."""
+    """A row and what becomes of it: `before` is None where it is not there yet, `after` where it goes.
+
+    `alike` is how many rows just like it a table without a key has when its turn comes; None where a key or
+    nothing tells. `followed` are the rows that follow it.
+    """
 
     number: int
     table: Table
     before: Row | None
     after: Row | None
+    alike: int | None = None
+    followed: Sequence[Followed] = ()
 
     @property
     def phase(self) -> int:
@@ -31,7 +46,8 @@ class Move:
 
     def by_way_of(self, between: Row | None) -> tuple[Move, Move]:
         """The same in two steps."""
-        return replace(self, after=between), replace(self, before=between)
+        whole = replace(self, alike=None)
+        return replace(whole, after=between), replace(whole, before=between)
 
 
 def with_null(row: Row, columns: Sequence[bytes], table: Table) -> Row | None:

@@ -58,10 +58,10 @@ def in_order(moves: Sequence[Move], tables: Mapping[str, Table]) -> list[Move]:
         if not left:
             return [moves[at] for at in order]
         for circle in waits.circles(left):
-            between = _between(circle, waits)
-            if not between:
+            states = list(_between(circle, waits).items())
+            if not states:
                 raise _no_order(moves, circle)
-            for at, row in list(between.items())[: None if attempt >= _ONE_BY_ONE else 1]:
+            for at, row in states if attempt >= _ONE_BY_ONE else states[:1]:
                 _divide(moves, halves, at, row)
     raise _no_order(moves, sorted(left))
 
@@ -193,7 +193,7 @@ class _Waits:
 
 def _between(circle: Sequence[int], waits: _Waits) -> dict[int, Row | None]:
     """The moves of a circle that can be made in two steps, each with the state between them."""
-    found = {}
+    found: dict[int, Row | None] = {}
     for place, at in enumerate(circle):
         if at in waits.divided:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -35,6 +36,10 @@ class RowChange(Protocol):
     @property
     def now(self) -> Mapping[bytes, bytes] | None:
         """As it is; None for a row that is gone."""
+
+    @property
+    def equal_now(self) -> int:
+        """In a table without a key, how many rows just like it there are now."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,15 @@ _CHARSETS = (b"character_set_client", b"character_set_results", b"collation_conn
 
 @dataclass(frozen=True)
 class Script:
-    """A script: its rows' statements in order, and how many rows of each table it moves."""
+    """A script: its rows' statements in order, and how many rows of each table it moves.
+
+    `made` counts its statements. A row that another one waits for is moved by two, and triggers run for both.
+    """
 
     head: Head
     rows: Sequence[Guarded]
     counts: Mapping[str, Counts]
+    made: Mapping[str, Counts]
 
     def with_head(self, head: Head) -> Script:
         """The same under another head: it does the same."""
@@ -162,8 +171,17 @@ def write(changes: Iterable[RowChange], tables: Mapping[str, Table], head: Head)
 
 def inverse(changes: Iterable[RowChange], tables: Mapping[str, Table], head: Head) -> Script:
     """The script that makes them as they are now again, once `write`'s has run. Raises Problem."""
-    there = (_back(change, tables) for change in changes)
-    moves = [replace(move, before=move.after, after=move.before) for move in there]
+    there = [_back(change, tables) for change in changes]
+    same = Counter(map(_value, there))
+    moves = [
+        replace(
+            move,
+            before=move.after,
+            after=move.before,
+            alike=None if move.alike is None else move.alike + same[_value(move)] * _by_one(move),
+        )
+        for move in there
+    ]
     return _written(moves, tables, head)
 
 
@@ -180,7 +198,7 @@ def _back(change: RowChange, tables: Mapping[str, Table]) -> Move:
         _refuse_other_columns(then, table)
     if now is not None and then is not None:
         then = {name: then[name] if name in then and name not in table.retyped else now[name] for name in now}
-    return Move(change.number, table, now, then)
+    return Move(change.number, table, now, then, None if table.keys else change.equal_now)
 
 
 def _row(values: Mapping[bytes, bytes] | None) -> Row | None:
@@ -218,21 +236,41 @@ def _refuse_other_columns(then: Row, table: Table) -> None:
 def _written(moves: Sequence[Move], tables: Mapping[str, Table], head: Head) -> Script:
     if not moves:
         raise Problem(phrase("No row was chosen."), code="rows_back.nothing", do=phrase("Choose some rows."))
-    counts: dict[str, Counts] = {}
     for move in moves:
         if why := why_not(move.table):
             raise Problem(why, code="rows_back.no_script", do=phrase("Restore the table."))
-        counts[move.table.name] = _counted(counts.get(move.table.name, Counts()), move)
-    met = as_met(in_order(moves, tables), tables)
-    return Script(head, [guarded(move, place, tables) for place, move in enumerate(met)], counts)
+    met = list(_in_turn(as_met(in_order(moves, tables), tables)))
+    rows = [guarded(move, place, tables) for place, move in enumerate(met)]
+    # What a foreign key has moved already is counted, and runs no trigger.
+    return Script(head, rows, _counted(moves), _counted(move for move in met if move.before != move.after))
 
 
-def _counted(counts: Counts, move: Move) -> Counts:
-    if move.phase == 1:
-        return replace(counts, updated=counts.updated + 1)
-    if move.phase == 0:
-        return replace(counts, deleted=counts.deleted + 1)
-    return replace(counts, inserted=counts.inserted + 1)
+def _in_turn(moves: Iterable[Move]) -> Iterator[Move]:
+    """The moves in their order, each with how many rows like it there are by then."""
+    moved: Counter[object] = Counter()
+    for move in moves:
+        if move.alike is None:
+            yield move
+            continue
+        value = _value(move)
+        yield replace(move, alike=move.alike + moved[value] * _by_one(move))
+        moved[value] += 1
+
+
+def _value(move: Move) -> object:
+    row = (move.after if move.before is None else move.before) or {}
+    return move.table.name, move.phase, frozenset(row.items())
+
+
+def _by_one(move: Move) -> int:
+    """By how much one such move changes how many rows there are."""
+    return 1 if move.before is None else -1
+
+
+def _counted(moves: Iterable[Move]) -> dict[str, Counts]:
+    phases = Counter((move.table.name, move.phase) for move in moves)
+    names = dict.fromkeys(name for name, _ in phases)
+    return {name: Counts(phases[name, 2], phases[name, 1], phases[name, 0]) for name in names}
 
 
 def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:

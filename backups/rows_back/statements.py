@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from backups.rows_back.literals import is_found, is_same, name_of, stored
-from backups.rows_back.moves import Move, Row, differing, references_to
+from backups.rows_back.moves import Followed, Move, Row, differing, references_to
 from backups.rows_back.tables import Table
 
 TOO_LARGE = b"9223372036854775807"
@@ -33,12 +33,16 @@ def guarded(move: Move, place: int, tables: Mapping[str, Table]) -> Guarded:
     before, after, table = move.before, move.after, move.table
     in_turn = b"@vedetta_row = %d" % place
     if before is None:
-        statement = _insert(table, after or {}, in_turn)
+        statement = _insert(table, after or {}, _alike(move) + in_turn)
     elif after is None:
-        alone = b"".join(_alone(before, table, tables))
-        statement = b"DELETE FROM %b WHERE %b" % (_name(table), _exactly(table, before, alone + in_turn))
+        unreferred = b"".join(_unreferred(before, table, tables))
+        statement = b"DELETE FROM %b WHERE %b" % (
+            _name(table),
+            _exactly(table, before, _alike(move) + unreferred + in_turn),
+        )
     elif changes := differing(move):
-        statement = _update(table, before, {name: after[name] for name in changes}, in_turn)
+        alone = b"".join(map(_alone, move.followed))
+        statement = _update(table, before, {name: after[name] for name in changes}, alone + in_turn)
     else:
         where = _exactly(table, after, in_turn)
         statement = b"SET @vedetta_found = (SELECT COUNT(*) FROM %b WHERE %b)" % (_name(table), where)
@@ -87,7 +91,7 @@ def _exactly(table: Table, row: Row, in_turn: bytes) -> bytes:
     return b" AND ".join([*parts, in_turn]) + (b"" if key else b" LIMIT 1")
 
 
-def _alone(row: Row, table: Table, tables: Mapping[str, Table]) -> Iterator[bytes]:
+def _unreferred(row: Row, table: Table, tables: Mapping[str, Table]) -> Iterator[bytes]:
     """That no row refers to this one, which a foreign key would delete or change with it.
 
     The chosen ones were moved before. Another one came after the proof. What may be the table itself is read
@@ -108,6 +112,32 @@ def _alone(row: Row, table: Table, tables: Mapping[str, Table]) -> Iterator[byte
             refers,
             own,
         )
+
+
+def _alike(move: Move) -> bytes:
+    """That there are as many rows like it as were seen: nothing else tells that one came or went meanwhile.
+
+    They are counted behind a LIMIT, as MySQL reads no table that it changes otherwise.
+    """
+    row = move.after if move.before is None else move.before
+    if move.alike is None or row is None:
+        return b""
+    columns = (column for name, column in move.table.columns.items() if name in row)
+    same = b" AND ".join(is_same(row[column.name], column) for column in columns if not column.is_generated)
+    return b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT %d) AS vedetta_alike) = %d AND " % (
+        _name(move.table), same, move.alike + 1, move.alike,
+    )  # fmt: skip
+
+
+def _alone(followed: Followed) -> bytes:
+    """That no other row follows: one that came meanwhile would be changed, and nobody has seen it."""
+    table, count = followed.table, followed.count
+    refers = b" AND ".join(
+        name_of(name) + b" = " + stored(value, table.columns[name]) for name, value in followed.values.items()
+    )
+    return b"(SELECT COUNT(*) FROM (SELECT 1 FROM %b WHERE %b LIMIT %d) AS vedetta_follow) = %d AND " % (
+        _name(table), refers, count + 1, count,
+    )  # fmt: skip
 
 
 def _name(table: Table) -> bytes:

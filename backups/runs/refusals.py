@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups.choices import ACTIVE, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, UNSETTLED, Action, RestoreMode
+from backups.choices import (
+    ACTIVE,
+    APPLY_ROWS,
+    EXCLUSIVE_ACTIONS,
+    RESTORE_ACTIONS,
+    UNSETTLED,
+    Action,
+    RestoreMode,
+)
 from backups.errors import Refused
 from backups.models import Database, Repository, Restore, Run
 from backups.text.sentences import phrase
@@ -17,6 +25,8 @@ SLOT_TAKEN = "run.slot_taken"
 def refuse_same_target(database: Database, target: str) -> None:
     """Raise Refused while another restore of the same target is queued or running."""
     twin = same_target(database, target)
+    if twin is None and target == database.database:
+        twin = applying_rows(database)
     if twin is not None:
         raise by(
             twin,
@@ -30,6 +40,14 @@ def refuse_same_target(database: Database, target: str) -> None:
                 do=phrase("Wait for it to end, or cancel it, then start again."),
             ),
         )
+
+
+def applying_rows(database: Database) -> Run | None:
+    """The run that is to give rows back to a database, or does."""
+    wanted = Run.objects.filter(
+        action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=database, status__in=ACTIVE
+    )
+    return wanted.select_related("database", "repository").order_by("pk").first()
 
 
 def same_target(database: Database, target: str, *, than: Restore | None = None) -> Run | None:

@@ -204,7 +204,8 @@ class _Listening:
         except (wire.Unspoken, _Gone):
             logger.info("%s was broken off by who asked for it", what)
         except Problem as problem:
-            logger.warning("%s broke off: %s", what, problem)
+            # A condition that cannot be read is quoted to who wrote it, and may hold what rows hold.
+            logger.warning("%s broke off: %s", what, problem if greeted.run is None else problem.code)
             sender.failure(problem)
         except Exception:
             logger.exception("%s broke off", what)

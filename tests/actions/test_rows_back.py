@@ -122,7 +122,11 @@ def test_rows_come_back_are_taken_back_and_come_again(may_restore: Shop, make_da
     then = rows(may_restore)
     may_restore.execute(ACCIDENT)
     difference = compared(database, before, *AT_ONCE)
-    choices = tuple(Choice(table, ("gone", "changed")) for table in AT_ONCE)
+    with kept_rows(kept_files.rows_of(difference.pk)) as kept:
+        people = [each.number for each in kept.changes("people", ["changed"])]
+    # All of a kind and some by hand.
+    by_hand = Choice("people", ("gone",), Choice.of_numbers("people", people).ranges)
+    choices = (by_hand, Choice("orders", ("gone",)), Choice("loose", ("gone",)))
     # One of them is changed again before the script is written.
     may_restore.execute("UPDATE people SET name = 'changed again' WHERE id = 4")
     now = rows(may_restore)
@@ -162,7 +166,9 @@ def test_rows_come_back_are_taken_back_and_come_again(may_restore: Shop, make_da
 
     undo = well(RowsBackRequest(database, applied))
     assert told(undo)["is_undo"]
-    undone = well(ApplyRowsRequest(database, undo, without_safety=True))
+    # It deletes rows, and who has these rights sees no keys that another database has to them.
+    assert {each["event"] for each in told(undo)["triggers"]} == {"unseen keys"}
+    undone = well(ApplyRowsRequest(database, undo, knows_triggers=True, without_safety=True))
     assert rows(may_restore) == now
     again = well(RowsBackRequest(database, undone))
     well(ApplyRowsRequest(database, again, knows_triggers=True, without_safety=True))
@@ -192,6 +198,34 @@ def test_what_died_while_it_was_applied_is_looked_at_first(
     assert told(second)["state"] == "already"
     assert rows(may_restore) == there
     assert told(well(RowsBackRequest(database, second)))["rows"] == 2
+
+
+def test_columns_that_came_since_stay_and_two_scripts_of_one_choice_are_not_both_applied(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute(
+        "ALTER TABLE people ADD more INT NOT NULL DEFAULT 5;"
+        "UPDATE people SET name = 'w', more = 6 WHERE id = 3;"
+        "DELETE FROM people WHERE id = 2; DELETE FROM loose WHERE a = 1 LIMIT 2"
+    )
+    there = rows(may_restore)
+    difference = compared(database, before, "people", "loose")
+    choices = (Choice("people", ("gone", "changed")), Choice("loose", ("gone",)))
+    first, second = (well(RowsBackRequest(database, difference, choices)) for _ in range(2))
+
+    applied = well(ApplyRowsRequest(database, first, without_safety=True))
+    twice = played(ApplyRowsRequest(database, second, without_safety=True))
+
+    assert (twice.status, twice.error_code) == ("failed", "rows.changed_again")
+    people, loose, _ = rows(may_restore)
+    assert [(each[0], each[1], each[3]) for each in people[1:3]] == [(2, "O'Neill", 5), (3, "Bert", 6)]
+    assert len(loose) == 4
+    assert "not any more as the script made" not in log_of(applied)
+    undo = well(RowsBackRequest(database, applied))
+    well(ApplyRowsRequest(database, undo, knows_triggers=True, without_safety=True))
+    assert rows(may_restore) == there
 
 
 def test_what_cannot_be_given_back_is_refused(
@@ -227,19 +261,32 @@ def test_what_cannot_be_given_back_is_refused(
 
     # A row that refers to one of them, written after the proof.
     may_restore.execute("INSERT INTO children VALUES (2, 1)")
-    late = played(ApplyRowsRequest(database, proved, without_safety=True))
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+    late = played(wish)
     assert (late.status, late.error_code) == ("failed", "rows.changed_again"), late.error
     may_restore.execute("DELETE FROM children WHERE id = 2; ALTER TABLE parents ADD more INT")
-    altered = played(ApplyRowsRequest(database, proved, without_safety=True))
+    altered = played(wish)
     assert (altered.status, altered.error_code) == ("failed", "rows.defined_otherwise")
 
     path = kept_files.script_of(proved.pk)
     script = path.read_bytes()
     for at in (0, len(script) // 2, len(script) - 1):
         path.write_bytes(script[:at] + bytes([script[at] ^ 1]) + script[at + 1 :])
-        other = played(ApplyRowsRequest(database, proved, without_safety=True))
+        other = played(wish)
         assert (other.status, other.error_code) == ("failed", "rows.altered")
     assert rows(may_restore) == there
+    elsewhere = f"{may_restore.name}__keys"
+    may_restore.server.execute(f"GRANT PROCESS ON *.* TO '{may_restore.user}'@'%'")
+    may_restore.server.execute(f"CREATE DATABASE {elsewhere}")
+    try:
+        may_restore.execute(
+            f"CREATE TABLE {elsewhere}.c (p INT, FOREIGN KEY (p) REFERENCES {may_restore.name}.parents (id)"
+            " ON DELETE CASCADE) ENGINE=InnoDB"
+        )
+        seen = played(RowsBackRequest(database, difference, both))
+    finally:
+        may_restore.server.execute(f"DROP DATABASE {elsewhere}")
+    assert (seen.status, seen.error_code) == ("failed", "rows.key_from_elsewhere"), seen.error
     kept_files.folder().joinpath("notes.txt").write_text("somebody else's, of no run")
     Run.objects.filter(pk=proved.pk).delete()
     kept_files.forget_old()

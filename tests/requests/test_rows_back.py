@@ -54,7 +54,10 @@ def test_a_script_is_applied_once_and_only_if_it_was_proved(rows: Rows) -> None:
     run = wish.submit(CLI, send=False)
     with pytest.raises(Refused) as raised:
         ApplyRowsRequest(rows.database, proved(rows)).refuse_busy()
-    assert raised.value.code == "run.twin"
+    assert raised.value.code == "run.same_target"
+    with pytest.raises(Refused) as raised:
+        EACH["undo"](rows).refuse_busy()
+    assert raised.value.code == "run.same_target"
     # Killed right after it was committed: the row says so, its status does not.
     Run.objects.filter(pk=run.pk).update(status="lost", result={"rows_back": {"state": "applied"}})
     assert code(wish) == "rows.applied_before"

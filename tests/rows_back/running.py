@@ -38,6 +38,7 @@ class Changed:
     number: int
     then: Values | None
     now: Values | None
+    equal_now: int = 0
 
 
 @dataclass
@@ -91,7 +92,11 @@ def differences(then: Dump, now: Dump) -> list[Changed]:
         for row in map(dict, gone):
             found.append((name, row, by_key.pop(tuple(row[part] for part in key), None)))
         found += [(name, None, row) for row in (by_key.values() if key else map(dict, new))]
-    return [Changed(name, number, *sides) for number, (name, *sides) in enumerate(found, 1)]
+    alike = now.told()
+    return [
+        Changed(name, number, before, after, alike[name][_whole(after or before or {})])
+        for number, (name, before, after) in enumerate(found, 1)
+    ]
 
 
 def _whole(row: Values) -> tuple[tuple[bytes, bytes], ...]:

@@ -109,10 +109,10 @@ def test_families_are_given_back_and_undone_or_it_is_said_that_no_order_does(
     with closing(connected(db_server, "family")) as connection:
         cursor = connection.cursor()
         assert errors_of(cursor, [each.create.encode() for each in kin]) == []
-        found = {*errors_of(cursor, [draw.choice(kin).change(draw).encode() for _ in range(80)])}
+        found = {*errors_of(cursor, [draw.choice(kin).change(draw).encode() for _ in range(120)])}
         connection.commit()
         then = dumped(db_server, "family")
-        found |= {*errors_of(cursor, [draw.choice(kin).change(draw).encode() for _ in range(60)])}
+        found |= {*errors_of(cursor, [draw.choice(kin).change(draw).encode() for _ in range(80)])}
         connection.commit()
     assert found <= REFUSED
     now = dumped(db_server, "family")

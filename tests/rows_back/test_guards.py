@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 import MySQLdb
+import pytest
 
 from backups.rows_back.script import Script, inverse, write
 from tests.rows_back.running import (
@@ -172,7 +173,8 @@ def test_after_a_deadlock_nothing_is_committed_row_by_row(db_server: DatabaseSer
         # Who has changed more goes on.
         theirs.execute("UPDATE t SET v = 'theirs' WHERE id BETWEEN 2 AND 10")
         cursor = ours.cursor()
-        assert errors_of(cursor, [b"SET autocommit = 1", *statements[: first + 2]]) == []
+        ours_alone = b"SET autocommit = 1, innodb_lock_wait_timeout = 2"
+        assert errors_of(cursor, [ours_alone, *statements[: first + 2]]) == []
 
         def wait_for_us() -> None:
             with suppress(MySQLdb.Error):
@@ -187,6 +189,51 @@ def test_after_a_deadlock_nothing_is_committed_row_by_row(db_server: DatabaseSer
     assert errors[0] == DEADLOCK
     assert OUT_OF_RANGE in errors
     assert dumped(db_server, "guarded").told() == now.told()
+
+
+def test_a_second_time_nothing_is_doubled_or_lost_where_no_key_tells(db_server: DatabaseServer) -> None:
+    row = "INSERT INTO t VALUES (7, 'x')"
+    then = made(db_server, "CREATE TABLE t (id int, v text)", *[row] * 3, "INSERT INTO t VALUES (1, NULL)")
+    for change in ("INSERT INTO t VALUES (7, 'x'), (7, 'x')", "DELETE FROM t WHERE id = 7 LIMIT 4"):
+        db_server.execute(change, "guarded")
+        now = dumped(db_server, "guarded")
+        found, tables = differences(then, now), tables_of(now)
+        script, undo = write(found, tables, HEAD), inverse(found, tables, HEAD)
+
+        for one, wanted in ((script, then), (undo, now), (script, then)):
+            assert run(db_server, "guarded", one.statements()) == ALL
+            assert dumped(db_server, "guarded").told() == wanted.told()
+            status, said = by_client(db_server, "guarded", one, "--force")
+            assert (status is not None, "Nothing was changed." in said) == (True, True)
+            assert dumped(db_server, "guarded").told() == wanted.told()
+
+
+@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL"])
+def test_a_row_that_would_follow_and_came_meanwhile_stops_the_script(
+    rule: str, db_server: DatabaseServer
+) -> None:
+    then = made(
+        db_server,
+        "CREATE TABLE parent (id int PRIMARY KEY, code int, UNIQUE (code))",
+        "CREATE TABLE child (id int PRIMARY KEY, code int, "
+        f"FOREIGN KEY (code) REFERENCES parent (code) ON UPDATE {rule})",
+        "INSERT INTO parent VALUES (1, 10)",
+        "INSERT INTO child VALUES (1, 10), (2, 10)",
+    )
+    db_server.execute("UPDATE parent SET code = 20", "guarded")
+    now = dumped(db_server, "guarded")
+    script = write(differences(then, now), tables_of(now), HEAD)
+    db_server.execute("INSERT INTO child VALUES (3, 20)", "guarded")
+    meanwhile = dumped(db_server, "guarded").told()
+
+    with closing(connected(db_server, "guarded")) as connection:
+        errors = errors_of(connection.cursor(), script.statements())
+
+    assert errors[0] == OUT_OF_RANGE
+    assert dumped(db_server, "guarded").told() == meanwhile
+    db_server.execute("DELETE FROM child WHERE id = 3", "guarded")
+    assert run(db_server, "guarded", script.statements()) == ALL
+    assert dumped(db_server, "guarded").told() == then.told()
 
 
 def test_names_break_out_of_nothing(db_server: DatabaseServer) -> None:

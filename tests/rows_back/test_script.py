@@ -206,6 +206,21 @@ def test_each_row_has_a_statement_and_its_guard_and_nothing_of_it_stands_in_comm
     assert script.longest == max(map(len, statements))
 
 
+def test_what_is_moved_in_two_steps_is_counted_as_the_triggers_see_it() -> None:
+    definition = SMALL.replace(b"`w` int(11) DEFAULT NULL", b"`w` int(11) NOT NULL").replace(
+        b"`)\n)", b"`),\n  UNIQUE KEY `w` (`w`)\n)"
+    )
+    found = [
+        Changed("t", 1, row(1, "'x'", "1"), row(1, "'x'", "2")),
+        Changed("t", 2, row(2, "'x'", "2"), row(2, "'x'", "1")),
+    ]
+
+    script = write(found, {"t": the_table(definition, name="t")}, HEAD)
+
+    assert script.counts == {"t": Counts(updated=2)}
+    assert script.made == {"t": Counts(inserted=1, updated=1, deleted=1)}
+
+
 def test_another_head_leaves_what_a_script_does() -> None:
     script = write([Changed("t", 1, row(1, "'x'"), None)], {"t": the_table(SMALL, name="t")}, HEAD)
     proved = script.with_head(HEAD.__class__(**{**vars(HEAD), "proved": "Proved.", "triggers": ["a\n;b"]}))

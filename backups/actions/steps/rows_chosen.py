@@ -60,10 +60,11 @@ def of_choice(rows: KeptRows, tables: Mapping[str, KeptTable], choice: Choice) -
             safe=_UNTOUCHED,
             do=phrase("See how its name is written: letters count. A table that is gone is restored."),
         )
+    found = [each for each in rows.numbered(choice.numbers()) if each.table == table.name]
     if choice.kinds:
         refuse_incomplete(table)
-        return list(rows.changes(table.name, choice.kinds))
-    return [each for each in rows.numbered(choice.numbers()) if each.table == table.name]
+        found += rows.changes(table.name, choice.kinds)
+    return found
 
 
 def numbers_where(run: Run, table: str, kinds: Collection[str], where: str) -> list[int]:

@@ -135,7 +135,7 @@ def compare_copy(
             found = _dumped_again(now, both, scratch, progress)
             _refuse_uncompared(found)
             seen = _seen(now, both, path, progress)
-        _refuse_other(seen, _wanted(made), found, made)
+        _refuse_other(_without_what_came(seen, made), _wanted(made), found, made)
     finally:
         path.unlink(missing_ok=True)
 
@@ -186,6 +186,17 @@ def _seen(now: Moment, both: Comparison, path: Path, progress: Progress) -> Coun
             for table in rows.tables()
             for each in rows.changes(table.name)
         )
+
+
+def _without_what_came(seen: Counter[_Seen], made: Iterable[Change]) -> Counter[_Seen]:
+    """Of rows that were put back only the columns that they had: what came since has its default."""
+    columns = {each.table: frozenset(each.then) for each in made if each.then is not None}
+    found: Counter[_Seen] = Counter()
+    for (table, before, after), count in seen.items():
+        if before is None and after is not None and table in columns:
+            after = frozenset(item for item in after if item[0] in columns[table])
+        found[table, before, after] += count
+    return found
 
 
 def _wanted(made: Iterable[Change]) -> Counter[_Seen]:

@@ -89,7 +89,7 @@ class Finder:
             more = self._equal[key] - change.equal_now
             made = self._alike[_alike(change)] * (1 if change.kind == "gone" else -1)
             state = AS_SEEN if not more else ALREADY if more == made else again
-            return replace(change, state=state, third=change.now)
+            return replace(change, state=state, third=change.now, equal_now=self._equal[key])
         found = self._found.get(key)
         if _is(found, change.now):
             return replace(change, state=AS_SEEN, now=found, third=None)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from backups import mysql
 from backups.actions.steps.rows_moment import Live
+from backups.differences.kept_rows import Change
+from backups.dumpfile.quoted import NAME_BYTES, unquoted
 from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Database
@@ -28,6 +31,7 @@ def live_of(database: Database, chosen: Collection[str], progress: Progress) -> 
         there = {each.name for each in mysql.listed_tables(connection, database.database) if each.is_table}
         keys = mysql.foreign_keys(connection, database.database)
         into = mysql.foreign_keys_into(connection, database.database)
+        by_engine = mysql.foreign_keys_into_by_engine(connection, database.database)
     if missing := sorted(set(chosen) - there):
         raise Problem(
             phrase("{tables} is not there any more.", tables=mysql.named(missing)),
@@ -36,7 +40,7 @@ def live_of(database: Database, chosen: Collection[str], progress: Progress) -> 
             do=phrase("Restore it from the snapshot."),
         )
     tables = _connected(chosen, keys) & there
-    for table, other in into:
+    for table, other in [*into, *(by_engine or [])]:
         if other in tables:
             raise Problem(
                 phrase(
@@ -49,7 +53,7 @@ def live_of(database: Database, chosen: Collection[str], progress: Progress) -> 
                 safe=_UNTOUCHED,
                 do=phrase("Restore the table in place, or drop that foreign key for the time."),
             )
-    return Live(server, info, database.database, sorted(tables))
+    return Live(server, info, database.database, sorted(tables), keys_unseen=by_engine is None)
 
 
 def _connected(chosen: Collection[str], keys: Collection[mysql.ForeignKey]) -> set[str]:
@@ -77,14 +81,50 @@ def triggers_that_run(database: Database, live: Live, counts: Mapping[str, Count
     return found
 
 
+# The event of what is told among the triggers, and is none.
+UNSEEN_KEYS = "unseen keys"
+_KEY_LINE = re.compile(rb"^  (?:PRIMARY |UNIQUE )?KEY [^\n]*", re.MULTILINE)
+
+
+def unseen(live: Live, made: Iterable[Change], definitions: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Tables of which rows go, or change what is in a key, where keys of other databases cannot be seen.
+
+    Such keys may delete or change rows there. They are told of as triggers are, and to be known.
+    """
+    if not live.keys_unseen:
+        return []
+    rows: Counter[str] = Counter()
+    for each in made:
+        keys = b"".join(_KEY_LINE.findall(definitions.get(each.table, b"")))
+        if each.found is not None and (each.then is None or _changed(each) & _names(keys)):
+            rows[each.table] += 1
+    return [
+        {"trigger": "foreign keys of other databases", "table": table, "event": UNSEEN_KEYS, "rows": count}
+        for table, count in sorted(rows.items())
+    ]
+
+
+def _changed(change: Change) -> set[bytes]:
+    then, found = change.then or {}, change.found or {}
+    return {name for name in then if then[name] != found.get(name)}
+
+
+def _names(keys: bytes) -> set[bytes]:
+    return {unquoted(name).encode(errors="surrogateescape") for name in _NAME.findall(keys)}
+
+
+_NAME = re.compile(NAME_BYTES, re.S)
+
+
 def defined(database: Database, live: Live) -> str:
     """A digest of how these tables and the triggers are defined, whatever number comes next."""
     found = hashlib.sha256()
     with mysql.connect(database_server(database)) as connection:
         for table in live.tables:
             found.update(_NEXT_NUMBER.sub(b"", mysql.definition(connection, live.database, table)) + b"\0")
-        for each in mysql.trigger_events(connection, live.database):
-            found.update("\0".join(each).encode(errors="surrogateescape") + b"\0")
+        for table, digest in mysql.trigger_digests(connection, live.database):
+            if table in live.tables:
+                found.update(f"{table}\0{digest}\0".encode(errors="surrogateescape"))
     return found.hexdigest()
 
 

@@ -36,6 +36,8 @@ class Live:
     info: mysql.ServerInfo
     database: str
     tables: Sequence[str]
+    # Whether other databases may have foreign keys to these tables that this user cannot see.
+    keys_unseen: bool = False
 
     def order(self) -> Order:
         """What the dump program is told."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backups.actions.steps.rows_live import UNSEEN_KEYS
 from backups.differences.kept_rows import not_kept
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
@@ -197,13 +198,7 @@ class Command(VedettaCommand):
                     "{n} row is as it was already.", "{n} rows are as they were already.", n=told["already"]
                 )
             )
-        for each in told["triggers"]:
-            self.say(
-                phrase(
-                    "Trigger {trigger} of {table} will also run for {rows} rows. What it does is not proved.",
-                    **{name: each[name] for name in ("trigger", "table", "rows")},
-                )
-            )
+        self._tell_not_proved(told)
         if told["proved"]:
             self.say(
                 phrase(
@@ -214,6 +209,26 @@ class Command(VedettaCommand):
             )
         else:
             self.say(phrase("There is nothing to give back."))
+
+    def _tell_not_proved(self, told: Mapping[str, Any]) -> None:
+        """What the copy has not, and the live database has."""
+        for each in told["triggers"]:
+            if each["event"] == UNSEEN_KEYS:
+                self.say(
+                    phrase(
+                        "Other databases may have foreign keys to {table}, which the user may not see: what "
+                        "they do for {rows} rows is not proved. PROCESS lets it see them.",
+                        table=each["table"],
+                        rows=each["rows"],
+                    )
+                )
+                continue
+            self.say(
+                phrase(
+                    "Trigger {trigger} of {table} will also run for {rows} rows. What it does is not proved.",
+                    **{name: each[name] for name in ("trigger", "table", "rows")},
+                )
+            )
 
     # ---------------------------------------------------------------- What is done with it
 
