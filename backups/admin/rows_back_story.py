@@ -234,7 +234,7 @@ def tables_of(story: Story) -> list[TableOf]:
 
 
 def triggers_of(told: Mapping[str, Any]) -> list[str]:
-    """What the copy has not and the live database has, in a sentence each: triggers, keys that nobody sees."""
+    """What the live database has and the copy has not, in a sentence each."""
     return [_not_proved(each) for each in _list(told.get("triggers"))]
 
 
