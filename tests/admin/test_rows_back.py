@@ -82,7 +82,7 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
         assert "60 rows to be given back to shop" in html
         assert "Proved, and not given back yet" in html
         assert "Succeeded" not in html
-        assert "there the script gave just these rows and changed nothing else" in html
+        assert "there the script gave just these rows, and changed nothing else in the tables" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
         assert "Other databases may have foreign keys to orders" in html
         assert "1 row was changed again since the comparison, and is left out" in html
