@@ -265,8 +265,8 @@ def proof_words(story: Story) -> str:
     except (KeyError, TypeError, ValueError):
         return ""
     return phrase(
-        "Proved on a copy of {moment}: there the script gave just these rows, and changed nothing else in the "
-        "tables of the copy.",
+        "Proved on a copy of {moment}: there the script gave just these rows, and changed nothing else in "
+        "the tables of the copy.",
         moment=moment,
     )
 
