@@ -44,7 +44,7 @@ class ApplyForm(forms.Form):
     """What is said before a script is applied to the live database."""
 
     knows_triggers = forms.BooleanField(
-        label=_("I know that these triggers run too, and that nothing proves what they do"), required=False,
+        label=_("I know of this, and that nothing proves what it does"), required=False,
         widget=UnfoldBooleanSwitchWidget,
     )  # fmt: skip
     without_safety = forms.BooleanField(

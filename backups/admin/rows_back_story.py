@@ -18,7 +18,7 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import attempts, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -154,6 +154,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "left_out": sum(each.left_out for each in tables_of(story)),
         "already": _count(story.told.get("already")) or 0,
         "triggers": triggers_of(story.told),
+        "triggers_ran": any(each.get("event") != UNSEEN_KEYS for each in _list(story.told.get("triggers"))),
         "proof": proof_words(story),
         "digests": [
             (words, str(story.told[name]))
@@ -233,15 +234,26 @@ def tables_of(story: Story) -> list[TableOf]:
 
 
 def triggers_of(told: Mapping[str, Any]) -> list[str]:
-    """Each trigger that runs too, in a sentence."""
-    return [
-        plural(
-            "Trigger {trigger} of {table} will also run, for {n} row.",
-            "Trigger {trigger} of {table} will also run, for {n} rows.",
-            n=_count(each.get("rows")) or 0, trigger=str(each.get("trigger")), table=str(each.get("table")),
+    """What the live database has and the copy has not, in a sentence each."""
+    return [_not_proved(each) for each in _list(told.get("triggers"))]
+
+
+def _not_proved(each: Mapping[str, Any]) -> str:
+    rows, table = _count(each.get("rows")) or 0, str(each.get("table"))
+    if each.get("event") == UNSEEN_KEYS:
+        return phrase(
+            "Other databases may have foreign keys to {table}, which the user may not see: what they do for "
+            "{rows} rows is not proved. PROCESS lets it see them.",
+            table=table,
+            rows=rows,
         )
-        for each in _list(told.get("triggers"))
-    ]  # fmt: skip
+    return plural(
+        "Trigger {trigger} of {table} will also run, for {n} row.",
+        "Trigger {trigger} of {table} will also run, for {n} rows.",
+        n=rows,
+        trigger=str(each.get("trigger")),
+        table=table,
+    )
 
 
 def proof_words(story: Story) -> str:
@@ -253,8 +265,8 @@ def proof_words(story: Story) -> str:
     except (KeyError, TypeError, ValueError):
         return ""
     return phrase(
-        "Proved on a copy of {moment}: there the script gave just these rows and changed nothing else in any "
-        "table.",
+        "Proved on a copy of {moment}: there the script gave just these rows, and changed nothing else in "
+        "the tables of the copy.",
         moment=moment,
     )
 

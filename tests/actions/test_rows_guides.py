@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_flavour("
 
 TABLES = """
 DROP TRIGGER orders_noted;
-CREATE TABLE order_items (id INT PRIMARY KEY, of INT, FOREIGN KEY (of) REFERENCES orders (id)
+CREATE TABLE order_items (id INT PRIMARY KEY, whose INT, FOREIGN KEY (whose) REFERENCES orders (id)
   ON DELETE CASCADE) ENGINE=InnoDB;
 INSERT INTO order_items SELECT id, id FROM orders;
 CREATE TABLE products (id INT PRIMARY KEY, price INT) ENGINE=InnoDB;
@@ -44,25 +44,30 @@ def rows(shop: Shop) -> list[list[tuple[object, ...]]]:
     ]
 
 
-def test_both_guides_give_back_what_was_lost_and_leave_what_came_since(
-    shop: Shop, make_database: MakeDatabase, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("guide", "comes_back"),
+    [("rows-deleted.md", slice(0, 2)), pytest.param("rows-changed.md", slice(2, 3), marks=pytest.mark.soak)],
+)
+def test_a_guide_gives_back_what_was_lost_and_leaves_what_came_since(
+    guide: str, comes_back: slice, shop: Shop, make_database: MakeDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.execute(TABLES)
     back_up(make_database(with_least(shop, "dump", "verify", "restore")))
     then = rows(shop)
+    then[2].append((4, 500))
     shop.execute(ACCIDENT)
     now = rows(shop)
+    wanted = list(now)
+    wanted[comes_back] = then[comes_back]
 
-    for guide, wanted in (
-        ("rows-deleted.md", [*then[:2], now[2]]),
-        ("rows-changed.md", [*then[:2], [*then[2], (4, 500)]]),
-    ):
-        before = rows(shop)
-        for args in commands(guide):
-            assert rows(shop) == before
-            said = called(capsys, *args)
-            assert said.code == 0, said.err
-        assert rows(shop) == wanted
-    undone = called(capsys, "rows_back", "--undo", str(said["applied_by"]), "--apply", "--yes")
+    for args in commands(guide):
+        assert rows(shop) == now
+        said = called(capsys, *args)
+        assert said.code == 0, said.err
+
+    assert rows(shop) == wanted
+    # What keys of other databases do is nothing that this user may see.
+    undo = ("rows_back", "--undo", str(said["applied_by"]), "--apply", "--yes", "--knows-triggers")
+    undone = called(capsys, *undo)
     assert undone.code == 0, undone.err
-    assert rows(shop) == before
+    assert rows(shop) == now

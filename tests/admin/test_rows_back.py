@@ -15,6 +15,7 @@ from backups.actions.steps import kept_files
 from backups.choices import Status
 from backups.differences.kept_rows import Change
 from backups.models import Run
+from backups.requests.rows_back import UNSEEN_KEYS
 from backups.worker.downloads import DownloadServer
 from tests.admin.conftest import Login
 from tests.admin.test_row_choosing import SECRET, a_row, changes, compared, downloads_served, kept
@@ -41,7 +42,10 @@ def proved(compared: Run) -> Run:
         "source": compared.pk, "is_undo": False, "rows": 60, "proved": True, "changed_again": 0, "already": 2,
         "tables": [{"table": "orders", "gone": 60, "changed": 0, "new": 0}],
         "left_out": [{"table": "orders", "rows": 1}],
-        "triggers": [{"trigger": "audit_orders", "table": "orders", "event": "insert", "rows": 60}],
+        "triggers": [
+            {"trigger": "audit_orders", "table": "orders", "event": "insert", "rows": 60},
+            {"trigger": "foreign keys", "table": "orders", "event": UNSEEN_KEYS, "rows": 3},
+        ],
         "moment": timezone.now().isoformat(), "rows_sha256": told["sha256"], "until": told["until"], **stored,
     }}  # fmt: skip
     run.save()
@@ -78,8 +82,9 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
         assert "60 rows to be given back to shop" in html
         assert "Proved, and not given back yet" in html
         assert "Succeeded" not in html
-        assert "there the script gave just these rows and changed nothing else" in html
+        assert "there the script gave just these rows, and changed nothing else in the tables" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
+        assert "Other databases may have foreign keys to orders" in html
         assert "1 row was changed again since the comparison, and is left out" in html
         assert "2 chosen rows are already as they were then" in html
         assert "Type shop to go on" in html

@@ -97,7 +97,7 @@ def apply(page: Page, shop: Shop, why: str) -> None:
     expect(story).to_contain_text("Proved on a copy of", timeout=A_RUN_MS)
     page.get_by_label("Why").fill(why)
     page.get_by_label("Type ").fill("something else")
-    triggers = page.get_by_label("I know that these triggers run too")
+    triggers = page.get_by_label("I know of this")
     if triggers.count():
         triggers.check()
     page.get_by_role("button", name="Give the rows back").click()
