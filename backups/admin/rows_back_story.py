@@ -18,7 +18,7 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import attempts, told_of
+from backups.requests.rows_back import attempts, rounded_words, told_of
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -155,6 +155,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "already": _count(story.told.get("already")) or 0,
         "triggers": triggers_of(story.told),
         "proof": proof_words(story),
+        "rounded": rounded_of(story.told),
         "digests": [
             (words, str(story.told[name]))
             for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
@@ -242,6 +243,15 @@ def triggers_of(told: Mapping[str, Any]) -> list[str]:
         )
         for each in _list(told.get("triggers"))
     ]  # fmt: skip
+
+
+def rounded_of(told: Mapping[str, Any]) -> list[str]:
+    """Of which tables values come back rounded, each in a sentence."""
+    return [
+        rounded_words(str(each.get("table")), map(str, columns))
+        for each in _list(told.get("rounded"))
+        if isinstance(columns := each.get("columns"), list)
+    ]
 
 
 def proof_words(story: Story) -> str:

@@ -42,6 +42,7 @@ def proved(compared: Run) -> Run:
         "tables": [{"table": "orders", "gone": 60, "changed": 0, "new": 0}],
         "left_out": [{"table": "orders", "rows": 1}],
         "triggers": [{"trigger": "audit_orders", "table": "orders", "event": "insert", "rows": 60}],
+        "rounded": [{"table": "orders", "columns": ["size"]}],
         "moment": timezone.now().isoformat(), "rows_sha256": told["sha256"], "until": told["until"], **stored,
     }}  # fmt: skip
     run.save()
@@ -79,6 +80,7 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
         assert "Proved, and not given back yet" in html
         assert "Succeeded" not in html
         assert "there the script gave just these rows and changed nothing else" in html
+        assert "FLOAT values of orders (size) come back with the six digits" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
         assert "1 row was changed again since the comparison, and is left out" in html
         assert "2 chosen rows are already as they were then" in html
