@@ -15,8 +15,8 @@ from typing import Any
 MAKE_TABLES = frozenset({"bootstrap", "recover"})
 WITHOUT_PAGES = MAKE_TABLES | {
     "accept", "backup", "diff", "mute", "pause", "pin", "pins", "preflight", "repository", "restore",
-    "resume", "retention", "retire", "snapshots", "status", "take_back", "undo_restore", "unmute",
-    "unpin", "verify", "version",
+    "resume", "retention", "retire", "rows_back", "snapshots", "status", "take_back", "undo_restore",
+    "unmute", "unpin", "verify", "version",
 }  # fmt: skip
 # Nothing but what pages are made with.
 _OF_PAGES = frozenset(

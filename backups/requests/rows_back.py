@@ -232,6 +232,9 @@ class ApplyRowsRequest(DatabaseRequest):
 
 
 _MOST_NAMED = 10
+# The event of what is told among the triggers and is none: foreign keys of other databases, of which the user
+# sees nothing.
+UNSEEN_KEYS = "unseen keys"
 
 
 def attempts(proved: Run) -> QuerySet[Run]:

@@ -15,6 +15,7 @@ from backups.dumpfile.quoted import NAME_BYTES, unquoted
 from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Database
+from backups.requests.rows_back import UNSEEN_KEYS
 from backups.rows_back.script import Counts
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase
@@ -81,8 +82,6 @@ def triggers_that_run(database: Database, live: Live, counts: Mapping[str, Count
     return found
 
 
-# The event of what is told among the triggers, and is none.
-UNSEEN_KEYS = "unseen keys"
 _KEY_LINE = re.compile(rb"^  (?:PRIMARY |UNIQUE )?KEY [^\n]*", re.MULTILINE)
 
 

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backups.actions.steps.rows_live import UNSEEN_KEYS
 from backups.differences.kept_rows import not_kept
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
 from backups.management.elsewhere import missing_here
 from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
-from backups.requests.rows_back import rounded_words, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, rounded_words, told_of
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
