@@ -47,7 +47,7 @@ _MADE_OF_OTHERS = {
     "restore.partly_overwritten": "A restore in place was broken off in the middle.",
     "rows.does_not_run": "A script that gives rows back does not run on a copy of the tables.",
     "rows_back.no_script": "No script can give rows of a table back, as the sentence says why.",
-    "rows_back.other_columns": "Rows cannot be given back as they were, since the table has other columns now.",
+    "rows_back.other_columns": "Rows cannot be given back as they were: the table has other columns now.",
     "run.asker_may_not": "The person who asked for it may not start such a run any more, or is gone.",
     "run.never_begun": "The process of the run ended before the run began.",
     "run.portal_came_back": "The portal came back from a copy in which this run was not over.",

@@ -27,7 +27,7 @@ from backups.requests import ApplyRowsRequest, BackupRequest, read_as
 from backups.requests.rows_back import attempts, told_of
 from backups.restoring.obstacles import refuse_read_only
 from backups.rows_back.script import COMMITS
-from backups.runs import consequences, notes
+from backups.runs import consequences, notes, refusals, waiting
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase, plural
@@ -62,6 +62,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     _save_before(run, request, progress)
     _refuse_defined_otherwise(request.database, proved, progress)
     _refuse_equal_rows_otherwise(request, progress)
+    _refuse_beside(run, request)
     progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
     progress.disable_cancel()
     _apply(server, request.database, statements, progress, triggers=bool(proved["triggers"]))
@@ -182,6 +183,17 @@ def _refuse_equal_rows_otherwise(request: ApplyRowsRequest, progress: Progress) 
             safe=phrase("Nothing was changed."),
             do=phrase("Have the script written again: rows that were changed again are left out there."),
         )
+
+
+def _refuse_beside(run: Run, request: ApplyRowsRequest) -> None:
+    """Raise Problem where its script was applied meanwhile, or the database is being restored.
+
+    None of both may begin while this run is under way; but it may have been taken for dead.
+    """
+    request.refuse_unfit()
+    refusals.refuse_unsettled(request.database, request.database.database)
+    if (other := waiting.beside_rows(run)) is not None:
+        raise refusals.held(run, other)
 
 
 # ---------------------------------------------------------------- The change

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups import mysql
 from backups.actions.steps import kept_files, rows_copy, rows_live
 from backups.actions.steps.rows_chosen import Chosen, chosen
 from backups.actions.steps.rows_found import Finder
@@ -19,6 +20,7 @@ from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN,
 from backups.errors import Problem
 from backups.models import Run, Snapshot
 from backups.requests import RowsBackRequest, read_as
+from backups.requests.rows_back import rounded_words
 from backups.rows_back import script as scripts
 from backups.rows_back.tables import Table, table_of, why_not
 from backups.runs import notes
@@ -106,6 +108,10 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     script = scripts.write(changes, tables, head)
     triggers = rows_live.triggers_that_run(story.request.database, story.live, script.made)
     triggers += rows_live.unseen(story.live, made, now.definitions)
+    rounded = _rounded(changes, tables)
+    rounding = [str(rounded_words(**each)) for each in rounded]
+    with mysql.script_connection(story.live.server, story.live.database) as connection:
+        connection.refuse_too_long([max(script.statements(), key=len)])
     with scratch_database(run, story.snapshot, progress) as scratch:
         rows_copy.load_copy(now, story.snapshot, scratch, progress)
         rows_copy.run_on_copy(list(script.statements(scratch.database)), scratch, progress)
@@ -119,24 +125,31 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         moment=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
         server=server,
     )
-    words = [
-        phrase(
-            "{trigger} of {table} ({rows} times)",
-            **{name: each[name] for name in ("trigger", "table", "rows")},
-        )
-        for each in triggers
-    ]
-    proved = replace(head, proved=str(sentence), triggers=list(map(str, words)))
+    proved = replace(head, proved=str(sentence), triggers=_words_of(triggers), rounded=rounding)
     undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
     stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, script.statements())
-    progress.log(sentence)
+    for line in (sentence, *rounding):
+        progress.log(line)
     return {
         "proved": True,
         "proved_at": at.isoformat(),
         "moment": now.at.isoformat(),
         "triggers": triggers,
+        "rounded": rounded,
         **stored,
     }
+
+
+def _words_of(triggers: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        str(
+            phrase(
+                "{trigger} of {table} ({rows} times)",
+                **{name: each[name] for name in ("trigger", "table", "rows")},
+            )
+        )
+        for each in triggers
+    ]
 
 
 def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:
@@ -160,6 +173,24 @@ def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:
                 do=phrase("Restore the table, or leave it out."),
             )
     return tables
+
+
+def _rounded(changes: Sequence[Change], tables: Mapping[str, Table]) -> list[dict[str, Any]]:
+    """The FLOAT columns of tables of which a script, or its undo, writes values: dumps round these."""
+    found: dict[str, set[bytes]] = {}
+    for each in changes:
+        floats = {name for name, column in tables[each.table].columns.items() if column.word == b"float"}
+        if each.then is not None and each.now is not None:
+            now = each.now
+            written = {name for name in floats & each.then.keys() if each.then[name] != now.get(name)}
+        else:
+            written = {name for name, value in (each.then or each.now or {}).items() if value != b"NULL"}
+        if written & floats:
+            found.setdefault(each.table, set()).update(written & floats)
+    return [
+        {"table": table, "columns": [name.decode(errors="replace") for name in sorted(names)]}
+        for table, names in sorted(found.items())
+    ]
 
 
 def _comes_back(story: _Story, table: str) -> bool:

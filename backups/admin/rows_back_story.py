@@ -18,7 +18,7 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, attempts, rounded_words, told_of
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -156,6 +156,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "triggers": triggers_of(story.told),
         "triggers_ran": any(each.get("event") != UNSEEN_KEYS for each in _list(story.told.get("triggers"))),
         "proof": proof_words(story),
+        "rounded": rounded_of(story.told),
         "digests": [
             (words, str(story.told[name]))
             for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
@@ -254,6 +255,15 @@ def _not_proved(each: Mapping[str, Any]) -> str:
         trigger=str(each.get("trigger")),
         table=table,
     )
+
+
+def rounded_of(told: Mapping[str, Any]) -> list[str]:
+    """Of which tables values come back rounded, each in a sentence."""
+    return [
+        rounded_words(str(each.get("table")), map(str, columns))
+        for each in _list(told.get("rounded"))
+        if isinstance(columns := each.get("columns"), list)
+    ]
 
 
 def proof_words(story: Story) -> str:

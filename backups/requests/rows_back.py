@@ -250,6 +250,16 @@ def told_of(run: Run) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def rounded_words(table: str, columns: Iterable[str]) -> str:
+    """That values of these FLOAT columns come back rounded, for beside the proof."""
+    return phrase(
+        "FLOAT values of {table} ({columns}) come back with the six digits that a dump has of them, not to "
+        "the last bit. So they do by the undo.",
+        table=table,
+        columns=", ".join(columns),
+    )
+
+
 def script_run(applied: Run) -> Run:
     """The run whose script an application ran. Raises Problem."""
     request = applied.request if isinstance(applied.request, dict) else {}

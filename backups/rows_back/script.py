@@ -57,7 +57,7 @@ class Head:
 
     `then` is the moment of the snapshot, `now` the one at which the rows were seen. `proved` is the sentence
     of the proof, empty before it, and `digests` what it was made of, by what they are of. `triggers` are told
-    one to a line.
+    one to a line, and so are tables of which values come back `rounded`.
     """
 
     database: str
@@ -69,6 +69,7 @@ class Head:
     digests: Mapping[str, str] = field(default_factory=dict)
     triggers: Collection[str] = ()
     is_undo: bool = False
+    rounded: Collection[str] = ()
 
 
 # What a value in a dump needs to be read as it was written: invalid dates were let in by somebody.
@@ -292,6 +293,7 @@ def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
         *(f"  {name}: {digest}" for name, digest in head.digests.items()),
         *(f"Will also run, and was not proved: {trigger}" for trigger in head.triggers),
         *(["Triggers run in the time zone +00:00 here, as the script does."] if head.triggers else []),
+        *head.rounded,
         *(
             f"Table {name}: {each.inserted:,} inserted, {each.updated:,} updated, {each.deleted:,} deleted."
             for name, each in counts.items()

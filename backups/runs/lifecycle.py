@@ -125,6 +125,7 @@ def run_claim(run_id: int, *, worker: str, now: datetime | None = None) -> Run |
     """
     now = now or timezone.now()
     with transaction.atomic():
+        _one_picks_at_a_time()
         run, holder = _take(run_id, worker, now)
     if run is not None and holder is not None:
         refusal = held(run, holder)
@@ -186,7 +187,7 @@ def run_pick(
 
 
 def _one_picks_at_a_time() -> None:
-    """Else two would see the same server free. SQLite has one writer anyway."""
+    """Else two would see the same server, or database, free. SQLite has one writer anyway."""
     list(Repository.objects.select_for_update().order_by("pk").values_list("pk"))
 
 
@@ -209,7 +210,7 @@ def _take(run_id: int, worker: str, now: datetime) -> tuple[Run | None, Run | No
         return None, None
     related = ("database__repository", "database__server", "repository", "snapshot")
     run = Run.objects.select_related(*related).get(pk=run_id)
-    return run, lease_take(run, now)
+    return run, waiting.beside_rows(run) or lease_take(run, now)
 
 
 def _is_without_right(run_id: int, now: datetime) -> bool:

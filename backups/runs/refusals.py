@@ -25,8 +25,8 @@ SLOT_TAKEN = "run.slot_taken"
 def refuse_same_target(database: Database, target: str) -> None:
     """Raise Refused while another restore of the same target is queued or running."""
     twin = same_target(database, target)
-    if twin is None and target == database.database:
-        twin = applying_rows(database)
+    if twin is None:
+        twin = applying_rows(database, target).first()
     if twin is not None:
         raise by(
             twin,
@@ -42,19 +42,28 @@ def refuse_same_target(database: Database, target: str) -> None:
         )
 
 
-def applying_rows(database: Database) -> Run | None:
-    """The run that is to give rows back to a database, or does."""
+def applying_rows(database: Database, target: str) -> QuerySet[Run]:
+    """The runs that are to give rows back to a database of a server, or do, the first one first."""
     wanted = Run.objects.filter(
-        action=Action.ROWS_BACK, request__form=APPLY_ROWS, database=database, status__in=ACTIVE
+        action=Action.ROWS_BACK, request__form=APPLY_ROWS, database__database=target, status__in=ACTIVE
     )
-    return wanted.select_related("database", "repository").order_by("pk").first()
+    related = ("database__server", "repository")
+    here = [each.pk for each in wanted.select_related(*related) if _is_at(each.database, database)]
+    return wanted.filter(pk__in=here).select_related(*related).order_by("pk")
 
 
-def same_target(database: Database, target: str, *, than: Restore | None = None) -> Run | None:
-    """Another restore of the same target that is queued or running; `than` only looks for earlier ones."""
+def same_target(
+    database: Database, target: str, *, than: Restore | None = None, among: Q | None = None
+) -> Run | None:
+    """Another restore of the same target that is queued or running; `than` only looks for earlier ones.
+
+    `among` says of which runs it may be.
+    """
     under_way = Restore.objects.filter(run__status__in=ACTIVE).exclude(mode=RestoreMode.FILE)
     if than is not None:
         under_way = under_way.filter(run__lt=than.run_id)
+    if among is not None:
+        under_way = under_way.filter(run__in=Run.objects.filter(among))
     twin = _into(under_way, database, target)
     return twin.run if twin is not None else None
 
@@ -86,16 +95,18 @@ def unsettled(database: Database, target: str, *, but: Restore | None = None) ->
 
 def _into(restores: QuerySet[Restore], database: Database, target: str) -> Restore | None:
     """The first of some restores that goes to a target on a database's server, however it is spelled."""
-    from backups import mysql  # which few runs are refused by, and takes long to load
-
-    wanted = mysql.place(database.server.host, database.server.port)
     found = restores.filter(target=target).select_related(
         "database__server", "run__database", "run__repository"
     )
-    there = (
-        each for each in found if mysql.place(each.database.server.host, each.database.server.port) == wanted
-    )
-    return next(there, None)
+    return next((each for each in found if _is_at(each.database, database)), None)
+
+
+def _is_at(one: Database | None, other: Database) -> bool:
+    """Whether two databases lie on one server, however its address is spelled."""
+    from backups import mysql  # which few runs are refused by, and takes long to load
+
+    places = [mysql.place(each.server.host, each.server.port) for each in (one, other) if each is not None]
+    return len(places) > 1 and places[0] == places[1]
 
 
 def refuse_twin(action: Action, database: Database | None, repository: Repository) -> None:

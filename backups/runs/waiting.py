@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
-from backups.choices import EXCLUSIVE_ACTIONS, Action, RestoreMode, Status
+from backups.choices import APPLY_ROWS, EXCLUSIVE_ACTIONS, RESTORE_ACTIONS, Action, RestoreMode, Status
 from backups.models import Repository, Restore, Run
 from backups.runs.leases import lease_holder, may_live
-from backups.runs.refusals import same_target, twins, unsettled
+from backups.runs.refusals import applying_rows, same_target, twins, unsettled
 from backups.runs.subject import database_of
 
 
@@ -47,11 +48,48 @@ def _beside(repository: Repository, run: Run, now: datetime) -> Run | None:
     return next((other for other in others.order_by("pk") if may_live(other, now)), None)
 
 
+_UNDER_WAY = Q(status=Status.RUNNING)
+
+
+def beside_rows(run: Run, among: Q = _UNDER_WAY) -> Run | None:
+    """What changes the database that this run changes, where one of both gives rows back.
+
+    A script is proved against the rows that it finds, and knows nothing of what is changed meanwhile.
+    """
+    others = among & ~Q(pk__in=[each for each in (run.pk, run.parent_id) if each is not None])
+    if gives_rows_back(run):
+        database = database_of(run)
+        applying = applying_rows(database, database.database).filter(others).first()
+        return applying or same_target(database, database.database, among=others)
+    restore = _restore_of(run)
+    if restore is None:
+        return None
+    return applying_rows(restore.database, restore.target).filter(others).first()
+
+
+def gives_rows_back(run: Run) -> bool:
+    """Whether it applies a script, which changes the live database."""
+    asked = run.request if isinstance(run.request, dict) else {}
+    return run.action == Action.ROWS_BACK and asked.get("form") == APPLY_ROWS
+
+
 def _of_the_target(run: Run) -> Run | None:
-    """An earlier restore that goes to the same target, or one whose swap of it is half-way."""
-    restore = Restore.objects.select_related("database__server").filter(run=run).first()
-    if restore is None or restore.mode == RestoreMode.FILE:
+    """An earlier run that goes to the same target, or one whose swap of it is half-way."""
+    if (other := beside_rows(run, _UNDER_WAY | Q(pk__lt=run.pk))) is not None:
+        return other
+    if gives_rows_back(run):
+        return unsettled(database_of(run), database_of(run).database)
+    restore = _restore_of(run)
+    if restore is None:
         return None
     return same_target(restore.database, restore.target, than=restore) or unsettled(
         restore.database, restore.target, but=restore
     )
+
+
+def _restore_of(run: Run) -> Restore | None:
+    """What says where a run restores to, None where no database is touched."""
+    if run.action not in RESTORE_ACTIONS:
+        return None
+    found = Restore.objects.select_related("database__server").filter(run=run)
+    return found.exclude(mode=RestoreMode.FILE).first()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import MySQLdb
 import pytest
 from pytest_django.fixtures import Settings
 
+from backups import mysql
+from backups.actions import apply_rows
 from backups.actions.kept_rows import answer
 from backups.actions.steps import kept_files
 from backups.choices import Status, Trigger
 from backups.differences.kept_rows import kept_rows
-from backups.errors import Problem
+from backups.errors import Problem, Refused
+from backups.management.commands.rows_back import _write as write
 from backups.models import Database, Run, Snapshot
+from backups.mysql.answers import as_text, fetch_one
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
 from backups.runs.asked import Asker
 from backups.worker import executor
@@ -291,6 +296,90 @@ def test_what_cannot_be_given_back_is_refused(
     Run.objects.filter(pk=proved.pk).delete()
     kept_files.forget_old()
     assert {path.name for path in kept_files.folder().iterdir()} == {f"{difference.pk}.rows"}
+
+
+def test_what_the_proof_is_of_stays_and_what_a_dump_rounds_is_said(
+    may_restore: Shop, make_database: MakeDatabase, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = "CREATE TRIGGER sizes_noted AFTER INSERT ON sizes FOR EACH ROW SET @noted = {}"
+    may_restore.execute(
+        "CREATE TABLE sizes (id INT PRIMARY KEY, f FLOAT, g DOUBLE) ENGINE=InnoDB;"
+        "CREATE TABLE prices (id INT PRIMARY KEY, v INT, n INT) ENGINE=InnoDB;"
+        "INSERT INTO prices VALUES (1, 5, 1);"
+        f"INSERT INTO sizes VALUES (1, 1.2345678, 0.1), (2, 2, 2); {noted.format(1)}"
+    )
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute(
+        "DELETE FROM sizes WHERE id = 1; DELETE FROM people WHERE id < 3;"
+        "ALTER TABLE prices MODIFY v DECIMAL(8, 2); UPDATE prices SET v = 9, n = 2"
+    )
+    difference = compared(database, before, "sizes", "people", "prices")
+    sizes, people = (Choice(table, ("gone",)) for table in ("sizes", "people"))
+
+    retyped = played(RowsBackRequest(database, difference, (Choice("prices", ("changed",)),)))
+    assert (retyped.error_code, "of another type: v." in retyped.error) == ("rows.unfit_table", True)
+    settings.ROWS_BACK_LIMIT = 2
+    # Each of them alone has few enough.
+    many = played(RowsBackRequest(database, difference, (sizes, people)))
+    assert (many.error_code, "manage.py restore --replace" in many.error) == ("rows.too_many", True)
+    asked: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            mysql.ScriptConnection,
+            "refuse_too_long",
+            lambda self, _: asked.append(fetch_one(self.driver, "SELECT DATABASE()", as_text)[0]),
+        )
+        proved = well(RowsBackRequest(database, difference, (sizes,)))
+    assert asked[0] == may_restore.name, "before the copy, which may lie at a server that takes more"
+    assert told(proved)["rounded"] == [{"table": "sizes", "columns": ["f"]}]
+    for undo in (False, True):
+        assert b"-- FLOAT values of sizes (f)" in answer(proved.pk, {"ask": "script", "undo": undo})
+
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+    may_restore.execute(f"DROP TRIGGER sizes_noted; {noted.format(2)}")
+    other = played(wish)
+    assert (other.status, other.error_code) == ("failed", "rows.defined_otherwise")
+    # Of a table that it has nothing to do with, one may come.
+    may_restore.execute(
+        f"DROP TRIGGER sizes_noted; {noted.format(1)};"
+        "CREATE TRIGGER other BEFORE INSERT ON people FOR EACH ROW SET @noted = 3"
+    )
+
+    def looked(*args: Any) -> None:
+        second = wish.submit(Asker(Trigger.CLI, waits=True), send=False)
+        with pytest.raises(Refused):
+            executor.execute(second.pk, send_follow_ups=False)
+        # As if this one had been taken for dead, and the second one had applied it.
+        Run.objects.filter(pk=second.pk).update(status=Status.SUCCEEDED)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(apply_rows, "_refuse_equal_rows_otherwise", looked)
+        late = played(wish)
+    assert (late.status, late.error_code) == ("failed", "rows.applied_before")
+    assert may_restore.query("SELECT id FROM sizes") == [(2,)]
+    Run.objects.filter(parent=None, status=Status.SUCCEEDED, request__form=wish.form).delete()
+    well(wish)
+    assert may_restore.query("SELECT id FROM sizes ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_script_goes_to_its_owner_alone_and_through_no_link(tmp_path: Path, settings: Settings) -> None:
+    settings.RESTIC_CACHE_DIR = tmp_path / "cache"
+    run = Run(pk=1)
+    kept_files.store_script(run.pk, b"values", b"", [])
+    file, link = tmp_path / "script.sql", tmp_path / "link.sql"
+    file.write_text("old")
+    file.chmod(0o666)
+    with file.open() as reader:
+        write(run, file)
+        assert reader.read() == "old", "who has opened it before reads nothing of it"
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"values", 0o600)
+
+    link.symlink_to(tmp_path / "theirs")
+    with pytest.raises(Problem) as caught:
+        write(run, link)
+    assert caught.value.code == "restore.file_not_written"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "link.sql", "script.sql"]
 
 
 def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_portal: Portal) -> None:

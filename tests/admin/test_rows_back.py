@@ -46,6 +46,7 @@ def proved(compared: Run) -> Run:
             {"trigger": "audit_orders", "table": "orders", "event": "insert", "rows": 60},
             {"trigger": "foreign keys", "table": "orders", "event": UNSEEN_KEYS, "rows": 3},
         ],
+        "rounded": [{"table": "orders", "columns": ["size"]}],
         "moment": timezone.now().isoformat(), "rows_sha256": told["sha256"], "until": told["until"], **stored,
     }}  # fmt: skip
     run.save()
@@ -83,6 +84,7 @@ def test_the_page_tells_what_the_script_does_and_what_nothing_has_proved(proved:
         assert "Proved, and not given back yet" in html
         assert "Succeeded" not in html
         assert "there the script gave just these rows, and changed nothing else in the tables" in html
+        assert "FLOAT values of orders (size) come back with the six digits" in html
         assert "Trigger audit_orders of orders will also run, for 60 rows." in html
         assert "Other databases may have foreign keys to orders" in html
         assert "1 row was changed again since the comparison, and is left out" in html

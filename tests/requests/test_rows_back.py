@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from backups.choices import RestoreMode, Status, Swap, Trigger
 from backups.errors import Problem, Refused
-from backups.models import Run
-from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest, read
+from backups.models import Database, Repository, Run
+from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RestoreRequest, RowsBackRequest, read
+from backups.runs import lifecycle
+from backups.runs.asked import Asker
+from backups.runs.restores import restore_note
 from tests.requests.conftest import CLI, EACH, Rows
 
 CHOICES = (Choice("a", ("gone",)),)
@@ -62,6 +66,50 @@ def test_a_script_is_applied_once_and_only_if_it_was_proved(rows: Rows) -> None:
     Run.objects.filter(pk=run.pk).update(status="lost", result={"rows_back": {"state": "applied"}})
     assert code(wish) == "rows.applied_before"
     ApplyRowsRequest(rows.database, proved(rows)).refuse_busy()
+
+
+def test_none_of_two_that_change_one_database_begins_beside_the_other(rows: Rows) -> None:
+    """Where one of both gives rows back: by a command or by the queue, by whatever row of the database."""
+    waits = Asker(Trigger.CLI, waits=True)
+    elsewhere = Repository.objects.create(name="second", url="/elsewhere")
+    twin = Database.objects.create(
+        name="twin", server=rows.database.server, database="shop", repository=elsewhere
+    )
+    also = ApplyRowsRequest(twin, over(rows, "rows_back", proved(rows).result, database=twin))
+    first = ApplyRowsRequest(rows.database, proved(rows)).submit(CLI, send=False)
+    with pytest.raises(Refused):
+        also.refuse_busy()
+    second, restore, undo = (
+        request.submit(waits, send=False) for request in (also, EACH["restore"](rows), EACH["undo"](rows))
+    )
+    new = RestoreRequest(rows.database, rows.snapshot, RestoreMode.NEW, "shop__new").submit(waits, send=False)
+    # By its number it would come first.
+    assert claimed_in_turn(second) == first
+    assert lifecycle.run_claim(first.pk, worker="host:1:x") == first
+
+    for run in (second, restore, undo):
+        assert claimed_in_turn(run) == first
+    with pytest.raises(Refused) as raised:
+        lifecycle.run_claim(undo.pk, worker="host:1:x")
+    assert raised.value.code == "run.lease_held"
+    assert lifecycle.run_claim(new.pk, worker="host:1:x") == new
+    lifecycle.run_finish(first.pk, status=Status.FAILED)
+    assert lifecycle.run_claim(restore.pk, worker="host:1:x") == restore
+    assert claimed_in_turn(second) == restore
+    with pytest.raises(Refused):
+        lifecycle.run_claim(second.pk, worker="host:1:x")
+    # Nor while a swap is half-way.
+    lifecycle.run_finish(restore.pk, status=Status.FAILED)
+    last = also.submit(waits, send=False)
+    restore_note(restore.restore, swap=Swap.RENAMED)
+    assert claimed_in_turn(last) == restore
+    restore_note(restore.restore, swap=Swap.FINISHED)
+    assert claimed_in_turn(last) is None
+
+
+def claimed_in_turn(run: Run) -> Run | None:
+    """For which other one a command's run waits."""
+    return lifecycle.run_claim_in_turn(run.pk, worker="host:1:x")[1]
 
 
 def test_numbers_are_stored_as_ranges_and_no_condition_is(rows: Rows) -> None:

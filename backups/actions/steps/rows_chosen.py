@@ -43,8 +43,11 @@ def chosen(request: RowsBackRequest) -> Chosen:
                 name: replace(table, definition_then=table.definition_now) for name, table in tables.items()
             }
             return _of_use(tables, inverted(changes))
-        found = [each for choice in request.choices for each in of_choice(rows, tables, choice)]
-    return _of_use(tables, list({each.number: each for each in found}.values()))
+        found: dict[int, Change] = {}
+        for choice in request.choices:
+            found |= {each.number: each for each in of_choice(rows, tables, choice)}
+            _refuse_too_many(found)
+    return _of_use(tables, list(found.values()))
 
 
 def of_choice(rows: KeptRows, tables: Mapping[str, KeptTable], choice: Choice) -> list[Change]:
@@ -103,6 +106,24 @@ def refuse_incomplete(table: KeptTable) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
+                command="manage.py restore --replace --table",
+            ),
+        )
+
+
+def _refuse_too_many(rows: Collection[int]) -> None:
+    """Raise Problem for more rows than one script gives back, of whatever tables."""
+    if len(rows) > settings.ROWS_BACK_LIMIT:
+        raise Problem(
+            phrase(
+                "More rows were chosen, of all tables together, than one script gives back: "
+                "ROWS_BACK_LIMIT is {limit}.",
+                limit=f"{settings.ROWS_BACK_LIMIT:,}",
+            ),
+            code="rows.too_many",
+            safe=_UNTOUCHED,
+            do=phrase(
+                "Restore the tables ({command}), or choose fewer rows.",
                 command="manage.py restore --replace --table",
             ),
         )

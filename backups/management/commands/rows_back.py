@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import tempfile
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.management.elsewhere import missing_here
 from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
-from backups.requests.rows_back import UNSEEN_KEYS, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, rounded_words, told_of
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
@@ -210,7 +212,9 @@ class Command(VedettaCommand):
             self.say(phrase("There is nothing to give back."))
 
     def _tell_not_proved(self, told: Mapping[str, Any]) -> None:
-        """What the copy has not, and the live database has."""
+        """What the copy has not, and the live database has; and what a dump has not to the last bit."""
+        for each in told.get("rounded", []):
+            self.say(rounded_words(each["table"], each["columns"]))
         for each in told["triggers"]:
             if each["event"] == UNSEEN_KEYS:
                 self.say(
@@ -308,8 +312,18 @@ def _write(run: Run, file: Path) -> None:
 
     try:
         text = kept_files.script_of(run.pk).read_bytes()
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-            opened.write(text)
+        # Whoever has put a link or a file there is to read no row.
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise FileExistsError(errno.EEXIST, phrase("there is something that is no ordinary file"))
+        descriptor, draft = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+            Path(draft).replace(file)
+        finally:
+            Path(draft).unlink(missing_ok=True)
     except OSError as error:
         raise Problem(
             phrase(
