@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from backups.actions.steps import kept_files, rows_copy, rows_live
 from backups.actions.steps.rows_chosen import Chosen, chosen
-from backups.actions.steps.rows_found import Finder
+from backups.actions.steps.rows_found import Finder, lost_columns
 from backups.actions.steps.rows_moment import Live, Moment, moment
 from backups.actions.steps.scratch import scratch_database
 from backups.differences import keeping
@@ -126,7 +126,8 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         )
         for each in triggers
     ]
-    proved = replace(head, proved=str(sentence), triggers=list(map(str, words)))
+    lost = _lost_columns(made, progress)
+    proved = replace(head, proved=" ".join(map(str, [sentence, *lost])), triggers=list(map(str, words)))
     undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
     stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, script.statements())
     progress.log(sentence)
@@ -137,6 +138,21 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         "triggers": triggers,
         **stored,
     }
+
+
+def _lost_columns(made: Sequence[Change], progress: Progress) -> list[str]:
+    """A sentence for each table on columns that no script can give back, which is a warning too."""
+    lost = [
+        phrase(
+            "{table} has these columns no more, and what they held does not come back: {names}.",
+            table=table,
+            names=", ".join(names),
+        )
+        for table, names in lost_columns(made).items()
+    ]
+    for line in lost:
+        progress.warn(line)
+    return lost
 
 
 def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:

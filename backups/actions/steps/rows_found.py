@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from backups.differences.cutting import Cutter, NotCut, columns_of, rows_of, written_columns
 from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable, Values
@@ -98,11 +99,69 @@ class Finder:
         return replace(change, state=again, third=found)
 
 
+class Looked(NamedTuple):
+    """The tables of a script, its rows as it takes them for granted, and as they are found after all."""
+
+    tables: Mapping[str, KeptTable]
+    made: Sequence[Change]
+    found: Sequence[Change]
+
+
 def _is(found: Values | None, wanted: Values | None) -> bool:
-    """Whether a row is as wanted: of columns that came since, nothing is known."""
+    """Whether a row is as wanted, in the columns that there were then and are now."""
     if found is None or wanted is None:
         return found is wanted
-    return all(found.get(name) == value for name, value in wanted.items())
+    return all(found.get(name, value) == value for name, value in wanted.items())
+
+
+def bears(change: Change) -> bool:
+    """Whether a row that was looked at bears what a script made of it, whatever else became of it since."""
+    then, now, found = change.then, change.now, change.third
+    if change.state == ALREADY:
+        return True
+    if then is None or found is None:
+        return False
+    return now is None or any(then[name] != now.get(name) and found.get(name) == then[name] for name in then)
+
+
+def as_left(looked: Looked, by_triggers: Collection[str]) -> list[Change]:
+    """The changes that a script has made, with its rows as it left them: its undo expects them so.
+
+    `by_triggers` are the tables whose rows triggers may have changed. In others, what is otherwise was
+    written by somebody else, and no undo is to take it for ours.
+    """
+    tables, made, looked_at = looked
+    # Those that came since are among them, and those that went are not.
+    columns = {each.table: tuple(each.now) for each in made if each.now is not None}
+    columns |= {each.table: tuple(each.third) for each in looked_at if each.third is not None}
+    left = []
+    for change, there in zip(made, looked_at, strict=True):
+        then, found = change.then, there.third
+        if not tables[change.table].key:
+            pass  # of equal rows, how many there are is all that is known
+        elif (
+            then is not None and found is not None and (there.state == ALREADY or change.table in by_triggers)
+        ):
+            then = found
+        elif then is not None:
+            before = change.now or {}
+            names = columns.get(change.table, tuple(then))
+            then = {name: then.get(name, before.get(name, b"NULL")) for name in names}
+        left.append(replace(change, then=then))
+    return left
+
+
+def lost_columns(made: Iterable[Change]) -> dict[str, list[str]]:
+    """Columns that changed rows had then and have no more, by table: what they held does not come back."""
+    lost: dict[str, dict[bytes, None]] = {}
+    for each in made:
+        if each.then is not None and each.found is not None:
+            lost.setdefault(each.table, {}).update(dict.fromkeys(set(each.then) - set(each.found)))
+    return {
+        table: sorted(name.decode(errors="replace") for name in names)
+        for table, names in lost.items()
+        if names
+    }
 
 
 def inverted(changes: Iterable[Change]) -> list[Change]:
