@@ -209,7 +209,7 @@ def test_columns_that_came_since_stay_and_two_scripts_of_one_choice_are_not_both
     database = make_database(may_restore)
     before = back_up(database)
     may_restore.execute(
-        "ALTER TABLE people ADD more INT NOT NULL DEFAULT 5;"
+        "ALTER TABLE people ADD more INT NOT NULL DEFAULT 5; ALTER TABLE loose ADD more INT DEFAULT 5;"
         "UPDATE people SET name = 'w', more = 6 WHERE id = 3;"
         "DELETE FROM people WHERE id = 2; DELETE FROM loose WHERE a = 1 LIMIT 2"
     )

@@ -25,11 +25,18 @@ class Finder:
         self, tables: Mapping[str, KeptTable], chosen: Sequence[Change], collations: Mapping[str, str]
     ) -> None:
         self._tables, self._collations = tables, collations
+        # Without a key all columns tell rows apart, but those that came since the row was seen.
+        self._columns: dict[str, set[tuple[bytes, ...]]] = {}
+        for each in chosen:
+            columns = tuple(name.encode() for name in tables[each.table].key) or tuple(_last_seen(each))
+            self._columns.setdefault(each.table, set()).add(columns)
         self._wanted = {self._key_of(each) for each in chosen}
         self._alike = Counter(map(_alike, chosen))
         self._found: dict[Key, Values] = {}
         # Of tables without a key, how many rows there are just like a chosen one.
         self._equal: Counter[Key] = Counter()
+        # Of which of these the columns that came are not all the same.
+        self._unlike: set[Key] = set()
         self._shapes: dict[str, Shape] = {}
         self._layouts: dict[str, Layout] = {}
 
@@ -65,17 +72,18 @@ class Finder:
         head = rows_of(ready)
         columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
         names = [_name(name) for name in columns]
-        key = [name.encode() for name in kept.key]
         for portion in Cutter(columns, self._layouts[ready.table]).whole_rows(ready.text, head):
             for _, _, values in portion:
                 named = dict(zip(names, values, strict=True))
-                told_by = (ready.table, tuple(named[name] for name in key or names))
-                if told_by in self._wanted:
-                    self._found[told_by] = named
-                    self._equal[told_by] += 1
+                for telling in self._columns.get(ready.table, ()):
+                    told_by = (ready.table, tuple(named[name] for name in telling if name in named))
+                    if told_by in self._wanted:
+                        if self._found.setdefault(told_by, named) != named:
+                            self._unlike.add(told_by)
+                        self._equal[told_by] += 1
 
     def _key_of(self, change: Change) -> Key:
-        values = change.now if change.now is not None else change.then or {}
+        values = _last_seen(change)
         key = [name.encode() for name in self._tables[change.table].key]
         return change.table, tuple(values[name] for name in key or values)
 
@@ -90,7 +98,10 @@ class Finder:
             more = self._equal[key] - change.equal_now
             made = self._alike[_alike(change)] * (1 if change.kind == "gone" else -1)
             state = AS_SEEN if not more else ALREADY if more == made else again
-            return replace(change, state=state, third=change.now, equal_now=self._equal[key])
+            third = change.now
+            if state == ALREADY and change.kind == "gone" and key not in self._unlike:
+                third = self._found.get(key)
+            return replace(change, state=state, third=third, equal_now=self._equal[key])
         found = self._found.get(key)
         if _is(found, change.now):
             return replace(change, state=AS_SEEN, now=found, third=None)
@@ -112,6 +123,11 @@ def _is(found: Values | None, wanted: Values | None) -> bool:
     if found is None or wanted is None:
         return found is wanted
     return all(found.get(name, value) == value for name, value in wanted.items())
+
+
+def _last_seen(change: Change) -> Values:
+    """A row as it is, or was where it is gone."""
+    return change.now if change.now is not None else change.then or {}
 
 
 def bears(change: Change) -> bool:
@@ -138,7 +154,8 @@ def as_left(looked: Looked, by_triggers: Collection[str]) -> list[Change]:
     for change, there in zip(made, looked_at, strict=True):
         then, found = change.then, there.third
         if not tables[change.table].key:
-            pass  # of equal rows, how many there are is all that is known
+            # Of equal ones the number is known, and what came since where that is the same too.
+            then = found if then is not None and found is not None else then
         elif (
             then is not None and found is not None and (there.state == ALREADY or change.table in by_triggers)
         ):
