@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from backups import mysql, process
 from backups.actions.steps import kept_files, rows_live
 from backups.actions.steps.rows_chosen import refuse_altered
-from backups.actions.steps.rows_found import Finder
+from backups.actions.steps.rows_found import Finder, Looked, as_left, bears
 from backups.actions.steps.rows_moment import Live, moment
 from backups.choices import Status, Trigger
+from backups.differences import keeping
 from backups.differences.kept_rows import (
     AGAIN_CHOSEN,
     ALREADY,
@@ -24,7 +25,7 @@ from backups.endpoints import restoring_server
 from backups.errors import Cancelled, Problem
 from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, BackupRequest, read_as
-from backups.requests.rows_back import attempts, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
 from backups.restoring.obstacles import refuse_read_only
 from backups.rows_back.script import COMMITS
 from backups.runs import consequences, notes, refusals, waiting
@@ -45,6 +46,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     """Apply the script that the run names. Raises Problem, Cancelled."""
     request = read_as(run, ApplyRowsRequest)
     request.refuse_unfit()
+    # What undoes it, too: the day of the proof may end while the backup is made.
+    kept_files.keep_on(request.proved.pk)
     progress.phase("preflight")
     proved = told_of(request.proved)
     statements = _statements(request.proved, proved)
@@ -53,11 +56,14 @@ def run(run: Run, progress: Progress) -> Outcome:
     with mysql.connect(server) as connection:
         refuse_read_only(connection, request.database.database, target=request.database.database)
     told = {name: proved[name] for name in ("tables", "rows", "is_undo", "triggers")}
-    _note(run, told, state="", proved=request.proved.pk)
-    if _was_interrupted(request.proved, run) and _is_done(request, progress):
-        _note(run, told, state="already", proved=request.proved.pk)
+    told["proved"] = request.proved.pk
+    _note(run, told, state="")
+    if _was_interrupted(request.proved, run) and (looked := _done(request, progress)):
+        _note(run, told, state="already")
         kept_files.keep_on(request.proved.pk)
-        progress.log(phrase("It was applied before: all chosen rows are as they were. Nothing was done."))
+        progress.log(phrase("It was applied before, by a try that was broken off. Nothing was done now."))
+        # Since then, others had time to write: only rows that have triggers of their own are taken for its.
+        _keep_as_left(run, looked, {**told, "state": "already"}, progress, by_triggers=_with_triggers(told))
         return Outcome()
     _save_before(run, request, progress)
     _refuse_defined_otherwise(request.database, proved, progress)
@@ -66,10 +72,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
     progress.disable_cancel()
     _apply(server, request.database, statements, progress, triggers=bool(proved["triggers"]))
-    _note(run, told, state="applied", proved=request.proved.pk)
+    _note(run, told, state="applied")
     kept_files.keep_on(request.proved.pk)
     progress.log(_in_short(run, told))
-    _tell_what_is_otherwise(request, progress)
+    _look_afterwards(run, request, {**told, "state": "applied"}, progress)
     return Outcome()
 
 
@@ -97,7 +103,7 @@ def _was_interrupted(proved: Run, but: Run) -> bool:
 # ---------------------------------------------------------------- Looks
 
 
-def _look(request: ApplyRowsRequest, progress: Progress) -> list[Change]:
+def _look(request: ApplyRowsRequest, progress: Progress) -> Looked:
     """The rows of the script as they are found now, by a dump of their tables alone."""
     with kept_rows(kept_files.rows_of(request.proved.pk)) as rows:
         tables: dict[str, KeptTable] = {table.name: table for table in rows.tables()}
@@ -111,17 +117,17 @@ def _look(request: ApplyRowsRequest, progress: Progress) -> list[Change]:
     alone = Live(there.server, there.info, there.database, sorted(tables))
     finder = Finder(tables, made, {})
     with moment(alone, finder, progress):
-        return finder.judged(made, with_changed_again=False)
+        return Looked(tables, made, finder.judged(made, with_changed_again=False))
 
 
-def _is_done(request: ApplyRowsRequest, progress: Progress) -> bool:
-    """Whether the script has run, as an earlier try left its rows. Raises Problem where nobody can tell."""
+def _done(request: ApplyRowsRequest, progress: Progress) -> Looked | None:
+    """The rows where an earlier try has run the script. Raises Problem where nobody can tell."""
     progress.phase("live dump", expected=0)
-    states = {each.state for each in _look(request, progress)}
-    if AS_SEEN in states:
-        return False  # it was all or nothing, and the script looks at each row
-    if ALREADY in states:
-        return True  # others were changed since, by a trigger or by who writes
+    looked = _look(request, progress)
+    if any(each.state == AS_SEEN for each in looked.found):
+        return None  # it was all or nothing, and the script looks at each row
+    if any(map(bears, looked.found)):
+        return looked  # what is otherwise was changed since, by a trigger or by who writes
     raise Problem(
         phrase(
             "An earlier try was broken off, and all of these rows are otherwise by now than before and after "
@@ -133,17 +139,37 @@ def _is_done(request: ApplyRowsRequest, progress: Progress) -> bool:
     )
 
 
-def _tell_what_is_otherwise(request: ApplyRowsRequest, progress: Progress) -> None:
-    """Warn of rows that are not as the script made them: by a trigger, or by who writes meanwhile."""
+def _look_afterwards(
+    run: Run, request: ApplyRowsRequest, told: Mapping[str, Any], progress: Progress
+) -> None:
+    """Keep the rows as they are right after the COMMIT. No failure of it undoes that they were given back."""
     progress.phase(consequences.LOOKS_AFTERWARDS, expected=0)
     try:
-        found = _look(request, progress)
+        looked = _look(request, progress)
+        # A trigger may write to any table.
+        may_be = looked.tables if _with_triggers(told) else ()
+        _keep_as_left(run, looked, told, progress, by_triggers=may_be)
     except Problem as problem:
+        # Its own words of what is safe are of a run that has changed nothing.
         progress.warn(
-            phrase("All rows were given back. They could not be looked at afterwards: {why}", why=problem)
+            phrase(
+                "All rows were given back. They could not be looked at afterwards: {why}", why=problem.what
+            )
         )
-        return
-    other = sum(each.state != ALREADY for each in found)
+
+
+def _with_triggers(told: Mapping[str, Any]) -> set[str]:
+    return {each["table"] for each in told["triggers"] if each["event"] != UNSEEN_KEYS}
+
+
+def _keep_as_left(
+    run: Run, looked: Looked, told: Mapping[str, Any], progress: Progress, *, by_triggers: Collection[str]
+) -> None:
+    """Keep the rows as they really are for the undo, and warn of those that are otherwise than was meant."""
+    left = as_left(looked, by_triggers)
+    digest = keeping.write_chosen(kept_files.rows_of(run.pk), looked.tables.values(), left)
+    _note(run, told, rows_sha256=digest)
+    other = sum(each.state != ALREADY for each in looked.found)
     if other:
         progress.warn(
             plural(
@@ -176,7 +202,7 @@ def _refuse_equal_rows_otherwise(request: ApplyRowsRequest, progress: Progress) 
         if all(table.key for table in rows.tables()):
             return
     progress.phase("live dump", expected=0)
-    if any(each.state != AS_SEEN for each in _look(request, progress)):
+    if any(each.state != AS_SEEN for each in _look(request, progress).found):
         raise Problem(
             phrase("A row is not any more as it was when the script was proved."),
             code="rows.changed_again",

@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups import mysql
 from backups.actions.steps import kept_files, rows_copy, rows_live
 from backups.actions.steps.rows_chosen import Chosen, chosen
-from backups.actions.steps.rows_found import Finder
+from backups.actions.steps.rows_found import Finder, lost_columns
 from backups.actions.steps.rows_moment import Live, Moment, moment
 from backups.actions.steps.scratch import scratch_database
 from backups.differences import keeping
@@ -125,7 +125,9 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
         moment=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
         server=server,
     )
-    proved = replace(head, proved=str(sentence), triggers=_words_of(triggers), rounded=rounding)
+    lost = _lost_columns(made, progress)
+    told = " ".join(map(str, [sentence, *lost]))
+    proved = replace(head, proved=told, triggers=_words_of(triggers), rounded=rounding)
     undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
     stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, script.statements())
     for line in (sentence, *rounding):
@@ -150,6 +152,21 @@ def _words_of(triggers: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for each in triggers
     ]
+
+
+def _lost_columns(made: Sequence[Change], progress: Progress) -> list[str]:
+    """A sentence for each table on columns that no script can give back, which is a warning too."""
+    lost = [
+        phrase(
+            "{table} has these columns no more, and what they held does not come back: {names}.",
+            table=table,
+            names=", ".join(names),
+        )
+        for table, names in lost_columns(made).items()
+    ]
+    for line in lost:
+        progress.warn(line)
+    return lost
 
 
 def _script_tables(story: _Story, now: Moment) -> dict[str, Table]:

@@ -230,7 +230,7 @@ def make_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def write_chosen(path: Path, tables: Iterable[KeptTable], changes: Iterable[Change]) -> str:
+def write_chosen(path: Path, tables: Iterable[KeptTable], changes: Sequence[Change]) -> str:
     """A file of rows that were chosen, under the numbers that they have; answers its SHA-256.
 
     Raises Problem where there is no room.
@@ -251,17 +251,20 @@ def write_chosen(path: Path, tables: Iterable[KeptTable], changes: Iterable[Chan
 
 
 def _write_chosen(
-    connection: sqlite3.Connection, tables: Mapping[str, KeptTable], changes: Iterable[Change]
+    connection: sqlite3.Connection, tables: Mapping[str, KeptTable], changes: Sequence[Change]
 ) -> None:
     numbers = {name: number for number, name in enumerate(sorted(tables), 1)}
     columns: dict[str, list[Sequence[bytes]]] = {name: [(), (), ()] for name in tables}
     for each in changes:
         sides = (each.then, each.now, each.third)
         for at, values in enumerate(sides):
-            if values is not None and not columns[each.table][at]:
+            if values is not None and len(values) > len(columns[each.table][at]):
                 columns[each.table][at] = tuple(values)
+    for each in changes:
+        sides = (each.then, each.now, each.third)
+        # A row that was seen before a column came has none there.
         then, now, third = (
-            None if values is None else packed(values[name] for name in names)
+            None if values is None else packed(values.get(name, b"NULL") for name in names)
             for values, names in zip(sides, columns[each.table], strict=True)
         )
         key = _key_of(tables[each.table], each.now or each.then or {})

@@ -113,7 +113,8 @@ class RowsBackRequest(DatabaseRequest):
 
     def _refuse_unheard_of(self) -> None:
         """Raise Problem where the source ended while its script ran."""
-        if self.source.phase == APPLIES_ROWS and self.source.status == Status.LOST:
+        cut_off = self.source.status == Status.LOST or self.source.error_code == "rows.cut_off"
+        if self.source.phase == APPLIES_ROWS and cut_off:
             raise Problem(
                 phrase("Nobody heard whether {run} changed rows.", run=self.source),
                 code="rows.unheard_of",

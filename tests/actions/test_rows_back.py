@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +18,7 @@ from backups.actions import apply_rows
 from backups.actions.kept_rows import answer
 from backups.actions.steps import kept_files
 from backups.choices import Status, Trigger
-from backups.differences.kept_rows import kept_rows
+from backups.differences.kept_rows import kept_rows, not_kept
 from backups.errors import Problem, Refused
 from backups.management.commands.rows_back import _write as write
 from backups.models import Database, Run, Snapshot
@@ -211,7 +213,7 @@ def test_columns_that_came_since_stay_and_two_scripts_of_one_choice_are_not_both
     database = make_database(may_restore)
     before = back_up(database)
     may_restore.execute(
-        "ALTER TABLE people ADD more INT NOT NULL DEFAULT 5;"
+        "ALTER TABLE people ADD more INT NOT NULL DEFAULT 5; ALTER TABLE loose ADD more INT DEFAULT 5;"
         "UPDATE people SET name = 'w', more = 6 WHERE id = 3;"
         "DELETE FROM people WHERE id = 2; DELETE FROM loose WHERE a = 1 LIMIT 2"
     )
@@ -463,3 +465,88 @@ def test_one_that_is_killed_before_it_is_applied_leaves_all_as_it_was(
     ran = portal.manage(*command, "--wait")
     assert ran.code == 0, ran.err
     assert "wrong" not in {name for (name,) in shop.query("SELECT name FROM customers")}
+
+
+def test_the_undo_expects_the_rows_as_triggers_and_new_columns_left_them(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    may_restore.execute(
+        "CREATE TABLE bare (id INT PRIMARY KEY, a INT, z INT) ENGINE=InnoDB;INSERT INTO bare VALUES (1, 1, 1)"
+    )
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.server.execute(
+        f"CREATE TRIGGER `{may_restore.name}`.stamps BEFORE UPDATE ON `{may_restore.name}`.people"
+        " FOR EACH ROW SET NEW.seen = '2021-05-05 00:00:00'"
+    )
+    may_restore.execute(
+        "UPDATE people SET name = 'w' WHERE id IN (2, 3); DELETE FROM people WHERE id = 4;"
+        "ALTER TABLE orders ADD more INT NOT NULL DEFAULT 5; UPDATE orders SET note = 'w' WHERE id = 1;"
+        "ALTER TABLE bare DROP z; UPDATE bare SET a = 9"
+    )
+    names = ("people", "orders", "bare")
+    there = may_restore.query("SELECT id, name FROM people")
+    difference = compared(database, before, *names)
+    kinds = {"people": ("gone", "changed"), "orders": ("changed",), "bare": ("changed",)}
+    choices = tuple(Choice(name, kinds[name]) for name in names)
+    proved = well(RowsBackRequest(database, difference, choices))
+    lost = "bare has these columns no more, and what they held does not come back: z."
+    assert lost in log_of(proved)
+    assert lost in answer(proved.pk, {"ask": "script", "undo": False}).decode()
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+
+    first = well(wish)
+
+    assert "2 of the rows are not any more as the script made them" in log_of(first)
+    undo = well(RowsBackRequest(database, first))
+    assert (told(undo)["rows"], told(undo)["left_out"], told(undo)["already"]) == (5, [], 0)
+    # As if its worker had died right after the COMMIT, where no row is just as the script made it.
+    may_restore.execute("UPDATE orders SET note = ''; UPDATE bare SET a = 0; UPDATE people SET seen = NOW()")
+    Run.objects.filter(pk=first.pk).update(status=Status.LOST, phase="apply", result={})
+    with pytest.raises(Problem) as caught:
+        RowsBackRequest(database, Run.objects.get(pk=first.pk)).refuse_unfit()
+    assert caught.value.code == "rows.unheard_of"
+    again = well(wish)
+    assert told(again)["state"] == "already"
+    late = well(RowsBackRequest(database, again))
+    assert told(late)["rows"] == 3
+    # Who wrote there has no trigger to blame.
+    assert [each["table"] for each in told(late)["left_out"]] == ["bare", "orders"]
+    well(ApplyRowsRequest(database, late, knows_triggers=True, without_safety=True))
+    assert may_restore.query("SELECT id, name FROM people") == there
+
+
+def test_what_undoes_it_is_kept_from_the_first_moment_and_undoes_once(
+    may_restore: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute("DELETE FROM loose WHERE a = 1 LIMIT 1")
+    difference = compared(database, before, "loose")
+    proved = well(RowsBackRequest(database, difference, (Choice("loose", ("gone",)),)))
+    for path in kept_files.folder().glob(f"{proved.pk}.*"):
+        # All but a day ago: it ends while the backup is made.
+        os.utime(path, (time.time() - 86_000,) * 2)
+    an_hour_later = time.time() + 3600
+
+    def backed_up(*_: Any) -> None:
+        with monkeypatch.context() as later:
+            later.setattr("time.time", lambda: an_hour_later)
+            kept_files.forget_old()
+
+    def cannot_look(*_: Any, **__: Any) -> None:
+        raise not_kept()
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(apply_rows, "_save_before", backed_up)
+        meanwhile.setattr(apply_rows, "as_left", cannot_look)
+        applied = well(ApplyRowsRequest(database, proved))
+
+    assert "could not be looked at afterwards" in log_of(applied)
+    assert "Nothing was changed" not in log_of(applied)
+    first, second = (well(RowsBackRequest(database, applied)) for _ in range(2))
+    well(ApplyRowsRequest(database, first, knows_triggers=True, without_safety=True))
+    twice = played(ApplyRowsRequest(database, second, knows_triggers=True, without_safety=True))
+
+    assert (twice.status, twice.error_code) == ("failed", "rows.changed_again")
+    assert may_restore.query("SELECT COUNT(*) FROM loose WHERE a = 1") == [(2,)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from backups.differences.cutting import Cutter, NotCut, columns_of, rows_of, written_columns
 from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable, Values
@@ -24,11 +25,18 @@ class Finder:
         self, tables: Mapping[str, KeptTable], chosen: Sequence[Change], collations: Mapping[str, str]
     ) -> None:
         self._tables, self._collations = tables, collations
+        # Without a key all columns tell rows apart, but those that came since the row was seen.
+        self._columns: dict[str, set[tuple[bytes, ...]]] = {}
+        for each in chosen:
+            columns = tuple(name.encode() for name in tables[each.table].key) or tuple(_last_seen(each))
+            self._columns.setdefault(each.table, set()).add(columns)
         self._wanted = {self._key_of(each) for each in chosen}
         self._alike = Counter(map(_alike, chosen))
         self._found: dict[Key, Values] = {}
         # Of tables without a key, how many rows there are just like a chosen one.
         self._equal: Counter[Key] = Counter()
+        # Of which of these the columns that came are not all the same.
+        self._unlike: set[Key] = set()
         self._shapes: dict[str, Shape] = {}
         self._layouts: dict[str, Layout] = {}
 
@@ -64,17 +72,18 @@ class Finder:
         head = rows_of(ready)
         columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
         names = [_name(name) for name in columns]
-        key = [name.encode() for name in kept.key]
         for portion in Cutter(columns, self._layouts[ready.table]).whole_rows(ready.text, head):
             for _, _, values in portion:
                 named = dict(zip(names, values, strict=True))
-                told_by = (ready.table, tuple(named[name] for name in key or names))
-                if told_by in self._wanted:
-                    self._found[told_by] = named
-                    self._equal[told_by] += 1
+                for telling in self._columns.get(ready.table, ()):
+                    told_by = (ready.table, tuple(named[name] for name in telling if name in named))
+                    if told_by in self._wanted:
+                        if self._found.setdefault(told_by, named) != named:
+                            self._unlike.add(told_by)
+                        self._equal[told_by] += 1
 
     def _key_of(self, change: Change) -> Key:
-        values = change.now if change.now is not None else change.then or {}
+        values = _last_seen(change)
         key = [name.encode() for name in self._tables[change.table].key]
         return change.table, tuple(values[name] for name in key or values)
 
@@ -89,7 +98,10 @@ class Finder:
             more = self._equal[key] - change.equal_now
             made = self._alike[_alike(change)] * (1 if change.kind == "gone" else -1)
             state = AS_SEEN if not more else ALREADY if more == made else again
-            return replace(change, state=state, third=change.now, equal_now=self._equal[key])
+            third = change.now
+            if state == ALREADY and change.kind == "gone" and key not in self._unlike:
+                third = self._found.get(key)
+            return replace(change, state=state, third=third, equal_now=self._equal[key])
         found = self._found.get(key)
         if _is(found, change.now):
             return replace(change, state=AS_SEEN, now=found, third=None)
@@ -98,11 +110,75 @@ class Finder:
         return replace(change, state=again, third=found)
 
 
+class Looked(NamedTuple):
+    """The tables of a script, its rows as it takes them for granted, and as they are found after all."""
+
+    tables: Mapping[str, KeptTable]
+    made: Sequence[Change]
+    found: Sequence[Change]
+
+
 def _is(found: Values | None, wanted: Values | None) -> bool:
-    """Whether a row is as wanted: of columns that came since, nothing is known."""
+    """Whether a row is as wanted, in the columns that there were then and are now."""
     if found is None or wanted is None:
         return found is wanted
-    return all(found.get(name) == value for name, value in wanted.items())
+    return all(found.get(name, value) == value for name, value in wanted.items())
+
+
+def _last_seen(change: Change) -> Values:
+    """A row as it is, or was where it is gone."""
+    return change.now if change.now is not None else change.then or {}
+
+
+def bears(change: Change) -> bool:
+    """Whether a row that was looked at bears what a script made of it, whatever else became of it since."""
+    then, now, found = change.then, change.now, change.third
+    if change.state == ALREADY:
+        return True
+    if then is None or found is None:
+        return False
+    return now is None or any(then[name] != now.get(name) and found.get(name) == then[name] for name in then)
+
+
+def as_left(looked: Looked, by_triggers: Collection[str]) -> list[Change]:
+    """The changes that a script has made, with its rows as it left them: its undo expects them so.
+
+    `by_triggers` are the tables whose rows triggers may have changed. In others, what is otherwise was
+    written by somebody else, and no undo is to take it for ours.
+    """
+    tables, made, looked_at = looked
+    # Those that came since are among them, and those that went are not.
+    columns = {each.table: tuple(each.now) for each in made if each.now is not None}
+    columns |= {each.table: tuple(each.third) for each in looked_at if each.third is not None}
+    left = []
+    for change, there in zip(made, looked_at, strict=True):
+        then, found = change.then, there.third
+        if not tables[change.table].key:
+            # Of equal ones the number is known, and what came since where that is the same too.
+            then = found if then is not None and found is not None else then
+        elif (
+            then is not None and found is not None and (there.state == ALREADY or change.table in by_triggers)
+        ):
+            then = found
+        elif then is not None:
+            before = change.now or {}
+            names = columns.get(change.table, tuple(then))
+            then = {name: then.get(name, before.get(name, b"NULL")) for name in names}
+        left.append(replace(change, then=then))
+    return left
+
+
+def lost_columns(made: Iterable[Change]) -> dict[str, list[str]]:
+    """Columns that changed rows had then and have no more, by table: what they held does not come back."""
+    lost: dict[str, dict[bytes, None]] = {}
+    for each in made:
+        if each.then is not None and each.found is not None:
+            lost.setdefault(each.table, {}).update(dict.fromkeys(set(each.then) - set(each.found)))
+    return {
+        table: sorted(name.decode(errors="replace") for name in names)
+        for table, names in lost.items()
+        if names
+    }
 
 
 def inverted(changes: Iterable[Change]) -> list[Change]:

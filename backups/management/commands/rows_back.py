@@ -283,7 +283,7 @@ def _undo(database: Database, options: Mapping[str, Any]) -> RowsBackRequest:
         .filter(pk=options["undo"], database=database)
         .first()
     )
-    if run is None or not told_of(run).get("state"):
+    if run is None or "state" not in told_of(run):
         raise Problem(
             phrase("Run {run} gave no rows back.", run=options["undo"]),
             code="rows.nothing_to_undo",
