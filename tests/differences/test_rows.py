@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from backups.differences import cutting, rowfile
+from backups.differences import cutting, keeping, rowfile
 from backups.differences.comparison import Comparison, comparison
 from backups.differences.cutting import Cutter, NotCut, columns_of, count
 from backups.differences.held import Held, changes, libraries_unknown, other_rows
+from backups.differences.kept_rows import AGAIN, Change, KeptTable, kept_rows
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.result import Differences, TableDifference
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, Room, RowFile, compared
@@ -566,3 +567,18 @@ def test_who_waits_is_heard_before_each_statement_that_is_looked_through_for_row
             heard.append("statement")
 
     assert heard == ["tick", "statement"] * 3
+
+
+def test_rows_that_were_seen_before_and_after_a_column_came_lie_in_one_file(tmp_path: Path) -> None:
+    table = KeptTable("t", ["id"], 0, 0, 2, 0, b"", b"")
+    then = {b"id": b"1", b"v": b"'a'"}
+    before, after = {b"id": b"1", b"v": b"'b'"}, {b"id": b"2", b"more": b"5", b"v": b"'c'"}
+    changes = [Change("t", 1, then, before, 0, AGAIN, None), Change("t", 2, then, after)]
+
+    for wanted in (changes, changes[::-1]):
+        keeping.write_chosen(tmp_path / "rows", [table], wanted)
+
+        with kept_rows(tmp_path / "rows") as rows:
+            first, second = rows.changes("t")
+        assert (first.now, second.now) == ({**before, b"more": b"NULL"}, after)
+        assert (first.then, second.then) == (then, then)
