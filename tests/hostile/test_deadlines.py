@@ -162,7 +162,7 @@ def test_work_has_no_such_deadline(db_server: DatabaseServer) -> None:
 def test_rows_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "MOST_ROWS", 1000)
     with HostileServer(where("^select", endless_rows(1))) as server:
-        assert "answered one question with more than 1,000 rows or 256 MB" in told_by(
+        assert "answered one question with more than 1000 rows or 256 MB" in told_by(
             at(server, question_seconds=20)
         )
 
