@@ -46,6 +46,7 @@ _MADE_OF_OTHERS = {
     "restore.broken_off": "A restore in place was broken off before it changed anything.",
     "restore.partly_overwritten": "A restore in place was broken off in the middle.",
     "rows.does_not_run": "A script that gives rows back does not run on a copy of the tables.",
+    "rows.triggers": "What triggers or unseen keys do beside a script is not proved, and nobody said yes.",
     "rows_back.no_script": "No script can give rows of a table back, as the sentence says why.",
     "rows_back.other_columns": "Rows cannot be given back as they were: the table has other columns now.",
     "run.asker_may_not": "The person who asked for it may not start such a run any more, or is gone.",

@@ -26,7 +26,7 @@ from backups.rows_back.tables import Table, table_of, why_not
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import joined, phrase, plural
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,13 @@ def _head(story: _Story, now: Moment) -> scripts.Head:
 def _in_short(told: Mapping[str, Any]) -> str:
     if not told["rows"]:
         return phrase("There is nothing to give back: all chosen rows are as they were, or changed again.")
-    rows = plural("{n} row is given back", "{n} rows are given back", n=told["rows"])
+    rows = plural("The script gives {n} row back.", "The script gives {n} rows back.", n=told["rows"])
     out = sum(each["rows"] for each in told["left_out"])
     if not out:
-        return phrase("{rows} by the script.", rows=rows)
-    return phrase(
-        "{rows} by the script. {out} left out, since changed again meanwhile.",
-        rows=rows,
-        out=plural("{n} is", "{n} are", n=out),
+        return rows
+    left = plural(
+        "{n} is left out: it changed again meanwhile.",
+        "{n} are left out: they changed again meanwhile.",
+        n=out,
     )
+    return joined([rows, left])

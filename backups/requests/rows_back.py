@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -204,9 +204,8 @@ class ApplyRowsRequest(DatabaseRequest):
                 do=phrase("Compare again to see what differs now."),
             )
         if told.get("triggers") and not self.knows_triggers:
-            names = ", ".join(each["trigger"] for each in told["triggers"][:_MOST_NAMED])
             raise Problem(
-                phrase("Triggers will run too, and what they do is not proved: {names}.", names=names),
+                _not_proved(told["triggers"]),
                 code="rows.triggers",
                 safe=NOTHING_DONE,
                 do=phrase("If that is right, say --knows-triggers (on the page: tick it)."),
@@ -233,6 +232,24 @@ class ApplyRowsRequest(DatabaseRequest):
 
 
 _MOST_NAMED = 10
+
+
+def _not_proved(triggers: Sequence[Mapping[str, Any]]) -> str:
+    """What the live database does besides the script, in a sentence."""
+    names = [str(each["trigger"]) for each in triggers if each.get("event") != UNSEEN_KEYS]
+    if names:
+        return phrase(
+            "Triggers will run too, and what they do is not proved: {names}.",
+            names=", ".join(names[:_MOST_NAMED]),
+        )
+    tables = sorted({str(each["table"]) for each in triggers})
+    return phrase(
+        "Other databases may have foreign keys to {tables}, which the user may not see: what they do is not "
+        "proved. PROCESS lets it see them.",
+        tables=", ".join(tables[:_MOST_NAMED]),
+    )
+
+
 # The event of what is told among the triggers and is none: foreign keys of other databases, of which the user
 # sees nothing.
 UNSEEN_KEYS = "unseen keys"
