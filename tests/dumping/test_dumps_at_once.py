@@ -514,7 +514,9 @@ def test_killed_server_makes_a_failed_run(flavour: Any, make_portal: MakePortal,
         server.start()
 
         assert ran.code == 1
-        assert f"connection to the database server at 127.0.0.1:{server.port} was lost" in ran.json["error"]
+        # As the last rows of a table are on their way, the dump program ends without a reason.
+        gone = rf"connection to the database server at 127\.0\.0\.1:{server.port} (was|may have been) lost"
+        assert re.search(gone, ran.json["error"])
         assert_nothing_came_of_it(portal, "failed")
         assert_next_succeeds(portal)
 
