@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from backups import mysql, process
+from backups import mysql
 from backups.actions.steps import kept_files, rows_live
 from backups.actions.steps.rows_chosen import refuse_altered
 from backups.actions.steps.rows_found import Finder, Looked, as_left, bears
 from backups.actions.steps.rows_moment import Live, moment
-from backups.choices import Status, Trigger
+from backups.actions.steps.safety_copy import backed_up
+from backups.actions.steps.script_run import run_script
+from backups.choices import Status
 from backups.differences import keeping
 from backups.differences.kept_rows import (
     AGAIN_CHOSEN,
@@ -22,9 +24,9 @@ from backups.differences.kept_rows import (
     unpacked,
 )
 from backups.endpoints import restoring_server
-from backups.errors import Cancelled, Problem
+from backups.errors import Problem
 from backups.models import Database, Run
-from backups.requests import ApplyRowsRequest, BackupRequest, read_as
+from backups.requests import ApplyRowsRequest, read_as
 from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
 from backups.restoring.obstacles import refuse_read_only
 from backups.rows_back.script import COMMITS
@@ -230,27 +232,26 @@ def _save_before(run: Run, request: ApplyRowsRequest, progress: Progress) -> Non
     if request.without_safety:
         progress.warn(phrase("No backup is made first, because you said that there is nothing left to save."))
         return
-    progress.phase("safety backup")
-    saved = progress.run_child(BackupRequest(request.database), Trigger.RESTORE)
-    if saved.status == Status.CANCELLED:
-        raise Cancelled
-    if saved.status != Status.SUCCEEDED or saved.snapshot is None:
-        raise Problem(
-            phrase("The backup before it failed, so no row was given back: {error}", error=saved.error),
-            code="restore.no_safety_backup",
-            safe=phrase("The live database was not touched."),
-            do=phrase(
-                "Mend the reason, then try again. The undo takes the rows back too: if you need no backup, "
-                "say --without-safety-backup (on the page: There is nothing left to save)."
-            ),
-        )
-    notes.run_update(run.pk, result={"safety_snapshot": saved.snapshot.snapshot_id})
+    saved = backed_up(request.database, progress, _not_saved)
+    notes.run_update(run.pk, result={"safety_snapshot": saved.snapshot_id})
     progress.log(
         phrase(
             "{database} as it is now is in snapshot {snapshot}.",
             database=request.database.database,
-            snapshot=saved.snapshot.short_id,
+            snapshot=saved.short_id,
         )
+    )
+
+
+def _not_saved(error: str) -> Problem:
+    return Problem(
+        phrase("The backup before it failed, so no row was given back: {error}", error=error),
+        code="restore.no_safety_backup",
+        safe=phrase("The live database was not touched."),
+        do=phrase(
+            "Mend the reason, then try again. The undo takes the rows back too: if you need no backup, "
+            "say --without-safety-backup (on the page: There is nothing left to save)."
+        ),
     )
 
 
@@ -262,28 +263,13 @@ def _apply(
     *,
     triggers: bool,
 ) -> None:
-    done = 0
-
-    def tick() -> None:
-        progress.bytes_done(done)
-        progress.tick()
-
-    with mysql.script_connection(server, database.database) as connection:
-        connection.refuse_too_long(statements)
-
-        def work() -> None:
-            nonlocal done
-            for statement in statements:
-                connection.run(statement)
-                done += 1
-
-        try:
-            process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
-        except mysql.StatementFailed as failed:
-            problem = _failed(failed, statements)
-            if triggers and problem.safe == _UNTOUCHED:
-                problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
-            raise problem from None
+    try:
+        run_script(server, database.database, statements, progress)
+    except mysql.StatementFailed as failed:
+        problem = _failed(failed, statements)
+        if triggers and problem.safe == _UNTOUCHED:
+            problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
+        raise problem from None
 
 
 def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:

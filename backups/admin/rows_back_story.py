@@ -18,7 +18,7 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import UNSEEN_KEYS, attempts, rounded_words, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, attempts, rounded_words, told_of, unseen_words
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -242,12 +242,7 @@ def triggers_of(told: Mapping[str, Any]) -> list[str]:
 def _not_proved(each: Mapping[str, Any]) -> str:
     rows, table = _count(each.get("rows")) or 0, str(each.get("table"))
     if each.get("event") == UNSEEN_KEYS:
-        return phrase(
-            "Other databases may have foreign keys to {table}, which the user may not see: what they do for "
-            "{rows} rows is not proved. PROCESS lets it see them.",
-            table=table,
-            rows=rows,
-        )
+        return unseen_words(each)
     return plural(
         "Trigger {trigger} of {table} will also run, for {n} row.",
         "Trigger {trigger} of {table} will also run, for {n} rows.",

@@ -16,7 +16,7 @@ from backups.requests.base import NOTHING_DONE, About, DatabaseRequest, database
 from backups.runs import refusals
 from backups.runs.asked import Asker
 from backups.runs.consequences import APPLIES_ROWS
-from backups.text.sentences import phrase
+from backups.text.sentences import joined, phrase
 
 
 @dataclass(frozen=True)
@@ -242,11 +242,16 @@ def _not_proved(triggers: Sequence[Mapping[str, Any]]) -> str:
             "Triggers will run too, and what they do is not proved: {names}.",
             names=", ".join(names[:_MOST_NAMED]),
         )
-    tables = sorted({str(each["table"]) for each in triggers})
+    return joined(map(unseen_words, triggers[:_MOST_NAMED]))
+
+
+def unseen_words(each: Mapping[str, Any]) -> str:
+    """What is not proved of a table to which keys may lead that the user may not see, in a sentence."""
     return phrase(
-        "Other databases may have foreign keys to {tables}, which the user may not see: what they do is not "
-        "proved. PROCESS lets it see them.",
-        tables=", ".join(tables[:_MOST_NAMED]),
+        "Other databases may have foreign keys to {table}, which the user may not see: what they do for "
+        "{rows} rows is not proved. PROCESS lets it see them.",
+        table=str(each.get("table")),
+        rows=rows if isinstance(rows := each.get("rows"), int) else 0,
     )
 
 

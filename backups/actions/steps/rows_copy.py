@@ -9,12 +9,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import mysql, process
+from backups import mysql
 from backups.actions.steps.compared_streams import EveryTable, Wish, live_dumped
 from backups.actions.steps.findings import Scratch
 from backups.actions.steps.load_connections import chosen_for
 from backups.actions.steps.refusing import refuse_other_engine, refuse_other_spelling
 from backups.actions.steps.rows_moment import Live, Moment
+from backups.actions.steps.script_run import run_script
 from backups.differences import keeping, shown
 from backups.differences.comparison import Comparison, comparison
 from backups.differences.held import Held
@@ -62,27 +63,12 @@ def load_copy(now: Moment, snapshot: Snapshot, scratch: Scratch, progress: Progr
 def run_on_copy(statements: Sequence[bytes], scratch: Scratch, progress: Progress) -> None:
     """Run the script on the copy. Raises Problem where the server refuses a statement of it."""
     progress.phase("proof", expected=len(statements))
-    done = 0
-
-    def tick() -> None:
-        progress.bytes_done(done)
-        progress.tick()
-
-    with mysql.script_connection(scratch.server, scratch.database) as connection:
-        connection.refuse_too_long(statements)
-
-        def work() -> None:
-            nonlocal done
-            for statement in statements:
-                connection.run(statement)
-                done += 1
-
-        try:
-            process.run_in_thread(work, tick, lambda: mysql.kill(scratch.server, connection.thread))
-        except mysql.StatementFailed as failed:
-            # Behind each statement that moves a row stands one that looks whether it did.
-            at = failed.at - (2 if failed.is_guard else 1)
-            raise _does_not_run(failed, statements[at]) from None
+    try:
+        run_script(scratch.server, scratch.database, statements, progress)
+    except mysql.StatementFailed as failed:
+        # Behind each statement that moves a row stands one that looks whether it did.
+        at = failed.at - (2 if failed.is_guard else 1)
+        raise _does_not_run(failed, statements[at]) from None
 
 
 def _does_not_run(failed: mysql.StatementFailed, statement: bytes) -> Problem:

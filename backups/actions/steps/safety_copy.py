@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from backups import mysql
 from backups.choices import RestoreMode, Status, Trigger
 from backups.errors import Cancelled, Problem
-from backups.models import Restore
+from backups.models import Database, Restore, Snapshot
 from backups.requests import BackupRequest
 from backups.runs import restores
 from backups.runs.progress import Progress
@@ -17,26 +20,34 @@ def save_before(restore: Restore, progress: Progress) -> None:
     if restore.without_safety:
         progress.warn(phrase("No backup is made first, because you said that there is nothing left to save."))
         return
-    progress.phase("safety backup")
-    saved = progress.run_child(BackupRequest(restore.database), Trigger.RESTORE)
-    if saved.status == Status.CANCELLED:
-        raise Cancelled
-    if saved.status != Status.SUCCEEDED or saved.snapshot is None:
-        raise Problem(
-            phrase(
-                "The backup before the restore failed, so nothing was restored: {error}", error=saved.error
-            ),
-            code="restore.no_safety_backup",
-            safe=phrase("{target} was not touched.", target=restore.target),
-            do=_without_a_backup_before(restore),
-        )
-    restores.restore_note(restore, safety_snapshot=saved.snapshot)
+    saved = backed_up(restore.database, progress, partial(_not_saved, restore))
+    restores.restore_note(restore, safety_snapshot=saved)
     progress.log(
         phrase(
             "{target} as it is now is in snapshot {snapshot}.",
             target=restore.target,
-            snapshot=saved.snapshot.short_id,
+            snapshot=saved.short_id,
         )
+    )
+
+
+def backed_up(database: Database, progress: Progress, not_saved: Callable[[str], Problem]) -> Snapshot:
+    """A backup of the database as it is now. Raises Cancelled, what `not_saved` makes of its failure."""
+    progress.phase("safety backup")
+    saved = progress.run_child(BackupRequest(database), Trigger.RESTORE)
+    if saved.status == Status.CANCELLED:
+        raise Cancelled
+    if saved.status != Status.SUCCEEDED or saved.snapshot is None:
+        raise not_saved(saved.error)
+    return saved.snapshot
+
+
+def _not_saved(restore: Restore, error: str) -> Problem:
+    return Problem(
+        phrase("The backup before the restore failed, so nothing was restored: {error}", error=error),
+        code="restore.no_safety_backup",
+        safe=phrase("{target} was not touched.", target=restore.target),
+        do=_without_a_backup_before(restore),
     )
 
 

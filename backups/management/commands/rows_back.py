@@ -17,7 +17,7 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.management.elsewhere import missing_here
 from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
-from backups.requests.rows_back import UNSEEN_KEYS, rounded_words, told_of
+from backups.requests.rows_back import UNSEEN_KEYS, rounded_words, told_of, unseen_words
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
@@ -217,14 +217,7 @@ class Command(VedettaCommand):
             self.say(rounded_words(each["table"], each["columns"]))
         for each in told["triggers"]:
             if each["event"] == UNSEEN_KEYS:
-                self.say(
-                    phrase(
-                        "Other databases may have foreign keys to {table}, which the user may not see: what "
-                        "they do for {rows} rows is not proved. PROCESS lets it see them.",
-                        table=each["table"],
-                        rows=each["rows"],
-                    )
-                )
+                self.say(unseen_words(each))
                 continue
             self.say(
                 phrase(
