@@ -49,8 +49,9 @@ logger = logging.getLogger(__name__)
 BOUND_SECONDS = 30
 TABLES = frozenset(
     {
-        "backups_alert", "backups_channel", "backups_database", "backups_delivery", "backups_pin",
-        "backups_portalstart", "backups_publickey", "backups_repository", "backups_restore", "backups_run",
+        "backups_alert", "backups_channel", "backups_database", "backups_delivery",
+        "backups_logarchive", "backups_loggap", "backups_pin", "backups_portalstart", "backups_publickey",
+        "backups_replayproof", "backups_repository", "backups_restore", "backups_run",
         "backups_server", "backups_snapshot", "backups_standdown", "backups_suspicion",
         "backups_verification",
         # Who overrides the gate is noted there.
@@ -69,6 +70,8 @@ COLUMNS_OF_THE_MOMENT = {
     "backups_run": frozenset({"beat_at", "phase", "phases", "bytes_done", "bytes_expected", "detail"}),
     "backups_database": _OF_A_LEASE,
     "backups_repository": _OF_A_LEASE,
+    # Where the archive of a log is, once a minute.
+    "backups_logarchive": frozenset({"stored_until", "file", "file_made", "position", "gtids"}),
 }
 # In answers of `rows` and `beats`, beside what others may ask for in the same query: see `portal.sessions`.
 MARK, BEAT = 3, 4

@@ -25,6 +25,7 @@ from backups.choices.channels import (
     DeliveryState,
 )
 from backups.choices.databases import DumpFormat, SslMode
+from backups.choices.logs import ArchiveState, ReplayVerdict
 from backups.choices.repositories import Health
 from backups.choices.restores import (
     OVERWRITING_MODES,

@@ -10,6 +10,7 @@ from backups.models.database import Database, DatabaseQuerySet
 from backups.models.download_ticket import DownloadTicket
 from backups.models.kinds import Leased, RefersToSecrets
 from backups.models.label import Label
+from backups.models.log_archive import LogArchive, LogGap, LogMark, LogPiece, LogTransaction, ReplayProof
 from backups.models.mark import Mark
 from backups.models.naming import name_in_words
 from backups.models.pin import Pin, PinQuerySet
@@ -36,11 +37,17 @@ name_in_words(
         Delivery,
         DownloadTicket,
         Label,
+        LogArchive,
+        LogGap,
+        LogMark,
+        LogPiece,
+        LogTransaction,
         Mark,
         Pin,
         PortalStart,
         PublicKey,
         Question,
+        ReplayProof,
         Repository,
         Restore,
         Run,

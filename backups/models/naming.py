@@ -65,6 +65,20 @@ NAMES = (
     template("delivery"), template("next at"), template("tries"),
     template("answer status"),
     template("mark"), template("marks"), template("value"),
+    template("log archive"), template("log archives"), template("log piece"), template("log pieces"),
+    template("log mark"), template("log marks"), template("log gap"), template("log gaps"),
+    template("log transaction"), template("log transactions"), template("replay proof"),
+    template("replay proofs"), template("keep days"), template("switched at"), template("switched by"),
+    template("server uuid"), template("file"), template("file made"), template("position"),
+    template("gtids"), template("stored until"), template("problem"), template("problem code"),
+    template("problem since"), template("start"), template("end"), template("first moment"),
+    template("last moment"), template("transactions"), template("barriers"), template("stored at"),
+    template("read back at"), template("moment"), template("begins"), template("ends"), template("code"),
+    template("params"), template("sentence"), template("after file"), template("after position"),
+    template("noticed at"), template("acknowledged at"), template("acknowledged by"), template("piece"),
+    template("connection"), template("is definition"), template("base"), template("next"),
+    template("row changes"), template("log bytes"), template("load seconds"), template("replay seconds"),
+    template("not covered"), template("sha256"),
 )  # fmt: skip
 
 

@@ -60,6 +60,11 @@ class Restore(models.Model):
     undone_at = models.DateTimeField(null=True, blank=True)
     dropped_at = models.DateTimeField(null=True, blank=True)
     restore_seconds = models.FloatField(null=True, blank=True)
+    until = FittedJSONField(
+        null=True,
+        blank=True,
+        help_text=_("For a moment after the snapshot: file and position in the log, and the moment itself."),
+    )
 
     class Meta:
         ordering = ["-pk"]

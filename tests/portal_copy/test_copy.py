@@ -24,8 +24,8 @@ OF_THE_MOMENT = {
     "sessions.Session", "django_q.Schedule", "django_q.Success", "django_q.Failure",
     "django_q.Task", "django_q.OrmQ",
     "axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessLog", "axes.AccessFailureLog",
-    "backups.Delivery", "backups.DownloadTicket", "backups.Mark", "backups.PortalStart",
-    "backups.Question", "backups.SignIn", "backups.WorkerPulse",
+    "backups.Delivery", "backups.DownloadTicket", "backups.LogTransaction", "backups.Mark",
+    "backups.PortalStart", "backups.Question", "backups.SignIn", "backups.WorkerPulse",
     # Which key is ours, no copy may say.
     "backups.PublicKey",
 }  # fmt: skip

@@ -420,7 +420,7 @@ SERVERS_OWN = (
 )  # fmt: skip
 # Fields that came with those migrations and later ones.
 LATER = {
-    "definitions_left", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
+    "definitions_left", "until", "tables_after", "restic_id", "hosts", "verdict", "signature", "made_here",
     "scratch_address", "verify_host", "verify_port", "verify_user", "verify_password_ref",
     "verify_ssl_mode", "verify_ssl_ca", "request", "error_code", "error_params", "slot", "waits_for_id",
     "priority", "parts", "disk_bytes", "disk_free_bytes", "disk_seen_at", "disk_full_at", "event",
