@@ -359,6 +359,9 @@ def store_copy(portal: Portal, content: bytes) -> None:
 def with_migrations(content: bytes, **names: str) -> bytes:
     """The copy as a Vedetta of other migrations would have made it."""
     header, *lines, end = content.splitlines(keepends=True)
+    if "backups" in names and names["backups"] < "0026":
+        for table in ("LogArchive", "LogPiece", "LogMark", "LogGap", "ReplayProof"):
+            lines = list(_without(f"backups.{table}", lines))
     if "backups" in names and names["backups"] < "0025":
         lines = list(_without("backups.Account", lines))
     if "backups" in names and names["backups"] < "0020":
