@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from backups import at_first_use
 
 if TYPE_CHECKING:
+    from backups.binlog.chain import Facts, Gap, follows
     from backups.binlog.events import MAGIC, Event, Format, Reading, read_events
+    from backups.binlog.gtid_sets import GtidSet
     from backups.binlog.gtids import Gtid, parse_gtid
     from backups.binlog.kinds import QUERIES, ROWS, Change, Kind
+    from backups.binlog.names import LogFile, Piece
     from backups.binlog.queries import Query, parse_query
+    from backups.binlog.rows import changes, rows_in
     from backups.binlog.table_maps import (
         NO_FOREIGN_KEYS,
         RELAXED_UNIQUE,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from backups.binlog.kinds import Kind
+from backups.binlog.kinds import KNOWN, Kind
+from backups.binlog.names import Piece
 from backups.binlog.unreadable import Unreadable, Why
 
 MAGIC = b"\xfebin"
@@ -54,7 +55,7 @@ class Event(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether we know what it means, or it says that it may be passed over."""
-        return self.kind in _KNOWN or bool(self.flags & IGNORABLE)
+        return self.kind in KNOWN or bool(self.flags & IGNORABLE)
 
     @property
     def raw(self) -> bytes:
@@ -72,9 +73,6 @@ class Event(NamedTuple):
         size, end = HEADER.size + len(self.body) + tail, self.end % _TURN
         head = HEADER.pack(self.when, self.kind, self.server_id, size, end, self.flags)
         return head + self.body + (_crc(head, self.body) if tail else b"")
-
-
-_KNOWN = frozenset(map(int, Kind))
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,14 @@ class Format:
             raw=raw,
         )
 
+    @classmethod
+    def parse_event(cls, event: Event) -> Format:
+        """Read it from an event that was taken apart. Raises Unreadable."""
+        head = HEADER.pack(
+            event.when, event.kind, event.server_id, event.size, event.ends_at, event.flags & ~IN_USE
+        )
+        return cls.parse(head + event.body + _crc(head, event.body), event.position)
+
     def without_checksums(self) -> Format:
         """The same, of events that have none: what a server is told before events without any."""
         raw = self.raw[: -CHECKSUM - 1] + b"\0"
@@ -137,13 +143,13 @@ class Reading:
     """How far a log was read; given to `read_events` or `read`, which keep it up to date.
 
     At the beginning of a file there is nothing to say. In the midst of one `format` is the file's own and
-    `position` where the first byte stands in it. A piece (`is_piece`) is a file of which a part was left
-    out: where its events stand in the server's file they say themselves.
+    `position` where the first byte stands in it. Of a `piece` a part was left out: where its events stand
+    in the server's file they say themselves.
     """
 
     format: Format | None = None
     position: int = 0
-    is_piece: bool = False
+    piece: Piece | None = None
     # Before here all was given out: transactions that are whole, and what stands beside them.
     whole: int = 0
 
@@ -218,14 +224,15 @@ def _placed(size: int, ends_at: int, reading: Reading) -> int:
     MariaDB writes 0 for the end within transactions (from 11.4 on), and a server that sends a description
     of the format before events from further on writes 0 as well.
     """
-    position = reading.position
-    if reading.is_piece:
-        end = position + (ends_at - position) % _TURN if ends_at else position + size
-        # An end before the one of the last event's would be taken for one of a file of 4 GB more.
-        if end - position >= _TURN // 2:
+    position, piece = reading.position, reading.piece
+    # The head stands before all pieces of a file.
+    if piece is not None and position > len(MAGIC):
+        position = max(position, piece.start)
+        # An end before the last one's is one of a file of 4 GB more, or none at all.
+        reading.position = position + (ends_at - position) % _TURN
+        if reading.position > piece.end:
             raise Unreadable(Why.POSITION, position)
-        reading.position = end
-        return max(position, end - size)
+        return max(position, reading.position - size)
     if ends_at and ends_at != (position + size) % _TURN:
         raise Unreadable(Why.POSITION, position)
     reading.position = position + size

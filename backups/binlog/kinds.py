@@ -111,7 +111,5 @@ BESIDE = frozenset(
         Kind.HEARTBEAT,
         Kind.HEARTBEAT_V2,
         Kind.INCIDENT,
-        Kind.VIEW_CHANGE,
-        Kind.IGNORABLE,
     }
 )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backups.binlog.compressed import inflated_transaction
 from backups.binlog.events import HEADER, Event, Reading, read_events
 from backups.binlog.gtids import Gtid, parse_gtid
-from backups.binlog.kinds import BESIDE, GTIDS, QUERIES, ROWS, Kind
+from backups.binlog.kinds import BESIDE, GTIDS, KNOWN, QUERIES, ROWS, Kind
 from backups.binlog.queries import ALTER_BEGINS, ALTER_IS_UNDONE, Query, parse_query
 from backups.binlog.unreadable import Unreadable, Why
 from backups.binlog.wire import Wire
@@ -122,12 +122,14 @@ def read(
     """
     opened: _Open | None = None
     for event in read_events(chunks, reading):
-        if event.kind in BESIDE or (opened is None and not event.is_known):
-            if opened is not None and event.kind != Kind.IGNORABLE:
+        if event.kind == Kind.INCIDENT:
+            # MySQL begins a transaction for it.
+            opened = None
+        if event.kind in BESIDE or (opened is None and event.kind not in KNOWN):
+            if opened is not None:
                 raise Unreadable(Why.ORDER, event.position)
-            if opened is None:
-                reading.whole = max(reading.whole, reading.position)
-                yield Marker(event)
+            reading.whole = max(reading.whole, reading.position)
+            yield Marker(event)
             continue
         opened = _begun(opened, event, hold)
         ending = None
