@@ -32,6 +32,11 @@ def exact_dumps(database: Database, *, since: datetime | None = None) -> list[Sn
     return [each for each in rows if each.log and each.log.get("exact")]
 
 
+def time_after(database: Database, moment: datetime) -> datetime | None:
+    """When the first dump with an exact position was made after a moment; None without any."""
+    return min((each.time for each in exact_dumps(database, since=moment)), default=None)
+
+
 def base_since(archive: LogArchive, end: LogEnd) -> Snapshot | None:
     """The first dump that was begun after the archive was to begin anew, of the server that is followed."""
     since = begins_anew_at(archive)

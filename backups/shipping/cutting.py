@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backups import binlog
-from backups.binlog import Event, Format, Kind, Transaction
-from backups.shipping.statements import Statement, Touch
+from backups.binlog import Ending, Event, Format, Kind, Transaction
+from backups.shipping.statements import Statement, Touch, is_frame
 
 _TEXTS = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
 _FRAME = frozenset(
@@ -30,6 +30,7 @@ _FRAME = frozenset(
 _BEFORE_STATEMENT = frozenset(
     {Kind.INTVAR, Kind.RAND, Kind.USER_VAR, Kind.BEGIN_LOAD, Kind.APPEND_BLOCK, Kind.DELETE_FILE}
 )
+_ENDS_PREPARED = frozenset({Ending.XA_COMMITTED, Ending.XA_ROLLED_BACK})
 _PASSED_OVER = frozenset({Kind.TRANSACTION_CONTEXT, Kind.IGNORABLE})
 # Of EXECUTE_LOAD, what stands between a statement's fields and its settings.
 _FIELDS, _OF_FILE = 13, 13
@@ -76,12 +77,12 @@ class Cutter:
         self, database: str, same: Callable[[str], str], judge: Callable[[Statement], Touch]
     ) -> None:
         self._spelled = same
-        self._database = same(database)
+        self.database = same(database)
         self._judge = judge
 
     def is_ours(self, name: bytes) -> bool:
         """Whether a name in the log is the database's."""
-        return self._spelled(name.decode("utf-8", "replace")) == self._database
+        return self._spelled(name.decode("utf-8", "replace")) == self.database
 
     def cut(self, transaction: Transaction) -> Cut | None:
         """What is the database's of it; None where it is none of its business. Raises Unreadable."""
@@ -89,9 +90,27 @@ class Cutter:
         for event in transaction.events:
             taking.take(event)
         found = taking.ended()
-        if not found.barriers and not taking.has_ours:
+        # Whose the rows are that it ends, only who reads all before it knows.
+        if found.barriers or taking.has_ours or transaction.kind in _ENDS_PREPARED:
+            return found
+        return None
+
+
+def databases_in(transaction: Transaction, spelled: Callable[[str], str]) -> frozenset[str] | None:
+    """Whose rows are in a transaction that holds nothing but rows; None where it holds more than that."""
+    found = set()
+    for event in transaction.events:
+        if event.kind == Kind.TABLE_MAP:
+            found.add(spelled(binlog.table_of(event)[0].decode("utf-8", "replace")))
+        elif event.kind in binlog.QUERIES:
+            if not is_frame(binlog.parse_query(event).text):
+                return None
+        elif event.kind not in _ROWS_ALONE:
             return None
-        return found
+    return frozenset(found) if transaction.kind not in _ENDS_PREPARED else None
+
+
+_ROWS_ALONE = frozenset({*binlog.ROWS, *_TEXTS, *_FRAME})
 
 
 class _Taking:
@@ -109,6 +128,7 @@ class _Taking:
         self._has_others = False
         self._is_begun = False
         self._last: Event | None = None
+        self._unknown: Event | None = None
         self.has_ours = False
 
     def take(self, event: Event) -> None:
@@ -129,10 +149,14 @@ class _Taking:
             self._before.append(event)
         elif event.kind not in _PASSED_OVER and not event.is_known:
             self._cut.barriers.append(Barrier("log.unknown_event", {"kind": event.kind}))
+            self._unknown = self._unknown or event
 
     def ended(self) -> Cut:
         """What was found in it."""
         self._end_statement()
+        if self._unknown is not None:
+            first = next(iter(self._cut.events), self._unknown)
+            self._cut.events.insert(0, incident(first, "log.unknown_event"))
         return self._cut
 
     def _map(self, event: Event) -> None:

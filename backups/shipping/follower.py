@@ -8,18 +8,20 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.binlog import MAGIC, GtidSet, Kind, LogFile, Transaction
-from backups.models import LogArchive, LogPiece
+from backups.binlog import MAGIC, Gap, GtidSet, Kind, Transaction
+from backups.models import LogArchive, LogPiece, Snapshot
 from backups.shipping.cutting import Barrier, Cutter, incident
 from backups.shipping.ends import LogEnd
 from backups.shipping.spool import Spool
 from backups.shipping.statements import judge
 from backups.shipping.storing import Piece
-from backups.shipping.stream import Begin, Item
+from backups.shipping.stream import Begin, Item, in_order, lost
 
 # A piece grows no further than this, of the server's log or of its own bytes, and for no longer.
 MOST_BYTES = 128 << 20
 MOST_TIME = timedelta(hours=1)
+# Between the server and us, in seconds.
+_CLOCKS_DIFFER = 60
 # What tells of the log itself and holds nobody's data.
 _KEPT = frozenset({Kind.PREVIOUS_GTIDS, Kind.GTID_LIST, Kind.ROTATE, Kind.STOP})
 
@@ -27,10 +29,11 @@ _KEPT = frozenset({Kind.PREVIOUS_GTIDS, Kind.GTID_LIST, Kind.ROTATE, Kind.STOP})
 class Follower:
     """Follows the log for one database, from `reached` on; kept by this process from minute to minute.
 
-    What is not stored when the process ends is fetched again from where the archive's row says.
+    What is not stored when the process ends is fetched again from where the archive's row says. With `base`
+    it begins anew, at that dump.
     """
 
-    def __init__(self, archive: LogArchive, begin: Begin, end: LogEnd, *, is_anew: bool) -> None:
+    def __init__(self, archive: LogArchive, begin: Begin, end: LogEnd, base: Snapshot | None = None) -> None:
         self.archive = archive
         # Of a process that is gone; what it held of it, only the server has.
         LogPiece.objects.filter(database=archive.database, sealed=False).update(sealed=True)
@@ -41,7 +44,8 @@ class Follower:
         # Full ones, then the one that grows.
         self._full: list[tuple[Piece, dict[str, Any]]] = []
         self._growing: Piece | None = None
-        self._next_start = begin.position if is_anew else self._start_of_next(begin)
+        self._next_start = self._start_of_next(begin) if base is None else begin.position
+        self._begun_at = None if base is None else base.time
         self.gtids = GtidSet.parse(archive.gtids["set"]) if archive.gtids else None
 
     def _start_of_next(self, begin: Begin) -> int:
@@ -60,27 +64,40 @@ class Follower:
     @property
     def order(self) -> tuple[int, int]:
         """By which of several the one is found that is furthest behind."""
-        return _place(self.reached.file, self.reached.position)
+        return in_order(self.reached.file, self.reached.position)
 
-    def take(self, item: Item, gtids: GtidSet | None) -> None:
-        """What comes next in the log; what lies before where this one has come to is passed over."""
-        if _place(item.file, item.start) < self.order:
+    def take(self, item: Item, databases: frozenset[str] | None, gtids: GtidSet | None) -> None:
+        """What comes next in the log; what lies before where this one has come to is passed over.
+
+        `databases` are those whose rows it holds and nothing else, as `cutting.databases_in` tells.
+        """
+        if in_order(item.file, item.start) < self.order:
             return
+        self._refuse_remade(item.format.made)
         if item.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
         self.reached = Begin(item.file, item.format.made, item.end)
         if isinstance(item.what, Transaction):
-            if (cut := self._cutter.cut(item.what)) is not None:
+            is_ours = databases is None or self._cutter.database in databases
+            if is_ours and (cut := self._cutter.cut(item.what)) is not None:
                 self._piece(item).take(item.what, cut)
         else:
             self._take_marker(item)
         self._seal_if_full(gtids)
 
+    def _refuse_remade(self, made: int) -> None:
+        """The file in which a dump begins was begun before the dump."""
+        if self._begun_at is not None and made > self._begun_at.timestamp() + _CLOCKS_DIFFER:
+            raise lost(Gap.REMADE, self.reached.file)
+        self._begun_at = None
+
     def arrive(self, reached: Begin, gtids: GtidSet | None) -> None:
         """All up to here was taken."""
-        if _place(reached.file, reached.position) < self.order:
+        if in_order(reached.file, reached.position) < self.order:
             return
+        if reached.made is not None:
+            self._refuse_remade(reached.made)
         if reached.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
@@ -162,8 +179,3 @@ def where(reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
         "position": reached.position,
         "gtids": None if gtids is None else {"set": str(gtids)},
     }
-
-
-def _place(file: str, position: int) -> tuple[int, int]:
-    found = LogFile.parse(file)
-    return (found.number if found else -1, position)

@@ -7,18 +7,24 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from backups.binlog import Unreadable
+from backups import restic
+from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.models import Database, LogArchive, Server, Snapshot
-from backups.shipping import bases, ends, gaps, leases, storing
+from backups.shipping import bases, ends, gaps, leases, reading_back, storing
+from backups.shipping.cutting import databases_in
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
 from backups.shipping.follower import Follower, where
 from backups.shipping.stream import Begin, Stream
 from backups.text.sentences import phrase
+
+# Of each minute of a database, for pieces that are to be read back.
+READ_BACK_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,8 @@ class ServerFollower:
             return False
         try:
             return self._follow(archives)
+        except leases.LeaseGone:
+            self.drop_all()
         except Problem as problem:
             for archive in archives:
                 self._failed(archive, problem)
@@ -57,22 +65,24 @@ class ServerFollower:
         furthest_behind = min((self._followers[each.pk] for each in ready), key=lambda each: each.order)
         stream = Stream(server, furthest_behind.reached, end, furthest_behind.gtids)
         try:
-            self._read(stream, ready)
+            self._read(stream, ready, end)
         except (LogLost, Unreadable) as problem:
-            self._save_all(ready, stream, None)
+            self._save_all(ready, None)
             for archive in ready:
                 self._break(archive, problem)
             return False
         finally:
             stream.close()
-        self._save_all(ready, stream, end if stream.is_at_end else None)
+        self._save_all(ready, end if stream.is_at_end else None)
         return not stream.is_at_end
 
-    def _read(self, stream: Stream, ready: Sequence[LogArchive]) -> None:
+    def _read(self, stream: Stream, ready: Sequence[LogArchive], end: LogEnd) -> None:
         followers = [self._followers[each.pk] for each in ready]
         for item in stream.items():
+            is_whole = isinstance(item.what, Transaction)
+            databases = databases_in(item.what, end.spelled) if is_whole else None
             for follower in followers:
-                follower.take(item, stream.gtids)
+                follower.take(item, databases, stream.gtids)
         for follower in followers:
             follower.arrive(stream.reached, stream.gtids)
 
@@ -91,7 +101,7 @@ class ServerFollower:
             self._begin_at(archive, base, end)
         if archive.pk not in self._followers:
             begin = Begin(archive.file, archive.file_made, archive.position or 0)
-            self._followers[archive.pk] = Follower(archive, begin, end, is_anew=False)
+            self._followers[archive.pk] = Follower(archive, begin, end)
         self._followers[archive.pk].archive = archive
         return True
 
@@ -112,11 +122,11 @@ class ServerFollower:
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
-        self._followers[archive.pk] = Follower(archive, begin, end, is_anew=True)
+        self._followers[archive.pk] = Follower(archive, begin, end, base)
 
     # ------------------------------------------------------------ What came of it
 
-    def _save_all(self, ready: Sequence[LogArchive], stream: Stream, end: LogEnd | None) -> None:
+    def _save_all(self, ready: Sequence[LogArchive], end: LogEnd | None) -> None:
         for archive in ready:
             try:
                 self._save(archive, end)
@@ -143,6 +153,19 @@ class ServerFollower:
         storing.note_problem(archive, None)
         bases.ask_after_barrier(archive.database)
         follower.seal_if_old(at_once=bases.is_newer(archive.database, follower.begun))
+        self._read_back(archive, access)
+
+    def _read_back(self, archive: LogArchive, access: restic.Access | None) -> None:
+        """Prove, a few at a time, that pieces are there and readable, before anybody needs them."""
+        if not reading_back.due(reading_back.pieces_of(archive.database)):
+            return
+        access = access or storing.access_to(archive.database)
+        found = reading_back.read_back(archive.database, access, lambda: None, seconds=READ_BACK_SECONDS)
+        for row, why in found.wrong:
+            ends = bases.time_after(archive.database, row.stored_at)
+            if gaps.lost_piece(archive, row, why, ends) is not None and ends is None:
+                self._drop(archive.pk)
+                bases.ask_for_one(archive.database, timezone.now())
 
     def _failed(self, archive: LogArchive, problem: Problem) -> None:
         """What is not stored is fetched again, from where the row says."""

@@ -36,18 +36,47 @@ def opened(archive: LogArchive, why: Problem) -> LogGap:
                 after_file=archive.file,
                 after_position=archive.position,
             )
-        LogPiece.objects.filter(database=archive.database, sealed=False).update(sealed=True)
-        archive.state = ArchiveState.BROKEN
-        archive.file, archive.file_made, archive.position, archive.gtids = "", None, None, None
-        archive.save(update_fields=["state", "file", "file_made", "position", "gtids"])
+        _begin_anew(archive)
     if why.code != SWITCHED_OFF:
         _tell(archive.database, AlertState.FAILED, gap)
+    return gap
+
+
+def lost_piece(archive: LogArchive, row: LogPiece, why: Problem, ends: datetime | None) -> LogGap | None:
+    """Note that a piece which was stored cannot be had any more; None where that is noted.
+
+    `ends` is when a dump was made from which on moments can be had again; without any, the log begins anew.
+    """
+    known = LogGap.objects.filter(database=archive.database, after_file=row.file, after_position=row.start)
+    if known.exists():
+        return None
+    with transaction.atomic():
+        gap = LogGap.objects.create(
+            database=archive.database,
+            begins=row.first_moment or row.stored_at,
+            ends=ends,
+            code=why.code,
+            params={"piece": str(row)},
+            sentence=english(phrase("Piece {piece} of the log: {what}", piece=row, what=why.what)),
+            after_file=row.file,
+            after_position=row.start,
+        )
+        if ends is None:
+            _begin_anew(archive)
+    _tell(archive.database, AlertState.FAILED, gap)
     return gap
 
 
 def ended(archive: LogArchive, moment: datetime) -> None:
     """Note that moments from here on can be had; within the transaction that has the archive go on."""
     LogGap.objects.filter(database=archive.database, ends=None).update(ends=moment)
+
+
+def _begin_anew(archive: LogArchive) -> None:
+    LogPiece.objects.filter(database=archive.database, sealed=False).update(sealed=True)
+    archive.state = ArchiveState.BROKEN
+    archive.file, archive.file_made, archive.position, archive.gtids = "", None, None, None
+    archive.save(update_fields=["state", "file", "file_made", "position", "gtids"])
 
 
 def tell_end(database: Database) -> None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from django.utils import timezone
 
 from backups import process, restic
-from backups.binlog import Piece
+from backups.binlog import Piece, Unreadable
 from backups.errors import Problem
 from backups.models import Database, LogGap, LogPiece
 from backups.shipping.program import NotAPiece, refuse_unlike
 from backups.text.sentences import phrase
 
 _READ_BYTES = 1 << 20
+_READING = phrase("reading a piece of the log back")
 # A piece that was read back is taken for readable for so long.
 _BELIEVED = timedelta(days=1)
+
+
+class Wrong(NamedTuple):
+    """A piece that is not as it was stored, or is missing before it, and why."""
+
+    row: LogPiece
+    why: Problem
 
 
 @dataclass(frozen=True)
@@ -28,53 +39,57 @@ class Chain:
 
     pieces: int
     read: int
-    wrong: tuple[str, ...]
+    wrong: tuple[Wrong, ...]
 
 
 def read_back(
-    database: Database, access: restic.Access, tick: Callable[[], object], *, again: bool = False
+    database: Database, access: restic.Access, tick: Callable[[], object], *, seconds: float | None = None
 ) -> Chain:
-    """Read each piece of a database that was not read within a day, or all of them `again`.
+    """Read each piece of a database that was not read within a day, for so many seconds at most.
 
     Raises Problem where the repository cannot be read; what is wrong with a piece is told.
     """
-    rows = list(
-        LogPiece.objects.filter(database=database, forgotten_at=None).order_by("file_made", "file", "start")
-    )
+    rows = pieces_of(database)
     wrong = list(_breaks(rows, database))
+    until = None if seconds is None else time.monotonic() + seconds
     count = 0
-    for row in rows:
+    for row in due(rows):
+        if until is not None and time.monotonic() > until:
+            break
         tick()
-        if not again and row.read_back_at is not None and row.read_back_at > timezone.now() - _BELIEVED:
-            continue
         count += 1
         try:
             _read(row, database, access, tick)
-        except (NotAPiece, restic.SnapshotGone, restic.DamagedData) as problem:
-            wrong.append(_told(row, problem))
-        except Problem as problem:
-            if problem.code != "log.unreadable":
-                raise
-            wrong.append(_told(row, problem))
+        except (NotAPiece, Unreadable, restic.SnapshotGone, restic.DamagedData) as problem:
+            wrong.append(Wrong(row, problem))
         else:
             same = LogPiece.objects.filter(pk=row.pk, snapshot_id=row.snapshot_id)
             same.update(read_back_at=timezone.now())
     return Chain(len(rows), count, tuple(wrong))
 
 
-def _told(row: LogPiece, problem: Problem) -> str:
-    return phrase("Piece {piece} of the log: {what}", piece=row, what=problem.what)
+def pieces_of(database: Database) -> list[LogPiece]:
+    """All that is stored of a log, in its order."""
+    there = LogPiece.objects.filter(database=database, forgotten_at=None)
+    return list(there.order_by("file_made", "file", "start"))
 
 
-def _breaks(rows: list[LogPiece], database: Database) -> Iterator[str]:
+def due(rows: Iterable[LogPiece]) -> list[LogPiece]:
+    """Those that were not read within a day; one that still grows is read when it is full."""
+    before = timezone.now() - _BELIEVED
+    return [row for row in rows if row.sealed and (row.read_back_at is None or row.read_back_at < before)]
+
+
+def _breaks(rows: list[LogPiece], database: Database) -> Iterator[Wrong]:
     """Within a file one piece ends where the next one begins, unless a gap that is known lies between."""
     for before, after in pairwise(rows):
         if (before.file, before.file_made) != (after.file, after.file_made) or before.end == after.start:
             continue
         if before.end > after.start or not _is_known_gap(before, database):
-            yield phrase(
+            what = phrase(
                 "Between {before} and {after} a piece of the log is missing.", before=before, after=after
             )
+            yield Wrong(after, NotAPiece(what, code="log.piece_missing"))
 
 
 def _is_known_gap(before: LogPiece, database: Database) -> bool:
@@ -86,8 +101,16 @@ def _read(row: LogPiece, database: Database, access: restic.Access, tick: Callab
     piece = Piece(database.database, row.file, row.file_made, row.start, row.end)
     digest = hashlib.sha256()
     with restic.dump(access, row.snapshot_id, piece.path) as running, restic.outage_guard(running, access):
-        refuse_unlike(_parts(running, digest, tick), piece, 1)
-        restic.finished(running, access, phrase("reading a piece of the log back"))
+        parts = _parts(running, digest, tick)
+        try:
+            # Whose rows are in it was looked at as it was stored, when the server told how it compares names.
+            refuse_unlike(parts, piece, 1)
+        except (NotAPiece, Unreadable):
+            deque(parts, maxlen=0)
+            # What restic did not give is no damage of the piece's.
+            restic.finished(running, access, _READING)
+            raise
+        restic.finished(running, access, _READING)
     if row.sha256 and digest.hexdigest() != row.sha256:
         raise NotAPiece(phrase("The piece of the log is not the one that was stored."))
 

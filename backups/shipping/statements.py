@@ -27,7 +27,12 @@ class Statement:
     @property
     def is_frame(self) -> bool:
         """Whether it begins or ends what other events do."""
-        return bool(_FRAME.match(self.query.text))
+        return is_frame(self.query.text)
+
+
+def is_frame(text: bytes) -> bool:
+    """Whether a statement begins or ends what other events do."""
+    return bool(_FRAME.match(text))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from backups import binlog, mysql
-from backups.binlog import MAGIC, Facts, Format, Gap, GtidSet, Marker, Reading, Transaction
+from backups.binlog import MAGIC, Facts, Format, Gap, GtidSet, LogFile, Marker, Reading, Transaction
 from backups.dumpfile.log_positions import Place
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import Fetched, LogLost, fetch
@@ -15,6 +16,17 @@ from backups.text.sentences import phrase, template
 
 # One fetch takes no more of it; what is left comes with the next one, at once.
 MOST_BYTES = 256 << 20
+
+
+def in_order(file: str, position: int) -> tuple[int, int]:
+    """A place in the log, so that places of one log are in its order."""
+    return (_number(file), position)
+
+
+@lru_cache(64)
+def _number(file: str) -> int:
+    found = LogFile.parse(file)
+    return found.number if found else -1
 
 
 class Begin(NamedTuple):
@@ -60,6 +72,8 @@ class Stream:
         self._next: Fetched | None = None
         self._events = fetch(server, end.flavour, begin.place, end.place)
         self._bytes = 0
+        self._end = end.place
+        self._seen = begin.place
         self._facts = Facts(begin.file, begin.position)
         if gtids is not None and begin.position > len(MAGIC):
             self._facts.before, self._facts.after = gtids, gtids.copy()
@@ -85,10 +99,13 @@ class Stream:
             yield from self._of_file(self._next)
             if self._bytes > MOST_BYTES:
                 return
-        self.is_at_end = True
+        # A log that was begun anew meanwhile ends before.
+        self.is_at_end = in_order(*self._seen) >= in_order(*self._end)
 
     def _advance(self) -> None:
         self._next = next(self._events, None)
+        if self._next is not None and not self._next.is_repeated:
+            self._seen = Place(self._next.file, self._next.position + len(self._next.data))
 
     def _of_file(self, first: Fetched) -> Iterator[Item]:
         begin = self.reached
