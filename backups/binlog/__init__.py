@@ -1,0 +1,1 @@
+"""Binary logs of MySQL and MariaDB as bytes, pure: no I/O, no server, no settings."""
