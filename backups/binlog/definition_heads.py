@@ -17,8 +17,8 @@ _USING = re.compile(rb"\bLANGUAGE\s+\w+\s+USING\b", re.I)
 _UDF_TYPES = (b"STRING", b"INTEGER", b"INT", b"REAL", b"DECIMAL")
 # In a schedule these tell the time. What else is called may be a function of anybody's.
 _CLOCKS = frozenset(
-    b"NOW CURRENT_TIMESTAMP CURRENT_DATE CURDATE CURRENT_TIME CURTIME SYSDATE LOCALTIME LOCALTIMESTAMP".split()
-    + b"UTC_TIMESTAMP UTC_DATE TIMESTAMP DATE DATE_ADD DATE_SUB ADDDATE SUBDATE ADDTIME STR_TO_DATE".split()
+    b"NOW CURRENT_TIMESTAMP CURRENT_DATE CURDATE CURRENT_TIME CURTIME SYSDATE LOCALTIME".split()
+    + b"LOCALTIMESTAMP UTC_TIMESTAMP UTC_DATE TIMESTAMP DATE DATE_ADD DATE_SUB ADDDATE SUBDATE ADDTIME STR_TO_DATE".split()
     + b"TIMESTAMPADD FROM_UNIXTIME UNIX_TIMESTAMP LAST_DAY DATE_FORMAT CONCAT".split()
 )
 _SCHEDULE_SIGNS = (b"+", b"-", b".", b",", b"(", b")", b"*", b"/", b"=", b"!", b"<", b">")
@@ -153,9 +153,9 @@ def _pass_program(reading: Reading, named: Named) -> None:
 
 
 def _libraries(reading: Reading) -> None:
-    """The libraries of a routine in another language than SQL; of one in SQL, whose body may look alike, none.
+    """The libraries of a routine in another language than SQL.
 
-    That a body is taken for a head does no harm: what is in it then has to be ours, or nothing is sent.
+    A body in SQL may look alike. That a body is taken for a head does no harm: what is in it then has to be ours, or nothing is sent.
     """
     words = reading.words
     reading.pass_in_parentheses()

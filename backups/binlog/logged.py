@@ -57,7 +57,7 @@ class Logged:
 
     @property
     def quoting_mode(self) -> str:
-        """The part of the sql_mode that decides about quotes. ORACLE alone does not: it brings ANSI_QUOTES."""
+        """What of the sql_mode decides about quotes. ORACLE alone does not: it brings ANSI_QUOTES."""
         modes = {"ANSI_QUOTES": self.ansi_quotes, "NO_BACKSLASH_ESCAPES": self.no_backslash_escapes}
         return ",".join(mode for mode, is_on in modes.items() if is_on)
 

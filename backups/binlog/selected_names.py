@@ -19,8 +19,8 @@ _SEQUENCES = (b"NEXTVAL", b"LASTVAL", b"SETVAL")
 _SIGNS = frozenset(b",()=<>!+-*/%|&^~.:?")
 # Called by their names alone these are the server's own, whatever a database has besides.
 _SERVERS_OWN = frozenset(
-    b"AS IN AND OR NOT ON USING VALUES EXISTS ANY ALL SOME OVER SELECT FROM WHERE COUNT SUM MIN MAX AVG IF".split()
-    + b"IFNULL NULLIF COALESCE CONCAT CASE WHEN THEN ELSE DISTINCT BETWEEN LIKE JOIN BY HAVING UNION".split()
+    b"AS IN AND OR NOT ON USING VALUES EXISTS ANY ALL SOME OVER SELECT FROM WHERE COUNT SUM MIN MAX AVG".split()
+    + b"IF IFNULL NULLIF COALESCE CONCAT CASE WHEN THEN ELSE DISTINCT BETWEEN LIKE JOIN BY HAVING UNION".split()
 )
 
 
@@ -146,9 +146,11 @@ class Selected:
 
     def _index_hint(self) -> None:
         self._words.take()
-        if self._words.accept(b"FOR"):
-            if not self._words.accept(b"JOIN") and not self._words.accept(b"ORDER", b"BY"):
-                self._words.expect(b"GROUP", b"BY")
+        if self._words.accept(b"FOR") and not self._words.accept(b"JOIN"):
+            if not self._words.sees(b"ORDER", b"GROUP"):
+                raise Unexpected
+            self._words.take()
+            self._words.expect(b"BY")
         self._reading.pass_in_parentheses()
 
     def _table(self, parts: list[Token]) -> None:

@@ -146,11 +146,10 @@ def _rows(reading: Reading, told: Told) -> None:
 def _names_ours(reading: Reading) -> bool:
     """Whether the rest of a statement has a name of ours with its database's."""
     words = reading.words
-    for token in words.rest():
-        if token.kind in (Kind.WORD, Kind.NAME) and words.sees(b"."):
-            if reading.wanted.is_named(words.plain(token), token.text):
-                return True
-    return False
+    qualifiers = (
+        token for token in words.rest() if token.kind in (Kind.WORD, Kind.NAME) and words.sees(b".")
+    )
+    return any(reading.wanted.is_named(words.plain(token), token.text) for token in qualifiers)
 
 
 def _is_of_server(reading: Reading, told: Told) -> bool:

@@ -54,6 +54,8 @@ class Place:
     start: int
     own: int
     becomes: Qualifier
+    # A name alone that begins with a digit is no name behind the quotes that come before it.
+    bare: bytes = b""
 
 
 class Words(Cursor):
@@ -76,7 +78,7 @@ class Words(Cursor):
 
 
 class Reading:
-    """What was read of a statement so far. Raises Unexpected, whatever it is asked, where that is not clear."""
+    """What was read of a statement so far. All of it raises Unexpected where something is not clear."""
 
     def __init__(self, logged: Logged, wanted: Wanted) -> None:
         self.logged, self.wanted = logged, wanted
@@ -134,7 +136,7 @@ class Reading:
             named = Named(role, self.words.plain(parts[0]), name, self._is_ours(parts[0]), True)
         self.named.append(named)
         if named.is_ours and (named.is_qualified or becomes == Qualifier.PUT):
-            self.places.append(Place(parts[0].start, own.start, becomes))
+            self._place(parts[0].start, own, becomes)
         return named
 
     def column_of_table(self, parts: list[Token]) -> None:
@@ -143,7 +145,11 @@ class Reading:
         name = self.words.plain(parts[1])
         self.named.append(Named(Role.READ, self.words.plain(parts[0]), name, is_ours, True))
         if is_ours:
-            self.places.append(Place(parts[0].start, parts[1].start, Qualifier.REPLACED))
+            self._place(parts[0].start, parts[1], Qualifier.REPLACED)
+
+    def _place(self, start: int, own: Token, becomes: Qualifier) -> None:
+        begins_with_digit = own.kind == Kind.WORD and own.text[:1].isdigit()
+        self.places.append(Place(start, own.start, becomes, own.text if begins_with_digit else b""))
 
     def database(self) -> bool:
         """Take a database's name, which stands alone; answers whether it is ours."""
@@ -219,5 +225,6 @@ class Reading:
             Qualifier.NAME: b" " + qualifier + b" ",
         }
         for place in self.places:
-            words.cut(place.start, place.own, instead[place.becomes])
+            quoted = b"`" + place.bare + b"`" if place.bare else b""
+            words.cut(place.start, place.own + len(place.bare), instead[place.becomes] + quoted)
         return words.with_body() if with_body else words.rewritten()
