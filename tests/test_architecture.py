@@ -28,8 +28,8 @@ HOUSE = {
     "sentinel": "",
     "installation": "text",
     "verdict": "text",
-    "binlog": "at_first_use errors text",
     "dumpfile": "at_first_use errors text",
+    "binlog": "at_first_use dumpfile errors text",
     "keys": "errors text",
     "restic": "errors process text",
     "mysql": "at_first_use dumpfile errors process text",
@@ -212,7 +212,7 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.(binlog(\..*)?|at_first_use|errors|text\.sentences)",
+        r"backups\.((binlog|dumpfile)(\..*)?|at_first_use|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
