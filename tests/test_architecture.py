@@ -430,8 +430,10 @@ def _codes() -> Iterator[tuple[str, str]]:
                 yield f"{module}:{node.value.lineno}", node.value.value
             if isinstance(node, ast.ClassDef):
                 for line in node.body:
-                    if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code":
-                        assert isinstance(line.value, ast.Constant)
+                    # A row's field may be called so too.
+                    if not isinstance(line, ast.Assign) or not isinstance(line.value, ast.Constant):
+                        continue
+                    if getattr(line.targets[0], "id", "") == "code":
                         assert isinstance(line.value.value, str)
                         yield f"{module}:{line.lineno}", line.value.value
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from backups import binlog
 from backups.binlog import Ending, Event, Format, Kind, Transaction
-from backups.shipping.statements import Statement, Touch, is_frame
+from backups.shipping.statements import Judge, is_frame
 
 _TEXTS = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
 _FRAME = frozenset(
@@ -73,9 +73,7 @@ class Cutter:
     `judge` says of a statement what it is to the database.
     """
 
-    def __init__(
-        self, database: str, same: Callable[[str], str], judge: Callable[[Statement], Touch]
-    ) -> None:
+    def __init__(self, database: str, same: Callable[[str], str], judge: Judge) -> None:
         self._spelled = same
         self.database = same(database)
         self._judge = judge
@@ -116,7 +114,7 @@ _ROWS_ALONE = frozenset({*binlog.ROWS, *_TEXTS, *_FRAME})
 class _Taking:
     """The events of one transaction, statement by statement."""
 
-    def __init__(self, cutter: Cutter, judge: Callable[[Statement], Touch]) -> None:
+    def __init__(self, cutter: Cutter, judge: Judge) -> None:
         self._cutter = cutter
         self._judge = judge
         self._cut = Cut()
@@ -211,11 +209,11 @@ class _Taking:
     def _statement(self, event: Event) -> None:
         self._end_statement()
         before, self._before = self._before, []
-        statement = Statement(binlog.parse_query(_as_query(event)), self._cutter.is_ours)
-        if statement.is_frame:
+        query = binlog.parse_query(_as_query(event))
+        if is_frame(query.text):
             self._cut.events.append(event)
             return
-        touch = self._judge(statement)
+        touch = self._judge(query)
         if not touch.is_ours:
             return
         self.has_ours = True

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
 from backups import mysql
+from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.log_positions import Place, WhyNot, sentence_of
 from backups.mysql.log_states import NotExact, log_end
 from backups.mysql.schemas import spelling_for
+from backups.shipping.statements import Speech
 from backups.text.sentences import phrase
 
 
@@ -32,6 +35,7 @@ class LogEnd:
     server: str
     # lower_case_table_names.
     cases: int
+    speech: Speech
 
     @property
     def spelled(self) -> Callable[[str], str]:
@@ -45,12 +49,18 @@ def ask(server: mysql.Server) -> LogEnd:
         info = mysql.probe(connection)
         who = mysql.log_server(connection)
         cases = mysql.name_cases(connection)
+        speech = _speech(connection, info)
         moment = timezone.now()
         try:
             place = log_end(connection)
         except NotExact as why:
             raise no_log(server, why.why) from None
-    return LogEnd(moment, place, info.flavour, server_name(who), cases)
+    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech)
+
+
+def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:
+    dialect = Dialect.of(is_mariadb=info.flavour == mysql.MARIADB, number=info.number)
+    return Speech(dialect, mysql.charsets_by_collation(connection))
 
 
 def server_name(who: dict[str, object]) -> str:

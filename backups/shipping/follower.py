@@ -40,7 +40,8 @@ class Follower:
         self.reached = begin
         self._server, self._cases = end.server, end.cases
         database = archive.database.database
-        self._cutter = Cutter(database, end.spelled, judge(database, bool(end.cases)))
+        statements = judge(database, end.speech, folds_case=bool(end.cases))
+        self._cutter = Cutter(database, end.spelled, statements)
         # Full ones, then the one that grows.
         self._full: list[tuple[Piece, dict[str, Any]]] = []
         self._growing: Piece | None = None
