@@ -42,7 +42,7 @@ _MADE_OF_OTHERS = {
     "log.remade": "A file of the binary log is another one than that of its name before.",
     "log.server": "The binary log was written by another server.",
     "log.shorter": "A file of the server's binary log is shorter than it was.",
-    "log.switched_off": "The binary log of a database was not stored for a while, as somebody switched it off.",
+    "log.switched_off": "Somebody had switched off that the binary log of a database is stored.",
     "definition.not_made": "The server does not take a view, trigger, routine or event.",
     "env.doubt": "A line of `.env` means one thing to Vedetta and another to Docker Compose or systemd.",
     "forget.not_planned": "For a database nobody could say what is to be forgotten. All others were done.",

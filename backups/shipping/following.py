@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import restic
+from backups import process, restic
 from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
@@ -29,11 +29,17 @@ READ_BACK_SECONDS = 15.0
 logger = logging.getLogger(__name__)
 
 
+class Stopped(Exception):
+    """This process is to end."""
+
+
 class ServerFollower:
     """Follows the log of one server for all of its databases that want it; lives as long as its process."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, tick: process.Tick) -> None:
         self.server = server
+        # Raises Stopped where this process is to end.
+        self._tick = tick
         # By the keys of archives.
         self._followers: dict[int, Follower] = {}
 
@@ -49,7 +55,7 @@ class ServerFollower:
             return False
         try:
             return self._follow(archives)
-        except leases.LeaseGone:
+        except (leases.LeaseGone, Stopped):
             self.drop_all()
         except Problem as problem:
             for archive in archives:
@@ -79,6 +85,7 @@ class ServerFollower:
     def _read(self, stream: Stream, ready: Sequence[LogArchive], end: LogEnd) -> None:
         followers = [self._followers[each.pk] for each in ready]
         for item in stream.items():
+            self._tick()
             is_whole = isinstance(item.what, Transaction)
             databases = databases_in(item.what, end.spelled) if is_whole else None
             for follower in followers:
@@ -142,7 +149,7 @@ class ServerFollower:
         access = None
         for piece, is_full, reached in follower.to_store():
             access = access or storing.access_to(archive.database)
-            summary = storing.store(archive, piece, access)
+            summary = storing.store(archive, piece, access, self._tick)
             storing.record(archive, piece, summary, sealed=is_full, reached=reached)
         with transaction.atomic():
             leases.hold(archive)
@@ -151,6 +158,7 @@ class ServerFollower:
             if end is not None:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
+        gaps.tell_lateness(archive)
         bases.ask_after_barrier(archive.database)
         follower.seal_if_old(at_once=bases.is_newer(archive.database, follower.begun))
         self._read_back(archive, access)
@@ -159,8 +167,12 @@ class ServerFollower:
         """Prove, a few at a time, that pieces are there and readable, before anybody needs them."""
         if not reading_back.due(reading_back.pieces_of(archive.database)):
             return
-        access = access or storing.access_to(archive.database)
-        found = reading_back.read_back(archive.database, access, lambda: None, seconds=READ_BACK_SECONDS)
+        try:
+            access = access or storing.access_to(archive.database)
+            found = reading_back.read_back(archive.database, access, self._tick, seconds=READ_BACK_SECONDS)
+        except Problem as problem:
+            logger.info("the log of %s could not be read back: %s", archive.database, problem.code)
+            return
         for row, why in found.wrong:
             ends = bases.time_after(archive.database, row.stored_at)
             if gaps.lost_piece(archive, row, why, ends) is not None and ends is None:
@@ -172,6 +184,7 @@ class ServerFollower:
         logger.warning("the log of %s: %s", archive.database, problem.code)
         self._drop(archive.pk)
         storing.note_problem(archive, problem)
+        gaps.tell_lateness(archive)
 
     def _break(self, archive: LogArchive, why: Problem) -> None:
         self._drop(archive.pk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +16,8 @@ from backups.text.sentences import english, phrase
 
 # A person's own doing is no news to people.
 SWITCHED_OFF = "log.switched_off"
+# A prune or a check may have the repository for itself, and a server be begun anew.
+LATE = timedelta(minutes=15)
 
 
 def opened(archive: LogArchive, why: Problem) -> LogGap:
@@ -82,6 +84,22 @@ def _begin_anew(archive: LogArchive) -> None:
 def tell_end(database: Database) -> None:
     """Tell people that the log is stored again, where they were told that it is not."""
     _tell(database, AlertState.GOOD, None)
+
+
+def tell_lateness(archive: LogArchive) -> None:
+    """Tell people where the log could not be stored for a while, which is no gap yet, and when it could."""
+    since = archive.problem_since
+    is_late = since is not None and timezone.now() - since > LATE
+    state = AlertState.OVERDUE if is_late else AlertState.GOOD
+    sentence = phrase(
+        "The binary log of {database} could not be stored since {since}. {problem} Nothing is lost as long "
+        "as the server keeps its log.",
+        database=archive.database,
+        since=subjects.when(since or timezone.now()),
+        problem=archive.problem,
+    )
+    subject = phrase("Storing the log of {database}", database=archive.database)
+    subjects.change(subject, subjects.Standing(state, sentence), database=archive.database)
 
 
 def standing(database: Database) -> LogGap | None:

@@ -6,11 +6,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 
+from tests.actions.test_failures import exclusively_locked
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, make_shop, wait_until
 from tests.servers import DatabaseServer
@@ -51,8 +51,7 @@ def chain(portal: Portal) -> list[tuple[str, int, int]]:
 def is_contiguous(parts: list[tuple[str, int, int]]) -> bool:
     """No piece twice, and none lost."""
     return all(
-        after[1] == before[2] if after[0] == before[0] else after[1] == 4
-        for before, after in zip(parts, parts[1:], strict=False)
+        after[1] == before[2] if after[0] == before[0] else after[1] == 4 for before, after in pairwise(parts)
     )
 
 
@@ -149,40 +148,12 @@ def test_while_somebody_prunes_the_log_waits_in_the_server(
 ) -> None:
     portal = begun(make_portal(ship_shop(shared_mariadb)))
     insert(portal.shop, 1, 2)
-    lock = Path(portal.repository) / "locks" / "another"
-    locked = hold_exclusively(portal)
-    try:
+    with exclusively_locked(portal):
         assert portal.manage("archive_logs", "--once").code == 0
         told = status(portal)
-        assert told["problem_code"] == "restic.repository_locked"
-        assert told["gaps"] == []
-    finally:
-        locked()
-    assert not lock.exists()
+        assert (told["problem_code"], told["gaps"]) == ("restic.locked", [])
 
     assert portal.manage("archive_logs", "--once").code == 0
 
     assert transactions(portal) == 2
     assert status(portal)["problem"] is None
-
-
-def hold_exclusively(portal: Portal) -> Callable[[], None]:
-    """Keep the repository locked as a prune does; the answer lets go of it."""
-    import subprocess
-
-    own = {name: portal.environment[name] for name in portal.environment if name.startswith("RESTIC")}
-    # A prune that waits for its rclone or its disk is one that holds the lock.
-    running = subprocess.Popen(
-        [portal.restic_path, "check", "--read-data", "--limit-download", "1"],
-        env={**os.environ, **own},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    locks = Path(portal.repository) / "locks"
-    wait_until(lambda: any(locks.iterdir()), "the lock of a check", 30)
-
-    def let_go() -> None:
-        running.terminate()
-        running.wait()
-
-    return let_go
