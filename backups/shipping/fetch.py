@@ -15,7 +15,7 @@ from typing import NamedTuple
 from backups import mysql
 from backups.dumpfile.log_positions import Place
 from backups.mysql.answers import strange
-from backups.shipping.wire import Refused, Wire, connected
+from backups.shipping.wire import NotSent, Wire, connected
 from backups.text.sentences import phrase, template
 
 MAGIC = b"\xfebin"
@@ -67,7 +67,7 @@ def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Itera
         _begin(wire, flavour, begin)
         try:
             yield from _events(wire, begin, end)
-        except Refused as refused:
+        except NotSent as refused:
             raise _meaning(refused, begin) from None
 
 
@@ -121,7 +121,7 @@ def _named(data: bytes, begin: Place) -> tuple[str, int]:
     return file, position
 
 
-def _meaning(refused: Refused, begin: Place) -> mysql.MySQLProblem:
+def _meaning(refused: NotSent, begin: Place) -> mysql.MySQLProblem:
     """What of the server's reasons says that what is to come next is not there."""
     text = refused.text.lower()
     for words, code, sentence in _LOST:

@@ -34,7 +34,7 @@ _OK, _ERROR, _EOF = 0x00, 0xFF, 0xFE
 _SHORT = 9
 
 
-class Refused(mysql.MySQLProblem):
+class NotSent(mysql.MySQLProblem):
     """The server sends nothing of its log, for a reason of its own: `number` and `text` are its words."""
 
     code = "log.refused"
@@ -137,7 +137,7 @@ class Wire:
         told = text[:300].decode("utf-8", "replace")
         if number != _REPLICATION_ERROR:
             return problem_from_number(number, told, self._server)
-        return Refused(number, told, self._server)
+        return NotSent(number, told, self._server)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
