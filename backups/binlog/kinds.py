@@ -108,6 +108,8 @@ BESIDE = frozenset(
         Kind.PREVIOUS_GTIDS,
         Kind.GTID_LIST,
         Kind.CHECKPOINT,
+        # MariaDB sends what follows in clear, and in the file itself nothing behind it can be read.
+        Kind.START_ENCRYPTION,
         Kind.HEARTBEAT,
         Kind.HEARTBEAT_V2,
         Kind.INCIDENT,
