@@ -133,7 +133,7 @@ def test_the_bytes_are_those_of_the_servers_file(server: DatabaseServer) -> None
     server.execute("FLUSH BINARY LOGS")
     file = ask(server_of(shop)).place.file
     for number in range(50):
-        shop.execute(f"INSERT INTO orders VALUES ({number}, REPEAT('x', 1000))")
+        shop.execute(f"INSERT INTO orders VALUES ({number}, REPEAT('x', 190))")
     server.execute("FLUSH BINARY LOGS")
     end = ask(server_of(shop))
 
