@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups.binlog import MAGIC, Gap, GtidSet, Kind, Transaction
-from backups.models import LogArchive, LogPiece, Snapshot
+from backups.models import Database, LogArchive, LogPiece, Snapshot
 from backups.shipping.cutting import Barrier, Cutter, incident
 from backups.shipping.ends import LogEnd
 from backups.shipping.spool import Spool
@@ -47,7 +47,8 @@ class Follower:
         self._growing: Piece | None = None
         self._next_start = self._start_of_next(begin) if base is None else begin.position
         self._begun_at = None if base is None else base.time
-        self.gtids = GtidSet.parse(archive.gtids["set"]) if archive.gtids else None
+        told = (archive.gtids or {}).get("set")
+        self.gtids = None if told is None else GtidSet.parse(told)
 
     def _start_of_next(self, begin: Begin) -> int:
         """What was read behind the last piece held nothing of ours, and is told with the next one."""
@@ -137,7 +138,7 @@ class Follower:
     def _seal(self, reached: Begin, gtids: GtidSet | None) -> None:
         assert self._growing is not None  # noqa: S101
         self._growing.end = reached.position
-        self._full.append((self._growing, where(reached, gtids)))
+        self._full.append((self._growing, self.where(reached, gtids)))
         self._growing = None
         self._next_start = reached.position
 
@@ -151,7 +152,7 @@ class Follower:
         piece_that_grows = self._growing
         if piece_that_grows is not None and piece_that_grows.is_new:
             piece_that_grows.end = self.reached.position
-            yield piece_that_grows, False, where(self.reached, self.gtids)
+            yield piece_that_grows, False, self.where(self.reached, self.gtids)
 
     def seal_if_old(self, *, at_once: bool) -> None:
         """Have the next piece begin where the one that was just stored ends, where it is time for that."""
@@ -164,6 +165,10 @@ class Follower:
             piece.close()
             self._growing = None
 
+    def where(self, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
+        """Columns of the archive that say how far the log is stored."""
+        return where(self.archive.database, reached, gtids)
+
     def close(self) -> None:
         """Give back what it holds."""
         for piece, _ in self._full:
@@ -172,11 +177,11 @@ class Follower:
             self._growing.close()
 
 
-def where(reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
-    """Columns of an archive that say how far the log is stored."""
+def where(database: Database, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
+    """Columns of an archive that say how far the log is stored, and of which of the server's databases."""
     return {
         "file": reached.file,
         "file_made": reached.made,
         "position": reached.position,
-        "gtids": None if gtids is None else {"set": str(gtids)},
+        "gtids": {"database": database.database, "set": None if gtids is None else str(gtids)},
     }

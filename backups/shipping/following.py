@@ -125,7 +125,7 @@ class ServerFollower:
                 address=archive.database.server.address,
                 # All that was committed before is in the dump.
                 stored_until=base.time,
-                **where(begin, None),
+                **where(archive.database, begin, None),
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
@@ -153,7 +153,7 @@ class ServerFollower:
             storing.record(archive, piece, summary, sealed=is_full, reached=reached)
         with transaction.atomic():
             leases.hold(archive)
-            told = where(follower.reached, follower.gtids)
+            told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
             if end is not None:
                 storing.mark(archive, end.moment, follower.reached)
@@ -232,6 +232,16 @@ def _another(archive: LogArchive, end: LogEnd) -> Problem | None:
                 address=address,
             ),
             code="log.another_server",
+        )
+    followed, named = (archive.gtids or {}).get("database"), archive.database.database
+    if followed not in (None, named):
+        return LogLost(
+            phrase(
+                "The name of the database on its server was changed from {before} to {name}.",
+                before=followed,
+                name=named,
+            ),
+            code="log.database_changed",
         )
     if archive.address != address:
         return LogLost(

@@ -50,10 +50,12 @@ def read_back(
     Raises Problem where the repository cannot be read; what is wrong with a piece is told.
     """
     rows = pieces_of(database)
-    wrong = list(_breaks(rows, database))
+    gone = list(_gone(rows, access, tick))
+    wrong = [*_breaks(rows, database), *gone]
+    missing = {each.row.pk for each in gone}
     until = None if seconds is None else time.monotonic() + seconds
     count = 0
-    for row in due(rows):
+    for row in due(row for row in rows if row.pk not in missing):
         if until is not None and time.monotonic() > until:
             break
         tick()
@@ -80,6 +82,22 @@ def due(rows: Iterable[LogPiece]) -> list[LogPiece]:
     return [row for row in rows if row.sealed and (row.read_back_at is None or row.read_back_at < before)]
 
 
+def _gone(rows: Iterable[LogPiece], access: restic.Access, tick: Callable[[], object]) -> Iterator[Wrong]:
+    """Those that a folder does not hold: restic reads what was forgotten from its cache, until a prune.
+
+    Of another storage the list at night tells.
+    """
+    there = restic.held_in_folder(access, tick)
+    if there is None:
+        return
+    for row in rows:
+        # One that grew meanwhile has another snapshot.
+        same = LogPiece.objects.filter(pk=row.pk, snapshot_id=row.snapshot_id)
+        if row.snapshot_id not in there and same.exists():
+            what = phrase("The piece of the log is not in the repository any more.")
+            yield Wrong(row, NotAPiece(what, code="log.piece_gone"))
+
+
 def _breaks(rows: list[LogPiece], database: Database) -> Iterator[Wrong]:
     """Within a file one piece ends where the next one begins, unless a gap that is known lies between."""
     for before, after in pairwise(rows):
@@ -99,6 +117,11 @@ def _is_known_gap(before: LogPiece, database: Database) -> bool:
 
 def _read(row: LogPiece, database: Database, access: restic.Access, tick: Callable[[], object]) -> None:
     piece = Piece(database.database, row.file, row.file_made, row.start, row.end)
+    # restic reads one that was forgotten from its cache, as long as its data was not pruned.
+    if restic.holds_snapshot(access, row.snapshot_id) is False:
+        raise NotAPiece(
+            phrase("The piece of the log is not in the repository any more."), code="log.piece_gone"
+        )
     digest = hashlib.sha256()
     with restic.dump(access, row.snapshot_id, piece.path) as running, restic.outage_guard(running, access):
         parts = _parts(running, digest, tick)
