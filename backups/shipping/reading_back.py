@@ -117,11 +117,6 @@ def _is_known_gap(before: LogPiece, database: Database) -> bool:
 
 def _read(row: LogPiece, database: Database, access: restic.Access, tick: Callable[[], object]) -> None:
     piece = Piece(database.database, row.file, row.file_made, row.start, row.end)
-    # restic reads one that was forgotten from its cache, as long as its data was not pruned.
-    if restic.holds_snapshot(access, row.snapshot_id) is False:
-        raise NotAPiece(
-            phrase("The piece of the log is not in the repository any more."), code="log.piece_gone"
-        )
     digest = hashlib.sha256()
     with restic.dump(access, row.snapshot_id, piece.path) as running, restic.outage_guard(running, access):
         parts = _parts(running, digest, tick)
