@@ -86,6 +86,7 @@ PARTS = {
         (
             "tests/actions",
             "tests/backups",
+            "tests/binlog",
             "tests/configuration",
             "tests/dumpfile",
             "tests/dumping",
@@ -97,6 +98,7 @@ PARTS = {
             "tests/restic",
             "tests/runs",
             "tests/scheduling",
+            "tests/shipping",
             "tests/worker",
         ),
     ),

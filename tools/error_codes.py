@@ -31,6 +31,18 @@ listed, for example after an upgrade, use `status` and the exit status.
 _MADE_OF_OTHERS = {
     "cancelled": "Somebody stopped it.",
     "unexpected": "Something unexpected happened. The run's log has a traceback.",
+    "log.another": "A file of the server's binary log is not the one that was read before.",
+    "log.file": "Files of the server's binary log are missing.",
+    "log.gtids": "A file of the binary log says that other transactions were logged before it.",
+    "log.head": "A file of the binary log does not tell what was logged before it.",
+    "log.kept_too_short": "The server keeps its binary log for less than a day.",
+    "log.piece_missing": "A piece of a stored binary log is missing.",
+    "log.position": "A file of the binary log goes on elsewhere than where it was read to.",
+    "log.purged": "The server purged its binary log, or began it anew, before all of it was stored.",
+    "log.remade": "A file of the binary log is another one than that of its name before.",
+    "log.server": "The binary log was written by another server.",
+    "log.shorter": "A file of the server's binary log is shorter than it was.",
+    "log.switched_off": "Somebody had switched off that the binary log of a database is stored.",
     "definition.not_made": "The server does not take a view, trigger, routine or event.",
     "env.doubt": "A line of `.env` means one thing to Vedetta and another to Docker Compose or systemd.",
     "forget.not_planned": "For a database nobody could say what is to be forgotten. All others were done.",
@@ -87,9 +99,11 @@ def _found() -> Iterator[tuple[str, str]]:
 def _of_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """A kind of failure: what its docstring says."""
     for line in node.body:
-        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
-            code = ast.literal_eval(line.value)
-            yield code, _one_line((ast.get_docstring(node) or "").split("\n\n")[0])
+        # A row's field may be called so too.
+        if not isinstance(line, ast.Assign) or not isinstance(line.value, ast.Constant):
+            continue
+        if ast.unparse(line.targets[0]) == "code":
+            yield str(line.value.value), _one_line((ast.get_docstring(node) or "").split("\n\n")[0])
 
 
 def _of_call(node: ast.Call) -> Iterator[tuple[str, str]]:

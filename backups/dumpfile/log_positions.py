@@ -55,15 +55,15 @@ class Place(NamedTuple):
 
     def is_between(self, before: Place, after: Place) -> bool:
         """Whether it is no earlier than one place and no later than another one of the same log."""
-        names, numbers = zip(*(_numbered(place.file) for place in (before, self, after)), strict=True)
+        names, numbers = zip(*(numbered(place.file) for place in (before, self, after)), strict=True)
         first, own, last = (
             (number, place.position) for number, place in zip(numbers, (before, self, after), strict=True)
         )
         return len(set(names)) == 1 and first <= own <= last
 
 
-def _numbered(file: str) -> tuple[str, int]:
-    """A file's name and its number, which has more digits after 999999."""
+def numbered(file: str) -> tuple[str, int]:
+    """A file's name and its number, which has more digits after 999999; -1 where it has none."""
     name, _, number = file.rpartition(".")
     return (name, int(number)) if number.isdecimal() and number.isascii() else (file, -1)
 
@@ -98,10 +98,11 @@ def told(log: Mapping[str, Any]) -> str:
     """For people: the position that a manifest tells, or why it tells none."""
     if log["exact"]:
         return phrase("{file}:{position}, exact", file=log["file"], position=log["position"])
-    return phrase("no exact position: {why}", why=_sentence_of(log["why_not"]))
+    return phrase("no exact position: {why}", why=sentence_of(log["why_not"]))
 
 
-def _sentence_of(why: str | None) -> str:
+def sentence_of(why: str | None) -> str:
+    """The same of a reason, as the middle of a sentence."""
     try:
         return _SENTENCES[WhyNot(why or "")]
     except ValueError:  # of a later version
