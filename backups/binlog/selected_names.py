@@ -101,7 +101,8 @@ class Selected:
 
     def _sign(self, token: Token) -> None:
         level = self._level
-        level.words += token.text not in (b",", b")", b";")
+        # What is in parentheses is more than one word.
+        level.words += 2 * (token.text not in (b",", b")", b";"))
         if token.says(b"("):
             inner = _In.TABLES if level.state == _In.TABLES else _In.EXPRESSION
             if inner == _In.TABLES:
