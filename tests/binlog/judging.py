@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from backups.binlog.logged import Logged
-from backups.binlog.statements import Barrier, Code, Judged, Ours, judged
+from backups.binlog.barriers import Barrier, Code
+from backups.binlog.statements import Judged, Ours, judged
 from backups.dumpfile.dialect import Dialect
 
 MARIADB = Dialect.of(is_mariadb=True, number=(10, 11, 19))

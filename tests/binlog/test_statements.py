@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from backups.binlog.logged import Logged
-from backups.binlog.statements import AnothersForSure, Code, Control, Ours, judged
+from backups.binlog.barriers import Code
+from backups.binlog.statements import AnothersForSure, Control, Ours, judged
 from backups.dumpfile.dialect import Dialect
 from backups.errors import Problem
 from tests.binlog.judging import MARIADB, MYSQL, TARGET, judge, let_out, logged, stop

@@ -9,7 +9,8 @@ from typing import Any
 import MySQLdb
 
 from backups.binlog.logged import Logged
-from backups.binlog.statements import Barrier, Code, Judged, Ours, judged
+from backups.binlog.barriers import Barrier, Code
+from backups.binlog.statements import Judged, Ours, judged
 from tests.binlog.judging import MARIADB, MYSQL, TARGET
 from tests.servers import DatabaseServer
 
@@ -135,7 +136,7 @@ class Story:
 
     def _end(self) -> tuple[str, int]:
         show = "SHOW BINARY LOG STATUS" if self.server.flavour == "mysql" else "SHOW MASTER STATUS"
-        return self.server.query(show)[0][:2]  # type: ignore[return-value]
+        return self.server.query(show)[0][:2]
 
     def _begin(self) -> None:
         self._file, self._position = self._end()
