@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backups.binlog.logged import Logged
 from backups.binlog.barriers import Barrier, Code
+from backups.binlog.logged import Logged
 from backups.binlog.statements import Judged, Ours, judged
 from backups.dumpfile.dialect import Dialect
 

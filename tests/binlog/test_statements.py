@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from backups.binlog.barriers import Barrier, Code, told
 from backups.binlog.logged import Logged
-from backups.binlog.barriers import Code
 from backups.binlog.statements import AnothersForSure, Control, Ours, judged
 from backups.dumpfile.dialect import Dialect
 from backups.errors import Problem
@@ -291,3 +291,13 @@ def test_it_is_told_which_tables_are_concerned() -> None:
     )
     assert (trigger.changed, trigger.tables) == (("t",), ("a",))
     assert (index.verb, index.kind, index.tables) == ("CREATE", "index", ("a",))
+
+
+def test_each_barrier_is_told_in_a_sentence_also_from_what_is_kept_of_it() -> None:
+    moved = judge("RENAME TABLE other.a TO shop.a")
+
+    assert isinstance(moved, Barrier)
+    assert moved.params == {"verb": "RENAME", "kind": "table", "name": "a", "other": "other"}
+    assert moved.sentence == "A table was moved between the database and other (RENAME TABLE)."
+    for code in [*(each.value for each in Code), "log.of_a_later_version"]:
+        assert re.fullmatch(r"[A-Z][^{}]*\.", str(told(code, moved.params)))

@@ -8,8 +8,8 @@ from typing import Any
 
 import MySQLdb
 
-from backups.binlog.logged import Logged
 from backups.binlog.barriers import Barrier, Code
+from backups.binlog.logged import Logged
 from backups.binlog.statements import Judged, Ours, judged
 from tests.binlog.judging import MARIADB, MYSQL, TARGET
 from tests.servers import DatabaseServer
