@@ -50,6 +50,7 @@ HOUSE = {
     "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
+    "moments": "dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
