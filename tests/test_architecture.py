@@ -50,7 +50,7 @@ HOUSE = {
     "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
-    "moments": "dumpfile errors models text",
+    "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
@@ -60,7 +60,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models restoring runs snapshots text",
+    "requests": "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"

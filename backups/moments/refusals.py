@@ -144,6 +144,31 @@ def piece_missing(piece: Piece) -> Problem:
     )
 
 
+def hole(before: Piece, piece: Piece) -> Problem:
+    """Two pieces do not meet, and no gap was noted between them."""
+    return Problem(
+        phrase(
+            "The log of {file} from position {end} to {start} is not stored.",
+            file=before.file,
+            end=before.end,
+            start=piece.start,
+        ),
+        code="moment.hole",
+        safe=_NOTHING,
+        do=phrase("Choose a moment before it, or restore a backup. Then make a backup, as a new beginning."),
+    )
+
+
+def base_gone() -> Problem:
+    """While a restore waited, its dump was forgotten or found to be bad."""
+    return Problem(
+        phrase("The backup that the moment would be restored from cannot be used for it any more."),
+        code="moment.base_gone",
+        safe=_NOTHING,
+        do=phrase("Start the restore again: it takes another one, if there is one."),
+    )
+
+
 def before_dump(what: str) -> Problem:
     """A dump of seconds before the moment turned out to be later than it."""
     return Problem(
