@@ -28,6 +28,7 @@ HOUSE = {
     "sentinel": "",
     "installation": "text",
     "verdict": "text",
+    "binlog": "at_first_use errors text",
     "dumpfile": "at_first_use errors text",
     "keys": "errors text",
     "restic": "errors process text",
@@ -118,7 +119,7 @@ MANY_FOR_A_REASON: dict[str, str] = {}
 
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = (
-    r"backups.(errors|at_first_use|(process|restic|mysql|dumpfile|dumping|loading)(\..*)?"
+    r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading)(\..*)?"
     r"|text.(checked|kinds|sentences|terminal))"
 )
 # What plays an action.
@@ -203,6 +204,11 @@ ARROWS = {
         r"backups\.dumpfile(\..*)?",
         rf"(?!{STANDARD}).*",
         r"backups\.(dumpfile(\..*)?|at_first_use|errors|text\.(kinds|sentences))",
+    ),
+    "the reader of binary logs knows nothing but binary logs": (
+        r"backups\.binlog(\..*)?",
+        rf"(?!{STANDARD}|zstandard$).*",
+        r"backups\.(binlog(\..*)?|at_first_use|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
