@@ -35,7 +35,11 @@ class Batch:
         if not groups:
             return True
         size = sum(group.size for group in groups)
-        if self._count >= MOST_TRANSACTIONS or self._size + size > MOST_BYTES or not self._is_alike(begins[-1]):
+        if (
+            self._count >= MOST_TRANSACTIONS
+            or self._size + size > MOST_BYTES
+            or not self._is_alike(begins[-1])
+        ):
             self.flush()
         self._begin = self._begin or begins[-1]
         self._groups += groups

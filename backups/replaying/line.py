@@ -10,8 +10,10 @@ import MySQLdb
 
 from backups import mysql
 from backups.binlog.events import Format
+from backups.binlog.queries import Query
 from backups.mysql.answers import as_text, fetch_rows
 from backups.replaying.fence import refuse_others
+from backups.replaying.judging import LetOut
 from backups.replaying.problems import Where, packet_too_small, setting_withheld, unknown_collation
 from backups.replaying.rows import MOST_BYTES, Group, binlog, fits, in_fragments, packet_for, statements
 from backups.replaying.settings import Collations, Settings, UnknownCollation, settings_of
@@ -29,10 +31,9 @@ class Line:
     connection: mysql.LoadingConnection
     info: mysql.ServerInfo
     where: Where
+    collations: Collations
     bytes_sent: int = 0
-    statements_sent: int = 0
     _told: Settings = field(default_factory=dict)
-    _collations: Collations | None = None
 
     def __post_init__(self) -> None:
         names = ", ".join(f"'{name}'" for name in _ASKED)
@@ -62,7 +63,7 @@ class Line:
         if begin.query is None:
             self._set({"timestamp": str(begin.when)})
         else:
-            self._set(self._settings_of(begin))
+            self._set(self._settings_of(begin.query))
         self._say(b"BEGIN")
 
     def end(self, end: End) -> None:
@@ -85,31 +86,23 @@ class Line:
             for statement in [binlog(raw)] if len(raw) <= fits(limit) else in_fragments(raw):
                 self._say(statement)
 
-    def define(self, definition: Definition, let_out: bytes) -> None:
-        """Run a statement, of which `let_out` is what may be sent, under the settings that it had.
-
-        Raises Problem.
-        """
-        self._set({**self._settings_of(definition), **definition.values})
-        self.bytes_sent += len(let_out)
+    def define(self, definition: Definition, let_out: LetOut) -> None:
+        """Run a statement as it was let out, under the settings that it had. Raises Problem."""
+        self._set({**self._settings_of(definition.query), **definition.values})
+        self.bytes_sent += len(let_out.text)
         try:
-            self._driver.query(let_out)
+            self._driver.query(let_out.text)
             self._driver.drop_answers()
         except MySQLdb.Error as error:
             # It failed in the same way before, and has done as much as then.
             if not definition.query.error or error.args[0] != definition.query.error:
                 with self.where.translated(self._driver):
                     raise
-        self.statements_sent += 1
         self._told = {name: value for name, value in self._told.items() if name not in definition.values}
 
-    def _settings_of(self, step: Begin | Definition) -> Settings:
-        assert step.query is not None
-        if self._collations is None:
-            with self.where.translated(self._driver):
-                self._collations = Collations.of(self._driver)
+    def _settings_of(self, query: Query) -> Settings:
         try:
-            return settings_of(step.query, self._collations, self.info.flavour)
+            return settings_of(query, self.collations, self.info)
         except UnknownCollation as unknown:
             raise unknown_collation(self.where, unknown.number) from None
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from backups.binlog.events import Format
 from backups.binlog.transactions import Ending, Transaction
 from backups.dumpfile.log_positions import Place
 from backups.replaying import problems
 from backups.replaying.batches import Batch
-from backups.replaying.judging import Judge
+from backups.replaying.held_events import HeldEvents
+from backups.replaying.judging import Judge, LetOut
 from backups.replaying.line import Line
 from backups.replaying.problems import Where
 from backups.replaying.result import KeptBack, Replayed
@@ -72,7 +74,7 @@ class Player:
         self._batch.flush()
         for kept in self.replayed.kept_back:
             self.where.file, self.where.start = kept.place
-            self.line.define(kept.definition, kept.text)
+            self.line.define(kept.definition, kept.let_out)
         self.replayed.left_prepared = sum(
             any(isinstance(step, Group) for step in self._steps(transaction))
             for transaction in self.held.by_name.values()
@@ -85,7 +87,7 @@ class Player:
     def _play(self, transaction: Transaction) -> bool:
         """Whether there was anything of the source in it."""
         steps = self._steps(transaction)
-        if sum(len(event.body) for event in transaction.events) <= MOST_BYTES:
+        if cast(HeldEvents, transaction.events).size <= MOST_BYTES:
             steps = list(steps)
             groups = [step for step in steps if isinstance(step, Group)]
             if self._batch.is_empty:
@@ -95,52 +97,63 @@ class Player:
         return self._one_by_one(steps)
 
     def _one_by_one(self, steps: Iterable[Step]) -> bool:
-        begin: Begin | None = None
+        """Nothing is sent before there is something of the source."""
+        before: list[Step] = []
         is_ours = False
         for step in steps:
-            if isinstance(step, Begin):
-                begin = begin or step
-                continue
-            if isinstance(step, Definition):
-                text = self._let_out(step)
-                if text is None:
-                    continue
-            if not is_ours and isinstance(step, Group | Definition):
+            let_out = self._let_out(step) if isinstance(step, Definition) else None
+            if not is_ours and (let_out is not None or isinstance(step, Group)):
                 is_ours = True
-                self._batch.flush()
-                self.where.first = self.where.start
-                if begin is not None:
-                    self.line.begin(begin)
-            if not is_ours:
-                continue
-            if isinstance(step, Group):
-                self._send_rows([step])
-            elif isinstance(step, Definition):
-                self.replayed.statements += 1
-                self.line.define(step, text)
-            elif isinstance(step, Savepoint):
-                self.line.savepoint(step)
+                self._begin_alone(before)
+            if is_ours:
+                self._send(step, let_out)
             else:
-                self.line.end(step)
+                before.append(step)
         return is_ours
 
-    def _let_out(self, definition: Definition) -> bytes | None:
-        """What of a statement is to be run now."""
-        verdict = self.judge.of(definition, self.where)
-        if verdict is not None and verdict.is_kept_back:
+    def _begin_alone(self, before: Iterable[Step]) -> None:
+        """What a transaction begins with that is not sent together with others."""
+        self._batch.flush()
+        self.where.first = self.where.start
+        self._tell_format()
+        if begin := next((step for step in before if isinstance(step, Begin)), None):
+            self.line.begin(begin)
+        for step in before:
+            if isinstance(step, Savepoint):
+                self.line.savepoint(step)
+
+    def _send(self, step: Step, let_out: LetOut | None) -> None:
+        if isinstance(step, Group):
+            self._send_rows([step])
+        elif isinstance(step, Savepoint):
+            self.line.savepoint(step)
+        elif isinstance(step, End):
+            self.line.end(step)
+        elif isinstance(step, Definition) and let_out is not None:
+            self.replayed.statements += 1
+            self.line.define(step, let_out)
+
+    def _let_out(self, definition: Definition) -> LetOut | None:
+        """What of a statement is to be run now. Events run by themselves once they are there."""
+        let_out = self.judge.of(definition, self.where)
+        if let_out is not None and let_out.ours.is_event:
             place = Place(self.where.file, self.where.start)
-            self.replayed.kept_back.append(KeptBack(definition, verdict.text, place))
+            self.replayed.kept_back.append(KeptBack(definition, let_out, place))
             return None
-        return None if verdict is None else verdict.text
+        return let_out
 
     def _send_batch(self, begin: Begin, groups: Sequence[Group]) -> None:
+        self._tell_format()
         self.line.begin(begin)
         self._send_rows(groups)
         self.line.end(End.COMMIT)
 
-    def _send_rows(self, groups: Sequence[Group]) -> None:
+    def _tell_format(self) -> None:
+        """Between transactions: MySQL would not take it within one."""
         if self._format is not None:
             self.line.begin_format(self._format)
             self._format = None
+
+    def _send_rows(self, groups: Sequence[Group]) -> None:
         self.line.rows(groups)
         self.replayed.row_events += sum(len(group.rows) for group in groups)

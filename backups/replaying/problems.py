@@ -10,8 +10,8 @@ import MySQLdb
 from MySQLdb.constants import CR, ER
 
 from backups import mysql
-from backups.errors import Problem
 from backups.dumpfile.log_positions import Place
+from backups.errors import Problem
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import text_of
 from backups.replaying.rights import replay_grant
@@ -37,6 +37,8 @@ _MAY_NOT = frozenset(
         ER.COLUMNACCESS_DENIED_ERROR, ER.PROCACCESS_DENIED_ERROR,
     }
 )  # fmt: skip
+BEFORE_OR_LATER = phrase("Choose a moment before it, or a later backup to begin with.")
+_OF_ITS_KIND = phrase("Play it on a server of the same kind and release as the one that wrote the log.")
 _LOST = (CR.SERVER_GONE_ERROR, CR.SERVER_LOST)
 
 
@@ -117,7 +119,7 @@ def does_not_fit(where: Where, number: int) -> ReplayProblem:
         code="replay.does_not_fit",
         do=phrase(
             "Something changed the database without being logged, or the backup is of another moment than "
-            "it says. Choose a moment before this one, or another backup to begin with, and make a backup now."
+            "it says. Choose an earlier moment, or another backup to begin with, and make a backup now."
         ),
         params={"file": where.file, "position": where.start, "number": number},
     )
@@ -202,7 +204,7 @@ def unknown_collation(where: Where, number: int) -> ReplayProblem:
             number=number,
         ),
         code="replay.unknown_collation",
-        do=phrase("Play it on a server of the same kind and release as the one that wrote the log."),
+        do=_OF_ITS_KIND,
     )
 
 
@@ -210,21 +212,24 @@ def xa_unknown(where: Where) -> ReplayProblem:
     """What is committed was prepared before the log that we have begins."""
     return ReplayProblem(
         phrase(
-            "An XA transaction is committed at {place} of the log that was prepared before the backup, so its "
+            "An XA transaction is committed at {place} of the log that was prepared before the backup: its "
             "rows are in neither.",
             place=where.place,
         ),
         code="replay.xa_before_base",
-        do=phrase("Choose a moment before it, or a later backup to begin with."),
+        do=BEFORE_OR_LATER,
     )
 
 
 def stands_in_the_way(where: Where) -> ReplayProblem:
     """An event that a replay of rows cannot have, or none that we know."""
     return ReplayProblem(
-        phrase("The log cannot be played past {place}: it holds what only the server can replay.", place=where.place),
+        phrase(
+            "The log cannot be played past {place}: there is an event that is not known or cannot be played.",
+            place=where.place,
+        ),
         code="replay.barrier",
-        do=phrase("Choose a moment before it, or a later backup to begin with."),
+        do=BEFORE_OR_LATER,
         params={"file": where.file, "position": where.start},
     )
 
@@ -233,17 +238,23 @@ def other_flavour(where: Where, version: str) -> ReplayProblem:
     """The log was written by the other kind of server; `version` is what that calls itself."""
     return ReplayProblem(
         phrase(
-            "The log was written by {version}, and {info} cannot play it.", version=repr(version), info=where.info
+            "The log was written by {version}, and {info} cannot play it.",
+            version=repr(version),
+            info=where.info,
         ),
         code="replay.other_flavour",
-        do=phrase("Play it on a server of the same kind and release as the one that wrote the log."),
+        do=_OF_ITS_KIND,
     )
 
 
 def within_transaction(place: Place) -> ReplayProblem:
     """A replay is to begin or end where a transaction has begun and not ended."""
     return ReplayProblem(
-        phrase("{file}, position {position} of the log is within a transaction.", file=place.file, position=place.position),
+        phrase(
+            "{file}, position {position} of the log is within a transaction.",
+            file=place.file,
+            position=place.position,
+        ),
         code="replay.within_transaction",
         do=phrase("Choose a moment before or after that transaction."),
     )
@@ -266,8 +277,8 @@ def log_ends_early(at: Place, until: Place) -> ReplayProblem:
     """What there is of the log does not reach the end that was asked for."""
     return ReplayProblem(
         phrase(
-            "What is stored of the log ends at {file}, position {position}, before the moment that was asked for "
-            "({until_file}, position {until}).",
+            "What is stored of the log ends at {file}, position {position}. The moment that was asked for "
+            "is later ({until_file}, position {until}).",
             file=at.file,
             position=at.position,
             until_file=until.file,

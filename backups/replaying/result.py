@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backups.dumpfile.log_positions import Place
+from backups.replaying.judging import LetOut
 from backups.replaying.steps import Definition
 
 
 @dataclass(frozen=True)
 class KeptBack:
-    """A statement that was not run in its turn: of events, which would run in the copy. `text` is for the target."""
+    """A statement that was not run in its turn: of an event, which would run in the copy.
+
+    `let_out.ours` says what it defines, and what state the event would have (`event_state`).
+    """
 
     definition: Definition
-    text: bytes
+    let_out: LetOut
     place: Place
 
 
@@ -28,7 +32,7 @@ class Replayed:
     row_events: int = 0
     statements: int = 0
     bytes: int = 0
-    # Up to where all was played, and the time of the last transaction there, in seconds by the server's clock.
+    # Up to where all was played, and when the last transaction was there, in seconds by the server's clock.
     position: Place | None = None
     moment: int = 0
     # In the order of the log; made in the end, disabled.

@@ -10,8 +10,8 @@ from backups.mysql.answers import as_text, fetch_rows
 from backups.mysql.grants import Missing
 from backups.text.sentences import phrase
 
-# Since when a right of its own lets a session apply events: https://mariadb.com/kb/en/grant/#binlog-replay and
-# https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_replication-applier
+# Since when a right of its own lets a session apply events: https://mariadb.com/kb/en/grant/#binlog-replay
+# and https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_replication-applier
 _SINCE = {mysql.MARIADB: (10, 5, 2), mysql.MYSQL: (8, 0, 18)}
 _RIGHT = {mysql.MARIADB: "BINLOG REPLAY", mysql.MYSQL: "REPLICATION_APPLIER"}
 # Either lets a session apply events too, and everywhere.
@@ -63,7 +63,9 @@ def refuse_unfit_settings(connection: Any, server: mysql.Server, info: mysql.Ser
                     value=value,
                 ),
                 code="replay.unfit_setting",
-                do=phrase("Run as an administrator: SET GLOBAL {name} = '{wanted}';", name=name, wanted=wanted),
+                do=phrase(
+                    "Run as an administrator: SET GLOBAL {name} = '{wanted}';", name=name, wanted=wanted
+                ),
             )
 
 

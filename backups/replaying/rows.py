@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from backups.binlog.events import HEADER, Event
 from backups.binlog.table_maps import STATEMENT_END, flags_of, with_flags
 
-# Of the events in one statement, in bytes: more makes it no faster, and each server takes this much by default.
+# Of the events in one statement, in bytes: more makes it no faster, and each server takes as much by default.
 MOST_BYTES = 4 << 20
 # What a statement has beside the events' base64.
 _AROUND = 64

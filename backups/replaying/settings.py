@@ -11,7 +11,9 @@ import MySQLdb
 from backups import mysql
 from backups.binlog.queries import (
     AUTO_IS_NULL,
+    EXPLICIT_TIMESTAMP_DEFAULTS,
     IF_EXISTS,
+    INSERT_HISTORY,
     NO_CHECK_CONSTRAINTS,
     NO_FOREIGN_KEY_CHECKS,
     RELAXED_UNIQUE_CHECKS,
@@ -23,11 +25,15 @@ from backups.mysql.answers import as_number, as_text, fetch_rows
 Settings = dict[str, str | None]
 # MariaDB has had the same collation under several numbers since 10.10, one for each character set, and tells
 # them apart in another table than before. https://jira.mariadb.org/browse/MDEV-27009
-_COLLATIONS = (
+_BY_CHARACTER_SET = (
     "SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME "
-    "FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL",
+    "FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL"
+)
+_COLLATIONS = (
+    _BY_CHARACTER_SET,
     "SELECT ID, COLLATION_NAME, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL",
 )
+_LOGS_TIMESTAMP_DEFAULTS = (10, 10)
 # Of a client that said nothing of them, as the log has it.
 _ONE_BY_ONE = (1, 1)
 
@@ -73,7 +79,7 @@ class Collations:
         return self.by_number[number]
 
 
-def settings_of(query: Query, collations: Collations, flavour: str) -> Settings:
+def settings_of(query: Query, collations: Collations, info: mysql.ServerInfo) -> Settings:
     """What a session has to be told before a statement is run again. Raises UnknownCollation."""
     increment, offset = query.auto_increment or _ONE_BY_ONE
     changed: Settings = {
@@ -88,10 +94,10 @@ def settings_of(query: Query, collations: Collations, flavour: str) -> Settings:
         client, connection, _ = query.charsets
         changed["character_set_client"] = collations.character_set(client)
         changed["collation_connection"] = collations.name(connection)
-    changed |= dict(_flags(query, flavour))
+    changed |= dict(_flags(query, info))
     if query.utf8mb4_collation is not None:
         changed["default_collation_for_utf8mb4"] = collations.name(query.utf8mb4_collation)
-    if flavour == mysql.MARIADB:
+    if info.flavour == mysql.MARIADB:
         changed["character_set_collations"] = ",".join(
             f"{collations.character_set(of)}={collations.name(default)}" for of, default in query.collations
         )
@@ -104,7 +110,7 @@ def _moment(query: Query) -> str:
     return f"{query.when}.{query.microseconds:06}"
 
 
-def _flags(query: Query, flavour: str) -> Iterator[tuple[str, str]]:
+def _flags(query: Query, info: mysql.ServerInfo) -> Iterator[tuple[str, str]]:
     if query.explicit_timestamp_defaults is not None:
         yield "explicit_defaults_for_timestamp", _switch(query.explicit_timestamp_defaults)
     if query.encrypts_tables is not None:
@@ -115,9 +121,13 @@ def _flags(query: Query, flavour: str) -> Iterator[tuple[str, str]]:
     yield "foreign_key_checks", _switch(not flags & NO_FOREIGN_KEY_CHECKS)
     yield "unique_checks", _switch(not flags & RELAXED_UNIQUE_CHECKS)
     yield "sql_auto_is_null", _switch(flags & AUTO_IS_NULL)
-    if flavour == mysql.MARIADB:
+    if info.flavour == mysql.MARIADB:
         yield "check_constraint_checks", _switch(not flags & NO_CHECK_CONSTRAINTS)
         yield "sql_if_exists", _switch(flags & IF_EXISTS)
+        yield "system_versioning_insert_history", _switch(flags & INSERT_HISTORY)
+        # Older ones do not log it, and have it for the whole server.
+        if info.number >= _LOGS_TIMESTAMP_DEFAULTS:
+            yield "explicit_defaults_for_timestamp", _switch(flags & EXPLICIT_TIMESTAMP_DEFAULTS)
 
 
 def _switch(value: object) -> str:

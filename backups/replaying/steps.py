@@ -13,11 +13,12 @@ from backups.binlog.kinds import GTIDS, QUERIES, ROWS, Kind
 from backups.binlog.queries import Query, parse_query
 from backups.binlog.table_maps import STATEMENT_END, flags_of, number_of, plain, renamed, table_of
 from backups.binlog.wire import Wire
-from backups.replaying.rows import Group
+from backups.replaying.rows import MOST_BYTES, Group
 
 # What tells of rows only, and of which nothing is to be made again.
-_SAYS_NOTHING = frozenset({*GTIDS, Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY, Kind.IGNORABLE, Kind.TRANSACTION_CONTEXT})
-_OF_ROWS = frozenset({*_SAYS_NOTHING, *ROWS, *QUERIES, Kind.TABLE_MAP, Kind.XID, Kind.XA_PREPARE})
+_SAYS_NOTHING = frozenset(
+    {*GTIDS, Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY, Kind.IGNORABLE, Kind.TRANSACTION_CONTEXT}
+)
 _OWN = re.compile(
     rb"\s*(?:(BEGIN|COMMIT|ROLLBACK|XA (?:START|BEGIN|END)\b.*)|(SAVEPOINT|ROLLBACK TO(?: SAVEPOINT)?"
     rb"|RELEASE SAVEPOINT)\s+(.+?))\s*;?\s*\Z",
@@ -35,7 +36,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class Begin:
-    """A transaction begins, at a time in seconds; MySQL tells the settings of its session, MariaDB does not."""
+    """A transaction begins, at a time in seconds; MySQL tells the settings of its session."""
 
     when: int
     query: Query | None = None
@@ -70,11 +71,6 @@ class Standing(Exception):
         self.position = position
 
 
-def is_of_rows(events: Iterable[Event]) -> bool:
-    """Whether there is nothing in a transaction but rows, or what may turn out to be a statement."""
-    return all(event.kind in _OF_ROWS for event in events)
-
-
 @dataclass
 class Steps:
     """The steps of one transaction. Rows are left out unless `is_source` says so of their database's name.
@@ -85,6 +81,7 @@ class Steps:
     is_source: Callable[[bytes], bool]
     target: bytes
     _group: Group = field(default_factory=Group)
+    _size: int = 0
     _ours: set[int] = field(default_factory=set)
     _savepoints: dict[bytes, int] = field(default_factory=dict)
     _values: dict[str, str] = field(default_factory=dict)
@@ -121,12 +118,22 @@ class Steps:
         event = plain(event)
         if number_of(event) in self._ours:
             self._group.rows.append(event)
+            self._size += len(event.body)
+            if self._size > MOST_BYTES:
+                yield self._so_far()
         if flags_of(event) & STATEMENT_END:
             yield from self._left()
+
+    def _so_far(self) -> Group:
+        """What a long statement has changed up to here, as one of its own; its tables remain."""
+        group, self._group = self._group, Group(list(self._group.maps))
+        self._size = 0
+        return group
 
     def _left(self) -> Iterator[Group]:
         """What the statement has changed that is over."""
         group, self._group = self._group, Group()
+        self._size = 0
         self._ours.clear()
         if group.rows:
             yield group

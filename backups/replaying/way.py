@@ -10,13 +10,16 @@ from backups.binlog.events import Reading
 from backups.binlog.kinds import Kind
 from backups.binlog.transactions import Marker, Transaction, read
 from backups.dumpfile.log_positions import Place
+from backups.mysql.answers import as_number, fetch_one
 from backups.replaying import problems
+from backups.replaying.held_events import HeldEvents
 from backups.replaying.judging import Judge
 from backups.replaying.line import Line
 from backups.replaying.player import Player, Tick
 from backups.replaying.problems import Where
 from backups.replaying.result import Replayed
 from backups.replaying.rights import refuse_unfit_settings
+from backups.replaying.settings import Collations
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Part:
 class Route:
     """Whose transactions are played into which database: those after a place, and up to another one.
 
-    Both places are between transactions. Without the second all are played that there are.
+    Both places are between transactions. Without the second all are played that there are. What a
+    transaction has that is too long for memory waits in a file in `folder`, by default the system's.
     """
 
     source: str
     target: str
     after: Place
     until: Place | None = None
+    folder: str = ""
 
 
 def replay(
@@ -61,9 +66,10 @@ def replay(
     where = Where(connection.server, info, route.target)
     with where.translated(connection.driver):
         refuse_unfit_settings(connection.driver, connection.server, info)
-        folds = mysql.folds_names(connection.driver)
-    judge = Judge(route.source, route.target, folds_case=folds)
-    player = Player(Line(connection, info, where), where, judge, tick)
+        (folds_case,) = fetch_one(connection.driver, "SELECT @@lower_case_table_names <> 0", as_number)
+        collations = Collations.of(connection.driver)
+    judge = Judge(route.source, route.target, info, collations, bool(folds_case))
+    player = Player(Line(connection, info, where, collations), where, judge, tick)
     _Way(route, player, route.after).go(parts)
     player.finish()
     return player.replayed
@@ -97,7 +103,7 @@ class _Way:
             self.at = Place(part.file, 0)
         reading = Reading(is_piece=part.is_piece)
         until = self._end_in(part)
-        for each in read(part.chunks, reading):
+        for each in read(part.chunks, reading, lambda: HeldEvents(self.route.folder)):
             if isinstance(each, Marker) and each.event.kind == Kind.FORMAT and reading.format is not None:
                 self.player.begin_format(reading.format)
             elif until is not None and each.end > until and self.has_begun:
