@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         create_database,
         drop_database,
         drop_definitions,
+        drop_all_but,
         drop_everything,
         drop_table,
         drop_triggers,
