@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from backups.mysql.damage_errors import is_immovable
     from backups.mysql.ddl import (
         create_database,
+        drop_all_but,
         drop_database,
         drop_definitions,
-        drop_all_but,
         drop_everything,
         drop_table,
         drop_triggers,

@@ -1,0 +1,58 @@
+"""Where a log is replayed, by which user, and whether that may be."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from backups import mysql
+from backups.endpoints import replaying_server, to_verify_at
+from backups.errors import Problem
+from backups.models import Database
+from backups.replaying.rights import missing_for_replay
+from backups.text.sentences import phrase
+
+
+def replaying_place(database: Database, place: mysql.ProbedServer, target: str) -> mysql.ProbedServer:
+    """The same server as who replays there sees it, before anything is made. Raises Problem where it may not.
+
+    MariaDB checks no right on tables when it applies a log, so on the server of the live database it is done
+    only where REPLAY_ON_LIVE says so. MySQL keeps its users to the databases that they have rights on.
+    """
+    _refuse_beside_live(database, place)
+    server = replaying_server(database, place.server)
+    with mysql.connect(server) as connection:
+        missing = missing_for_replay(connection, place.info, target)
+    if missing is not None:
+        raise mysql.MissingPrivilege(
+            phrase(
+                "The user {user} at {address} may not replay a log there: {because}.",
+                user=server.user,
+                address=server.address,
+                because=missing.because,
+            ),
+            code="replay.may_not",
+            do=phrase("Run as an administrator: {statement}", statement=missing.statement),
+        )
+    return mysql.ProbedServer(server, place.info, place.programs)
+
+
+def _refuse_beside_live(database: Database, place: mysql.ProbedServer) -> None:
+    if place.info.flavour != mysql.MARIADB or settings.REPLAY_ON_LIVE:
+        return
+    live = (database.server.host, database.server.port)
+    if not mysql.same_address(live, (place.server.host, place.server.port)):
+        return
+    raise Problem(
+        phrase(
+            "The log would be replayed at {address}, beside the live database. MariaDB checks no right on "
+            "tables then, so that is not done unasked.",
+            address=place.server.address,
+        ),
+        code="replay.beside_live",
+        safe=phrase("Nothing was touched."),
+        do=phrase(
+            "For a restore to a file (--output), {place}: the file is made there. Or, if Vedetta's own check "
+            "of each event is enough for you, set REPLAY_ON_LIVE=true.",
+            place=to_verify_at(database, phrase("another server")),
+        ),
+    )
