@@ -18,8 +18,8 @@ _UDF_TYPES = (b"STRING", b"INTEGER", b"INT", b"REAL", b"DECIMAL")
 # In a schedule these tell the time. What else is called may be a function of anybody's.
 _CLOCKS = frozenset(
     b"NOW CURRENT_TIMESTAMP CURRENT_DATE CURDATE CURRENT_TIME CURTIME SYSDATE LOCALTIME".split()
-    + b"LOCALTIMESTAMP UTC_TIMESTAMP UTC_DATE TIMESTAMP DATE DATE_ADD DATE_SUB ADDDATE SUBDATE ADDTIME STR_TO_DATE".split()
-    + b"TIMESTAMPADD FROM_UNIXTIME UNIX_TIMESTAMP LAST_DAY DATE_FORMAT CONCAT".split()
+    + b"LOCALTIMESTAMP UTC_TIMESTAMP UTC_DATE TIMESTAMP DATE DATE_ADD DATE_SUB ADDDATE SUBDATE".split()
+    + b"ADDTIME STR_TO_DATE TIMESTAMPADD FROM_UNIXTIME UNIX_TIMESTAMP LAST_DAY DATE_FORMAT CONCAT".split()
 )
 _SCHEDULE_SIGNS = (b"+", b"-", b".", b",", b"(", b")", b"*", b"/", b"=", b"!", b"<", b">")
 
@@ -155,7 +155,8 @@ def _pass_program(reading: Reading, named: Named) -> None:
 def _libraries(reading: Reading) -> None:
     """The libraries of a routine in another language than SQL.
 
-    A body in SQL may look alike. That a body is taken for a head does no harm: what is in it then has to be ours, or nothing is sent.
+    A body in SQL may look alike. It does no harm if one is taken for a head: what it names then has to be
+    ours, or nothing is sent.
     """
     words = reading.words
     reading.pass_in_parentheses()
