@@ -72,7 +72,8 @@ def replay_stored(
 
 
 def _part(log: StoredLog, piece: LogPiece, played: Played) -> Part:
-    return Part(piece.file, piece_bytes(log, piece, played), is_piece=True, end=piece.end)
+    name = Piece(log.database, piece.file, piece.file_made, piece.start, piece.end)
+    return Part(piece.file, piece_bytes(log, piece, played), name, end=piece.end)
 
 
 def piece_bytes(log: StoredLog, piece: LogPiece, played: Played) -> Iterator[bytes]:

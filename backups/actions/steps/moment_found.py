@@ -31,6 +31,14 @@ class Way:
     cut: Cut
     pieces: Sequence[LogPiece]
 
+    @property
+    def until(self) -> Place:
+        """Up to where transactions of the database are: behind the last piece there are none."""
+        if not self.pieces:
+            return self.after
+        last = self.pieces[-1]
+        return min(self.cut.place, Place(last.file, last.end), key=rank)
+
 
 class _Nothing:
     """Takes the events of a transaction of which only place and time are looked at."""

@@ -56,8 +56,9 @@ class ToMoment:
         """See that the log may be replayed there, before anything is made. Raises Problem."""
         if not self.is_wanted:
             return
-        self._place = replaying_place(self._restore.database, place, database)
-        self._progress.mask_secrets([self._place.server.password])
+        server = replaying_place(self._restore.database, place.server, place.info, database)
+        self._progress.mask_secrets([server.password])
+        self._place = mysql.ProbedServer(server, place.info, place.programs)
 
     def replay(self, place: mysql.ProbedServer, database: str, loading: Loading) -> None:
         """Replay the log onto what was loaded into `database`, then keep what was chosen. Raises Problem."""
@@ -66,7 +67,7 @@ class ToMoment:
         way, played = self._way, Played()
         if way.pieces:
             log = StoredLog(self._access, self._restore.database.database, way.pieces)
-            route = Route(self._restore.snapshot.source, database, way.after, way.cut.place)
+            route = Route(self._restore.snapshot.source, database, way.after, way.until)
             replay_stored(log, self._place, route, played, self._progress)
         self._tell(played)
         self._settle(place, database, loading, played.replayed or Replayed())

@@ -12,16 +12,19 @@ from backups.replaying.rights import missing_for_replay
 from backups.text.sentences import phrase
 
 
-def replaying_place(database: Database, place: mysql.ProbedServer, target: str) -> mysql.ProbedServer:
+def replaying_place(
+    database: Database, place: mysql.Server, info: mysql.ServerInfo, target: str
+) -> mysql.Server:
     """The same server as who replays there sees it, before anything is made. Raises Problem where it may not.
 
     MariaDB checks no right on tables when it applies a log, so on the server of the live database it is done
     only where REPLAY_ON_LIVE says so. MySQL keeps its users to the databases that they have rights on.
     """
-    _refuse_beside_live(database, place)
-    server = replaying_server(database, place.server)
+    if info.flavour == mysql.MARIADB and not settings.REPLAY_ON_LIVE:
+        _refuse_beside_live(database, place)
+    server = replaying_server(database, place)
     with mysql.connect(server) as connection:
-        missing = missing_for_replay(connection, place.info, target)
+        missing = missing_for_replay(connection, info, target)
     if missing is not None:
         raise mysql.MissingPrivilege(
             phrase(
@@ -33,20 +36,18 @@ def replaying_place(database: Database, place: mysql.ProbedServer, target: str) 
             code="replay.may_not",
             do=phrase("Run as an administrator: {statement}", statement=missing.statement),
         )
-    return mysql.ProbedServer(server, place.info, place.programs)
+    return server
 
 
-def _refuse_beside_live(database: Database, place: mysql.ProbedServer) -> None:
-    if place.info.flavour != mysql.MARIADB or settings.REPLAY_ON_LIVE:
-        return
+def _refuse_beside_live(database: Database, place: mysql.Server) -> None:
     live = (database.server.host, database.server.port)
-    if not mysql.same_address(live, (place.server.host, place.server.port)):
+    if not mysql.same_address(live, (place.host, place.port)):
         return
     raise Problem(
         phrase(
             "The log would be replayed at {address}, beside the live database. MariaDB checks no right on "
             "tables then, so that is not done unasked.",
-            address=place.server.address,
+            address=place.address,
         ),
         code="replay.beside_live",
         safe=phrase("Nothing was touched."),
