@@ -285,25 +285,6 @@ def restoring_server(database: Database) -> mysql.Server:
     )
 
 
-def replaying_server(database: Database, place: mysql.Server) -> mysql.Server:
-    """The server `place`, and who replays a log into a copy of the database there. Raises Problem.
-
-    REPLAY_MYSQL_USER is of the environment's server, and its password is shown to no other.
-    """
-    here, there = (place.host, place.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
-    if not settings.REPLAY_MYSQL_USER or not mysql.same_address(here, there):
-        return place
-    password = Secret("env:REPLAY_MYSQL_PASSWORD", of=phrase("the password of REPLAY_MYSQL_USER"))
-    return replace(
-        place,
-        user=settings.REPLAY_MYSQL_USER,
-        password=password.resolve(),
-        account_set_by=phrase(
-            "REPLAY_MYSQL_USER and {named_place}", named_place=named_place("env:REPLAY_MYSQL_PASSWORD")
-        ),
-    )
-
-
 # ---------------------------------------------------------------- Where test restores go
 
 

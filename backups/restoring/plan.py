@@ -49,6 +49,10 @@ class Plan:
     # Of a restore to a moment: where that is in the log and what is replayed.
     moment: Mapping[str, Any] | None = None
 
+    def with_moment(self, moment: Mapping[str, Any] | None, seconds: float | None) -> Plan:
+        """The same with what the log adds to it, and how long all of it takes."""
+        return replace(self, moment=moment, seconds=seconds)
+
     def told(self) -> dict[str, Any]:
         """It as JSON has it, without what its snapshot's row says."""
         moment = {"moment": dict(self.moment)} if self.moment is not None else {}
@@ -65,7 +69,7 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
     try:
         lists = {name: _texts(told.get(name, []) if name in _LATER else told[name]) for name in _LISTS}
         plan = _of_rows(snapshot, mode, target, _seconds(told["seconds"]), **lists)
-        return replace(plan, moment=_moment(told.get("moment")))
+        return plan.with_moment(_moment(told.get("moment")), plan.seconds)
     except (KeyError, ValueError) as error:
         raise Problem(
             phrase("This version of the portal does not know the worker's answer."),
@@ -105,6 +109,7 @@ def _of_rows(
         verified=snapshot.verified_at is not None,
         bytes=snapshot.total_bytes_processed,
         seconds=seconds,
+        moment=None,
         **lists,
     )
 

@@ -69,8 +69,7 @@ To = Callable[..., Run]
 
 def restorable(server: DatabaseServer, script: str = SHOP) -> Shop:
     """A shop whose user may store its log, restore it, and replay."""
-    if server.flavour == "mysql":
-        server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+    server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
     name = f"shop_{secrets.token_hex(4)}"
     shop = make_shop(server, script, name=name, grants=may_restore(server, name))
     server.execute(f"GRANT {MAY_REPLAY[server.flavour]} ON *.* TO '{shop.user}'@'%'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -66,7 +65,7 @@ def with_moment(plan: Plan, until: Until, seconds: float) -> Plan:
     whole = None
     if plan.seconds is not None and replay_seconds is not None:
         whole = plan.seconds + replay_seconds
-    return replace(plan, seconds=whole, moment=told)
+    return plan.with_moment(told, whole)
 
 
 def _within(seconds: float) -> Callable[[], None]:
@@ -117,7 +116,8 @@ def _expected_seconds(database: Database, log_bytes: int) -> float | None:
         replay_seconds__gt=_LEAST_SECONDS,
         log_bytes__gt=0,
     )
-    speeds = [size / took for size, took in proofs.values_list("log_bytes", "replay_seconds")[:_SAMPLES]]
+    samples = proofs.values_list("log_bytes", "replay_seconds")[:_SAMPLES]
+    speeds = [size / took for size, took in samples if took]
     return round(log_bytes / median(speeds), 1) if speeds else None
 
 

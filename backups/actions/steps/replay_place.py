@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.conf import settings
 
 from backups import mysql
-from backups.endpoints import replaying_server, to_verify_at
+from backups.endpoints import to_verify_at
 from backups.errors import Problem
 from backups.models import Database
 from backups.replaying.rights import missing_for_replay
+from backups.secret_references import Secret, named_place
 from backups.text.sentences import phrase
 
 
@@ -22,7 +25,7 @@ def replaying_place(
     """
     if info.flavour == mysql.MARIADB and not settings.REPLAY_ON_LIVE:
         _refuse_beside_live(database, place)
-    server = replaying_server(database, place)
+    server = _server(place)
     with mysql.connect(server) as connection:
         missing = missing_for_replay(connection, info, target)
     if missing is not None:
@@ -37,6 +40,22 @@ def replaying_place(
             do=phrase("Run as an administrator: {statement}", statement=missing.statement),
         )
     return server
+
+
+def _server(place: mysql.Server) -> mysql.Server:
+    """The same, as REPLAY_MYSQL_USER where that is of this server: its password is shown to no other."""
+    here, there = (place.host, place.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
+    if not settings.REPLAY_MYSQL_USER or not mysql.same_address(here, there):
+        return place
+    password = Secret("env:REPLAY_MYSQL_PASSWORD", of=phrase("the password of REPLAY_MYSQL_USER"))
+    return replace(
+        place,
+        user=settings.REPLAY_MYSQL_USER,
+        password=password.resolve(),
+        account_set_by=phrase(
+            "REPLAY_MYSQL_USER and {named_place}", named_place=named_place("env:REPLAY_MYSQL_PASSWORD")
+        ),
+    )
 
 
 def _refuse_beside_live(database: Database, place: mysql.Server) -> None:

@@ -41,19 +41,7 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
-        which = parser.add_mutually_exclusive_group(required=True)
-        add_snapshot(which, help=phrase("latest, an id or its beginning"))
-        which.add_argument(
-            "--time", type=_moment, help=phrase('the newest backup not after it, as in "2025-10-20 15:00:00"')
-        )
-        which.add_argument(
-            "--moment", type=_until(at_moment),
-            help=phrase('as it was at that moment, by the stored log, as in "2025-10-20 14:31:59"'),
-        )  # fmt: skip
-        which.add_argument(
-            "--before-transaction", metavar="ID", type=_until(before_transaction),
-            help=phrase("as it was just before a transaction of the stored log: FILE:POSITION or its GTID"),
-        )  # fmt: skip
+        _add_which(parser)
         where = parser.add_mutually_exclusive_group(required=True)
         where.add_argument(
             "--output", metavar="DIR", type=given, help=phrase("write the SQL into a folder, or - for stdout")
@@ -161,6 +149,23 @@ class Command(VedettaCommand):
         self.stderr.write(
             escape_control_characters(phrase("{target} is a folder where the worker runs.", target=target))
         )
+
+
+def _add_which(parser: ArgumentParser) -> None:
+    """What is restored: a snapshot, or a moment of the stored log."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    add_snapshot(which, help=phrase("latest, an id or its beginning"))
+    which.add_argument(
+        "--time", type=_moment, help=phrase('the newest backup not after it, as in "2025-10-20 15:00:00"')
+    )
+    which.add_argument(
+        "--moment", type=_until(at_moment),
+        help=phrase('as it was at that moment, by the stored log, as in "2025-10-20 14:31:59"'),
+    )  # fmt: skip
+    which.add_argument(
+        "--before-transaction", metavar="ID", type=_until(before_transaction),
+        help=phrase("as it was just before a transaction of the stored log: FILE:POSITION or its GTID"),
+    )  # fmt: skip
 
 
 # What is not as it was in the snapshot, where there is such.
