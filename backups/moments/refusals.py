@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from backups.binlog.barriers import why_of
 from backups.errors import Problem
 from backups.moments.timeline import Barrier, Log, Piece
 from backups.moments.until import local
@@ -108,7 +109,7 @@ def behind_barrier(
             what=what,
             place=f"{barrier.place.file}:{barrier.place.position}",
             at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
-            why=barrier.code,
+            why=why_of(barrier.code),
         ),
         code="moment.behind_barrier",
         safe=_NOTHING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from backups import mysql, restic
 from backups.actions.steps.log_replayed import Played, StoredLog, replay_stored
@@ -31,6 +31,8 @@ class ToMoment:
         self._restore, self._access, self._progress = restore, access, progress
         self._way: Way | None = None
         self._place: mysql.ProbedServer | None = None
+        # What the run's result says of it.
+        self._told: dict[str, object] = {}
 
     @property
     def is_wanted(self) -> bool:
@@ -49,7 +51,7 @@ class ToMoment:
         way = self._way = found(draft, restore.database, self._access, progress.tick)
         told = told_of(way.cut)
         restores.restore_note(restore, until={**until.stored(), **told})
-        notes.run_update(restore.run_id, result={"moment": {**told, "moment": until.stored()["moment"]}})
+        self._note({**told, "moment": until.stored()["moment"]})
         progress.log(cut_words(way.cut))
 
     def prepare(self, place: mysql.ProbedServer, database: str) -> None:
@@ -90,9 +92,11 @@ class ToMoment:
                     n=replayed.left_prepared,
                 )
             )
-        told = {**played.counted, "log_bytes": played.bytes, "replay_seconds": played.seconds}
-        known = self._restore.run.result.get("moment", {})
-        notes.run_update(self._restore.run_id, result={"moment": {**known, **told}})
+        self._note({**played.counted, "log_bytes": played.bytes, "replay_seconds": played.seconds})
+
+    def _note(self, told: Mapping[str, object]) -> None:
+        self._told |= told
+        notes.run_update(self._restore.run_id, result={"moment": self._told})
 
     def _settle(self, place: mysql.ProbedServer, database: str, loading: Loading, replayed: Replayed) -> None:
         """Tables that were not chosen go, and events of the log stay asleep."""
