@@ -61,7 +61,9 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text",
+    "requests": (
+        "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text"
+    ),
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -81,8 +83,8 @@ HOUSE = {
         "restic runs snapshots text"
     ),
     "actions": (
-        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors gate "
-        "keeping keys loading models moments mysql portal_copy process replaying reports repositories "
+        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
+        "gate keeping keys loading models moments mysql portal_copy process replaying reports repositories "
         "requests restic restoring rows_back runs scheduling secret_references shipping snapshots text "
         "validators verdict"
     ),
@@ -217,8 +219,10 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors"
-        r"|text\.sentences)",
+        (
+            r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors"
+            r"|text\.sentences)"
+        ),
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
