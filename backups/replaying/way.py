@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from backups import mysql
 from backups.binlog.events import Reading
 from backups.binlog.kinds import Kind
+from backups.binlog.names import Piece
 from backups.binlog.transactions import Marker, Transaction, read
 from backups.dumpfile.log_positions import Place
 from backups.mysql.answers import as_number, fetch_one
@@ -24,15 +25,11 @@ from backups.replaying.settings import Collations
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the log, or a piece of one (`is_piece`), whose bytes come in `chunks`.
-
-    `end` is up to where in the file it tells all of the database; None for where its last event ends.
-    """
+    """A file of the log, or a piece of one, whose bytes come in `chunks`."""
 
     file: str
     chunks: Iterable[bytes]
-    is_piece: bool = False
-    end: int | None = None
+    piece: Piece | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,9 @@ class _Way:
             self.has_begun = True
         if self.has_begun and part.file != self.at.file:
             self.at = Place(part.file, 0)
-        reading = Reading(is_piece=part.is_piece)
+        if self.has_begun and part.piece is not None and part.piece.start > self.at.position > 0:
+            raise problems.gap(self.at, part.piece.start)
+        reading = Reading(piece=part.piece)
         until = self._end_in(part)
         for each in read(part.chunks, reading, lambda: HeldEvents(self.route.folder)):
             if isinstance(each, Marker) and each.event.kind == Kind.FORMAT and reading.format is not None:
@@ -113,7 +112,7 @@ class _Way:
             else:
                 self._take(each)
         if self.has_begun:
-            covered = reading.whole if part.end is None else part.end
+            covered = reading.whole if part.piece is None else part.piece.end
             self.at = Place(part.file, max(self.at.position, covered))
         return until is not None and self.has_begun and self.at.position >= until
 
