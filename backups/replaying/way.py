@@ -102,6 +102,8 @@ class _Way:
             self.has_begun = True
         if self.has_begun and part.file != self.at.file:
             self.at = Place(part.file, 0)
+        if self.has_begun and part.piece is not None and part.piece.start > self.at.position > 0:
+            raise problems.gap(self.at, part.piece.start)
         reading = Reading(piece=part.piece)
         until = self._end_in(part)
         for each in read(part.chunks, reading, lambda: HeldEvents(self.route.folder)):
@@ -114,7 +116,7 @@ class _Way:
             else:
                 self._take(each)
         if self.has_begun:
-            covered = reading.whole if part.end is None else part.end
+            covered = reading.whole if part.piece is None else part.piece.end
             self.at = Place(part.file, max(self.at.position, covered))
         return until is not None and self.has_begun and self.at.position >= until
 
