@@ -25,15 +25,11 @@ from backups.replaying.settings import Collations
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the log, or a `piece` of one, whose bytes come in `chunks`.
-
-    `end` is up to where in the file it tells all of the database; None for where its last event ends.
-    """
+    """A file of the log, or a piece of one, whose bytes come in `chunks`."""
 
     file: str
     chunks: Iterable[bytes]
     piece: Piece | None = None
-    end: int | None = None
 
 
 @dataclass(frozen=True)
