@@ -157,7 +157,7 @@ class ServerFollower:
             leases.hold(archive)
             told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
-            if end is not None:
+            if end is not None and end.is_prompt:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
         gaps.tell_lateness(archive)
