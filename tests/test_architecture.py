@@ -209,7 +209,7 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.(binlog(\..*)?|dumpfile(\..*)?|at_first_use|errors|text\.sentences)",
+        r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",

@@ -113,7 +113,7 @@ def _time_zone(query: Query, wire: Wire) -> None:
 
 
 def _alter(query: Query, wire: Wire) -> None:
-    query.alter = wire.number(2)
+    query.alter = wire.number(1)
     if query.alter & (ALTER_ENDS | ALTER_IS_UNDONE):
         wire.skip(8)
 

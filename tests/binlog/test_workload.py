@@ -60,7 +60,9 @@ def test_the_log_of_a_workload_is_read_from_end_to_end(logging_server: DatabaseS
     if way not in WAYS[logging_server.flavour]:
         pytest.skip("is the other flavour's")
     as_server, as_session = WAYS[logging_server.flavour][way]
-    work = Workload(logging_server, session=as_session)
+    # A sequence cannot be logged as a statement.
+    without = ("sequence",) if way == "statements" else ()
+    work = Workload(logging_server, session=as_session, without=without)
     with made.logged(logging_server, as_server) as files:
         work.set_up()
         work.each()
@@ -72,7 +74,6 @@ def test_the_log_of_a_workload_is_read_from_end_to_end(logging_server: DatabaseS
     datas = [file.read_bytes() for file in files]
     read = [each for data in datas for each in binlog.read([data], binlog.Reading())]
     assert all(each.is_known for each in read)
-    assert [each.end for each in read[:-1]] == [each.start for each in read[1:]] or len(files) > 1
     transactions = [each for each in read if isinstance(each, binlog.Transaction)]
     assert made.rows_of(transactions) == made.told_by_client(logging_server, files)
     _look_whole(work, transactions, way)
@@ -86,7 +87,7 @@ def _look_whole(work: Workload, transactions: list[binlog.Transaction], way: str
     assert {query.unknown for query in queries} == {None}
     assert any(query.text.startswith(b"/* gh-ost */ ALTER TABLE kinds\n MODIFY") for query in queries)
     if way == "compressed":
-        flavour_compresses = {170, 171, 169, 165} if work.is_mariadb else set()
+        flavour_compresses = {165, 166, 167, 168} if work.is_mariadb else set()
         found = {event.kind for each in transactions for event in each.events}
         assert flavour_compresses <= found
 
