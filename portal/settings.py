@@ -279,6 +279,8 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+# For how many days any moment is to be had of a database whose log is stored.
+LOG_KEEP_DAYS = env.integer("LOG_KEEP_DAYS", 7, least=1, most=3650)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 # Of the portal's own history; the least is how long a failed restore holds its snapshot.
 RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)
@@ -305,6 +307,11 @@ VERIFY_MYSQL_SSL_MODE = env.choice("VERIFY_MYSQL_SSL_MODE", "", _TLS_MODES)
 VERIFY_MYSQL_SSL_CA = env.text("VERIFY_MYSQL_SSL_CA", "")
 # Empty: the user that backs up restores as well.
 RESTORE_MYSQL_USER = env.text("RESTORE_MYSQL_USER", "")
+# Empty: the user that restores replays the log as well.
+REPLAY_MYSQL_USER = env.text("REPLAY_MYSQL_USER", "")
+# MariaDB checks no right on tables when it applies a log. Nothing but our own fence keeps a replay out of the
+# live database, so that it goes beside that only where somebody says so.
+REPLAY_ON_LIVE = env.boolean("REPLAY_ON_LIVE", default=False)
 # 0 is not set: then nobody knows.
 VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 

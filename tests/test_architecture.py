@@ -51,6 +51,7 @@ HOUSE = {
     "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
+    "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
@@ -60,7 +61,9 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models restoring runs snapshots text",
+    "requests": (
+        "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text"
+    ),
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -75,10 +78,15 @@ HOUSE = {
         "choices endpoints errors gate installation keeping keys marks models notifications process reports "
         "requests scheduling sentinel snapshots text verdict"
     ),
+    "shipping": (
+        "alerting binlog catalog choices dumpfile endpoints errors keeping models mysql process requests "
+        "restic runs snapshots text"
+    ),
     "actions": (
-        "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
-        "keeping keys loading models mysql portal_copy process reports repositories requests restic "
-        "restoring rows_back runs scheduling secret_references snapshots text validators verdict"
+        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
+        "gate keeping keys loading models moments mysql portal_copy process replaying reports repositories "
+        "requests restic restoring rows_back runs scheduling secret_references shipping snapshots text "
+        "validators verdict"
     ),
     "admin": (
         "actions choices configuration differences downloads errors gate keeping marks models notifications "
@@ -87,13 +95,13 @@ HOUSE = {
     ),
     "worker": (
         "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "
-        "requests restic restoring runs scheduling text"
+        "requests restic restoring runs scheduling shipping text"
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
         "actions catalog choices configuration differences endpoints errors gate installation keeping keys "
-        "models portal_copy process reports repositories requests restic restoring runs scheduling snapshots "
-        "text validators verdict worker"
+        "models moments portal_copy process reports repositories requests restic restoring runs scheduling "
+        "shipping snapshots text validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
     "apps": "checks marks runs tasks text worker",
@@ -140,7 +148,9 @@ OF_THE_GATE = {
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
-OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying)(\..*)?"
+OPENED = (
+    r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying|shipping)(\..*)?"
+)
 # What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
 PLAYED = r"backups\.actions\.accept"
 
@@ -209,7 +219,10 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors|text\.sentences)",
+        (
+            r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors"
+            r"|text\.sentences)"
+        ),
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
