@@ -228,6 +228,8 @@ class _Taking:
             # What a barrier depends on is never replayed.
             self._cut.events.extend(before)
             self._cut.is_definition = True
+            for name in touch.changed:
+                self._cut.tables.setdefault(name, {})
         self._cut.events.append(event)
 
 
