@@ -136,7 +136,10 @@ def test_a_quiet_database_stays_fresh(server: DatabaseServer, ship: Ship) -> Non
 
     shipped.look()
 
-    assert shipped.archive.stored_until > before
+    after = shipped.archive.stored_until
+    assert before is not None
+    assert after is not None
+    assert after > before
     assert LogPiece.objects.count() == pieces
 
 
