@@ -53,10 +53,12 @@ class Query:
     # MySQL: the databases that it changes; None where there are too many, or it does not say.
     updated: tuple[bytes, ...] | None = None
     explicit_timestamp_defaults: bool | None = None
-    # MySQL: numbers of a collation and two switches.
+    # MySQL: number of a collation, and two switches.
     utf8mb4_collation: int | None = None
     requires_primary_key: int | None = None
     encrypts_tables: int | None = None
+    # MySQL from 9.7 on, of a change of rows: whether triggers run for what goes by foreign keys.
+    cascade_triggers: int | None = None
     # MariaDB: default collations by character set, as pairs of numbers of collations.
     collations: tuple[tuple[int, int], ...] = ()
     # MariaDB: which part of an ALTER in two phases.
@@ -152,6 +154,7 @@ _SETTINGS: dict[int, Callable[[Query, Wire], None]] = {
     18: _number("utf8mb4_collation", 2),
     19: _number("requires_primary_key", 1),
     20: _number("encrypts_tables", 1),
+    21: _number("cascade_triggers", 1),
     128: _number("microseconds", 3),
     129: _nothing(8),
     130: _alter,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from backups import mysql
 from backups.dumpfile.log_positions import Place
 from backups.mysql.answers import strange
-from backups.shipping.wire import Refused, Wire, connected
+from backups.shipping.wire import NotSent, Wire, connected
 from backups.text.sentences import phrase, template
 
 MAGIC = b"\xfebin"
@@ -53,7 +53,7 @@ class TooFar(mysql.MySQLProblem):
     code = "log.too_far"
 
 
-def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Iterator[Fetched]:
+def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Generator[Fetched, None, None]:
     """The events from `begin` on, in order, to `end` and no further. Raises MySQLProblem, LogLost."""
     if begin.position > _LARGEST_POSITION:
         raise TooFar(
@@ -67,7 +67,7 @@ def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Itera
         _begin(wire, flavour, begin)
         try:
             yield from _events(wire, begin, end)
-        except Refused as refused:
+        except NotSent as refused:
             raise _meaning(refused, begin) from None
 
 
@@ -121,7 +121,7 @@ def _named(data: bytes, begin: Place) -> tuple[str, int]:
     return file, position
 
 
-def _meaning(refused: Refused, begin: Place) -> mysql.MySQLProblem:
+def _meaning(refused: NotSent, begin: Place) -> mysql.MySQLProblem:
     """What of the server's reasons says that what is to come next is not there."""
     text = refused.text.lower()
     for words, code, sentence in _LOST:

@@ -9,9 +9,10 @@ from typing import Any
 from django.utils import timezone
 
 from backups.binlog import MAGIC, Gap, GtidSet, Kind, Transaction
-from backups.models import LogArchive, LogPiece, Snapshot
+from backups.models import Database, LogArchive, LogPiece, Snapshot
 from backups.shipping.cutting import Barrier, Cutter, incident
 from backups.shipping.ends import LogEnd
+from backups.shipping.fetch import LogLost
 from backups.shipping.spool import Spool
 from backups.shipping.statements import judge
 from backups.shipping.storing import Piece
@@ -47,10 +48,15 @@ class Follower:
         self._growing: Piece | None = None
         self._next_start = self._start_of_next(begin) if base is None else begin.position
         self._begun_at = None if base is None else base.time
-        self.gtids = GtidSet.parse(archive.gtids["set"]) if archive.gtids else None
+        # Why it cannot go on, though the others of its server can.
+        self.broken: LogLost | None = None
+        told = (archive.gtids or {}).get("set")
+        self.gtids = None if told is None else GtidSet.parse(told)
 
     def _start_of_next(self, begin: Begin) -> int:
         """What was read behind the last piece held nothing of ours, and is told with the next one."""
+        if begin.made is None:
+            return begin.position
         last = LogPiece.objects.filter(
             database=self.archive.database, server_uuid=self._server, file=begin.file, file_made=begin.made
         )
@@ -72,9 +78,8 @@ class Follower:
 
         `databases` are those whose rows it holds and nothing else, as `cutting.databases_in` tells.
         """
-        if in_order(item.file, item.start) < self.order:
+        if in_order(item.file, item.start) < self.order or self._is_of_another_log(item.format.made):
             return
-        self._refuse_remade(item.format.made)
         if item.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
@@ -87,18 +92,19 @@ class Follower:
             self._take_marker(item)
         self._seal_if_full(gtids)
 
-    def _refuse_remade(self, made: int) -> None:
-        """The file in which a dump begins was begun before the dump."""
+    def _is_of_another_log(self, made: int) -> bool:
+        """Whether the file in which a dump has its position was begun after the dump."""
         if self._begun_at is not None and made > self._begun_at.timestamp() + _CLOCKS_DIFFER:
-            raise lost(Gap.REMADE, self.reached.file)
+            self.broken = lost(Gap.REMADE, self.reached.file)
         self._begun_at = None
+        return self.broken is not None
 
     def arrive(self, reached: Begin, gtids: GtidSet | None) -> None:
         """All up to here was taken."""
         if in_order(reached.file, reached.position) < self.order:
             return
-        if reached.made is not None:
-            self._refuse_remade(reached.made)
+        if reached.made is not None and self._is_of_another_log(reached.made):
+            return
         if reached.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
@@ -137,7 +143,7 @@ class Follower:
     def _seal(self, reached: Begin, gtids: GtidSet | None) -> None:
         assert self._growing is not None  # noqa: S101
         self._growing.end = reached.position
-        self._full.append((self._growing, where(reached, gtids)))
+        self._full.append((self._growing, self.where(reached, gtids)))
         self._growing = None
         self._next_start = reached.position
 
@@ -151,7 +157,7 @@ class Follower:
         piece_that_grows = self._growing
         if piece_that_grows is not None and piece_that_grows.is_new:
             piece_that_grows.end = self.reached.position
-            yield piece_that_grows, False, where(self.reached, self.gtids)
+            yield piece_that_grows, False, self.where(self.reached, self.gtids)
 
     def seal_if_old(self, *, at_once: bool) -> None:
         """Have the next piece begin where the one that was just stored ends, where it is time for that."""
@@ -164,6 +170,10 @@ class Follower:
             piece.close()
             self._growing = None
 
+    def where(self, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
+        """Columns of the archive that say how far the log is stored."""
+        return where(self.archive.database, reached, gtids)
+
     def close(self) -> None:
         """Give back what it holds."""
         for piece, _ in self._full:
@@ -172,11 +182,11 @@ class Follower:
             self._growing.close()
 
 
-def where(reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
-    """Columns of an archive that say how far the log is stored."""
+def where(database: Database, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
+    """Columns of an archive that say how far the log is stored, and of which of the server's databases."""
     return {
         "file": reached.file,
         "file_made": reached.made,
         "position": reached.position,
-        "gtids": None if gtids is None else {"set": str(gtids)},
+        "gtids": {"database": database.database, "set": None if gtids is None else str(gtids)},
     }

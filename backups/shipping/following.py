@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups import restic
+from backups import process, restic
 from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
@@ -20,7 +20,7 @@ from backups.shipping.cutting import databases_in
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
 from backups.shipping.follower import Follower, where
-from backups.shipping.stream import Begin, Stream
+from backups.shipping.stream import Begin, Stream, in_order
 from backups.text.sentences import phrase
 
 # Of each minute of a database, for pieces that are to be read back.
@@ -29,11 +29,17 @@ READ_BACK_SECONDS = 15.0
 logger = logging.getLogger(__name__)
 
 
+class Stopped(Exception):
+    """This process is to end."""
+
+
 class ServerFollower:
     """Follows the log of one server for all of its databases that want it; lives as long as its process."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, tick: process.Tick) -> None:
         self.server = server
+        # Raises Stopped where this process is to end.
+        self._tick = tick
         # By the keys of archives.
         self._followers: dict[int, Follower] = {}
 
@@ -49,7 +55,7 @@ class ServerFollower:
             return False
         try:
             return self._follow(archives)
-        except leases.LeaseGone:
+        except (leases.LeaseGone, Stopped):
             self.drop_all()
         except Problem as problem:
             for archive in archives:
@@ -68,17 +74,18 @@ class ServerFollower:
             self._read(stream, ready, end)
         except (LogLost, Unreadable) as problem:
             self._save_all(ready, None)
-            for archive in ready:
-                self._break(archive, problem)
+            self._break_all(ready, stream, problem)
             return False
         finally:
             stream.close()
         self._save_all(ready, end if stream.is_at_end else None)
+        self._break_all(ready, stream, None)
         return not stream.is_at_end
 
     def _read(self, stream: Stream, ready: Sequence[LogArchive], end: LogEnd) -> None:
         followers = [self._followers[each.pk] for each in ready]
         for item in stream.items():
+            self._tick()
             is_whole = isinstance(item.what, Transaction)
             databases = databases_in(item.what, end.spelled) if is_whole else None
             for follower in followers:
@@ -118,7 +125,7 @@ class ServerFollower:
                 address=archive.database.server.address,
                 # All that was committed before is in the dump.
                 stored_until=base.time,
-                **where(begin, None),
+                **where(archive.database, begin, None),
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
@@ -142,15 +149,16 @@ class ServerFollower:
         access = None
         for piece, is_full, reached in follower.to_store():
             access = access or storing.access_to(archive.database)
-            summary = storing.store(archive, piece, access)
+            summary = storing.store(archive, piece, access, self._tick)
             storing.record(archive, piece, summary, sealed=is_full, reached=reached)
         with transaction.atomic():
             leases.hold(archive)
-            told = where(follower.reached, follower.gtids)
+            told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
             if end is not None:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
+        gaps.tell_lateness(archive)
         bases.ask_after_barrier(archive.database)
         follower.seal_if_old(at_once=bases.is_newer(archive.database, follower.begun))
         self._read_back(archive, access)
@@ -159,8 +167,12 @@ class ServerFollower:
         """Prove, a few at a time, that pieces are there and readable, before anybody needs them."""
         if not reading_back.due(reading_back.pieces_of(archive.database)):
             return
-        access = access or storing.access_to(archive.database)
-        found = reading_back.read_back(archive.database, access, lambda: None, seconds=READ_BACK_SECONDS)
+        try:
+            access = access or storing.access_to(archive.database)
+            found = reading_back.read_back(archive.database, access, self._tick, seconds=READ_BACK_SECONDS)
+        except Problem as problem:
+            logger.info("the log of %s could not be read back: %s", archive.database, problem.code)
+            return
         for row, why in found.wrong:
             ends = bases.time_after(archive.database, row.stored_at)
             if gaps.lost_piece(archive, row, why, ends) is not None and ends is None:
@@ -172,12 +184,24 @@ class ServerFollower:
         logger.warning("the log of %s: %s", archive.database, problem.code)
         self._drop(archive.pk)
         storing.note_problem(archive, problem)
+        gaps.tell_lateness(archive)
 
     def _break(self, archive: LogArchive, why: Problem) -> None:
         self._drop(archive.pk)
         gap = gaps.opened(archive, why)
         logger.warning("the log of %s breaks off: %s", archive.database, why.code)
         bases.ask_for_one(archive.database, gap.noticed_at)
+
+    def _break_all(self, ready: Sequence[LogArchive], stream: Stream, why: Problem | None) -> None:
+        """What was lost concerns those that had not come further; some have reasons of their own."""
+        reached = in_order(stream.reached.file, stream.reached.position)
+        for archive in ready:
+            if (follower := self._followers.get(archive.pk)) is None:
+                continue
+            if follower.broken is not None:
+                self._break(archive, follower.broken)
+            elif why is not None and follower.order <= reached:
+                self._break(archive, why)
 
     def _drop(self, key: int) -> None:
         if (follower := self._followers.pop(key, None)) is not None:
@@ -219,6 +243,16 @@ def _another(archive: LogArchive, end: LogEnd) -> Problem | None:
                 address=address,
             ),
             code="log.another_server",
+        )
+    followed, named = (archive.gtids or {}).get("database"), archive.database.database
+    if followed not in (None, named):
+        return LogLost(
+            phrase(
+                "The name of the database on its server was changed from {before} to {name}.",
+                before=followed,
+                name=named,
+            ),
+            code="log.database_changed",
         )
     if archive.address != address:
         return LogLost(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +16,8 @@ from backups.text.sentences import english, phrase
 
 # A person's own doing is no news to people.
 SWITCHED_OFF = "log.switched_off"
+# A prune or a check may have the repository for itself, and a server be begun anew.
+LATE = timedelta(minutes=15)
 
 
 def opened(archive: LogArchive, why: Problem) -> LogGap:
@@ -38,7 +40,7 @@ def opened(archive: LogArchive, why: Problem) -> LogGap:
             )
         _begin_anew(archive)
     if why.code != SWITCHED_OFF:
-        _tell(archive.database, AlertState.FAILED, gap)
+        _tell(archive.database, gap, why.what)
     return gap
 
 
@@ -50,6 +52,7 @@ def lost_piece(archive: LogArchive, row: LogPiece, why: Problem, ends: datetime 
     known = LogGap.objects.filter(database=archive.database, after_file=row.file, after_position=row.start)
     if known.exists():
         return None
+    what = phrase("Piece {piece} of the log: {what}", piece=row, what=why.what)
     with transaction.atomic():
         gap = LogGap.objects.create(
             database=archive.database,
@@ -57,13 +60,13 @@ def lost_piece(archive: LogArchive, row: LogPiece, why: Problem, ends: datetime 
             ends=ends,
             code=why.code,
             params={"piece": str(row)},
-            sentence=english(phrase("Piece {piece} of the log: {what}", piece=row, what=why.what)),
+            sentence=english(what),
             after_file=row.file,
             after_position=row.start,
         )
         if ends is None:
             _begin_anew(archive)
-    _tell(archive.database, AlertState.FAILED, gap)
+    _tell(archive.database, gap, what)
     return gap
 
 
@@ -81,7 +84,24 @@ def _begin_anew(archive: LogArchive) -> None:
 
 def tell_end(database: Database) -> None:
     """Tell people that the log is stored again, where they were told that it is not."""
-    _tell(database, AlertState.GOOD, None)
+    good = subjects.Standing(AlertState.GOOD, word=phrase("stored again"))
+    subjects.change(subject_of(database), good, database=database)
+
+
+def tell_lateness(archive: LogArchive) -> None:
+    """Tell people where the log could not be stored for a while, which is no gap yet, and when it could."""
+    since = archive.problem_since
+    is_late = since is not None and timezone.now() - since > LATE
+    state = AlertState.OVERDUE if is_late else AlertState.GOOD
+    sentence = phrase(
+        "The binary log of {database} could not be stored since {since}. {problem} Nothing is lost as long "
+        "as the server keeps its log.",
+        database=archive.database,
+        since=subjects.when(since or timezone.now()),
+        problem=archive.problem,
+    )
+    subject = phrase("Storing the log of {database}", database=archive.database)
+    subjects.change(subject, subjects.Standing(state, sentence), database=archive.database)
 
 
 def standing(database: Database) -> LogGap | None:
@@ -100,19 +120,16 @@ def subject_of(database: Database) -> str:
     return phrase("Log of {database}", database=database)
 
 
-def _tell(database: Database, state: AlertState, gap: LogGap | None) -> None:
-    sentence, word = "", phrase("stored again")
-    if gap is not None:
-        word = phrase("has a gap")
-        sentence = phrase(
-            "The binary log of {database} is not stored from {begins} on. {sentence} Backups and restores of "
-            "them go on as before; moments within the gap cannot be restored. A backup is made, from which "
-            "it goes on.",
-            database=database,
-            begins=subjects.when(gap.begins),
-            sentence=gap.sentence,
-        )
-    subjects.change(subject_of(database), subjects.Standing(state, sentence, word=word), database=database)
+def _tell(database: Database, gap: LogGap, what: str) -> None:
+    sentence = phrase(
+        "The binary log of {database} is not stored from {begins} on. {sentence} Backups and restores go on "
+        "as before; moments within the gap cannot be restored. A backup is made, from which it goes on.",
+        database=database,
+        begins=subjects.when(gap.begins),
+        sentence=what,
+    )
+    bad = subjects.Standing(AlertState.FAILED, sentence, word=phrase("has a gap"))
+    subjects.change(subject_of(database), bad, database=database)
 
 
 def _plain(params: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import DatabaseError, connection
 
 from backups.models import Server
-from backups.shipping.following import ServerFollower, wanted
+from backups.shipping.following import ServerFollower, Stopped, wanted
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,10 @@ class Minutes:
         try:
             while not self._over.is_set():
                 began = time.monotonic()
-                if self._look():
+                is_more_there = self._look()
+                # The portal's server may be begun anew in a minute.
+                connection.close()
+                if is_more_there:
                     continue
                 self._over.wait(max(0.0, MINUTE_SECONDS - (time.monotonic() - began)))
         finally:
@@ -48,6 +51,10 @@ class Minutes:
         finally:
             self._close()
 
+    def _tick(self) -> None:
+        if self._over.is_set():
+            raise Stopped
+
     def _look(self) -> bool:
         """One minute; answers whether more is there already."""
         try:
@@ -59,7 +66,7 @@ class Minutes:
         for gone in self._followers.keys() - {each.pk for each in servers}:
             self._followers.pop(gone).close()
         for each in servers:
-            self._followers.setdefault(each.pk, ServerFollower(each)).server = each
+            self._followers.setdefault(each.pk, ServerFollower(each, self._tick)).server = each
         followers = [self._followers[each.pk] for each in servers]
         if len(followers) < 2:
             return any(_minute(each) for each in followers)

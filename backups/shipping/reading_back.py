@@ -50,10 +50,12 @@ def read_back(
     Raises Problem where the repository cannot be read; what is wrong with a piece is told.
     """
     rows = pieces_of(database)
-    wrong = list(_breaks(rows, database))
+    gone = list(_gone(rows, access, tick))
+    wrong = [*_breaks(rows, database), *gone]
+    missing = {each.row.pk for each in gone}
     until = None if seconds is None else time.monotonic() + seconds
     count = 0
-    for row in due(rows):
+    for row in due(row for row in rows if row.pk not in missing):
         if until is not None and time.monotonic() > until:
             break
         tick()
@@ -78,6 +80,22 @@ def due(rows: Iterable[LogPiece]) -> list[LogPiece]:
     """Those that were not read within a day; one that still grows is read when it is full."""
     before = timezone.now() - _BELIEVED
     return [row for row in rows if row.sealed and (row.read_back_at is None or row.read_back_at < before)]
+
+
+def _gone(rows: Iterable[LogPiece], access: restic.Access, tick: Callable[[], object]) -> Iterator[Wrong]:
+    """Those that a folder does not hold: restic reads what was forgotten from its cache, until a prune.
+
+    Of another storage the list at night tells.
+    """
+    there = restic.held_in_folder(access, tick)
+    if there is None:
+        return
+    for row in rows:
+        # One that grew meanwhile has another snapshot.
+        same = LogPiece.objects.filter(pk=row.pk, snapshot_id=row.snapshot_id)
+        if row.snapshot_id not in there and same.exists():
+            what = phrase("The piece of the log is not in the repository any more.")
+            yield Wrong(row, NotAPiece(what, code="log.piece_gone"))
 
 
 def _breaks(rows: list[LogPiece], database: Database) -> Iterator[Wrong]:

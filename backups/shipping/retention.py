@@ -15,8 +15,9 @@ from django.utils import timezone
 from backups import restic
 from backups.binlog import LogFile, Piece
 from backups.catalog import series
+from backups.choices import ACTIVE, Action
 from backups.keeping import stand_downs, suspicions
-from backups.models import Database, LogArchive, LogMark, LogPiece, LogTransaction, Repository, Snapshot
+from backups.models import Database, LogArchive, LogMark, LogPiece, LogTransaction, Repository, Run, Snapshot
 from backups.shipping import bases
 from backups.shipping.ends import server_name
 from backups.snapshots.naming import LOG_TAG
@@ -52,7 +53,7 @@ def superfluous(repository: Repository, found: Iterable[restic.SnapshotInfo]) ->
         }
         _note_gone(database, listed, now)
         forget += _unknown(database, ours, now)
-        if not suspicions.waiting(database) and not stand_downs.is_retired(database):
+        if not (suspicions.waiting(database) or stand_downs.is_retired(database) or _is_being_read(database)):
             forget += _past(database, now)
             _tidy(database, now)
     return [each for each in dict.fromkeys(forget) if each in listed]
@@ -72,6 +73,14 @@ def kept_from(database: Database, now: datetime | None = None) -> Snapshot | Non
     since = (now or timezone.now()) - timedelta(days=days)
     there = bases.exact_dumps(database, since=since)
     return there[-1] if there else next(iter(bases.exact_dumps(database)), None)
+
+
+def _is_being_read(database: Database) -> bool:
+    """Whether something that was begun before may read pieces which no moment needs any more."""
+    return Run.objects.filter(database=database, action__in=_READ, status__in=ACTIVE).exists()
+
+
+_READ = (Action.RESTORE, Action.VERIFY)
 
 
 def _note_gone(database: Database, listed: Mapping[str, object], now: datetime) -> None:

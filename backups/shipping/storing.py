@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -129,8 +130,10 @@ def access_to(database: Database) -> restic.Access:
     return repository_access(database.repository)
 
 
-def store(archive: LogArchive, piece: Piece, access: restic.Access) -> restic.BackupSummary:
-    """Have restic keep a piece. Raises Problem, LeaseGone."""
+def store(
+    archive: LogArchive, piece: Piece, access: restic.Access, tick: process.Tick
+) -> restic.BackupSummary:
+    """Have restic keep a piece. Raises Problem, LeaseGone, and whatever `tick` raises."""
     leases.hold(archive)
     named = piece.named(archive.database.database)
     piece.spool.flush()
@@ -158,7 +161,13 @@ def store(archive: LogArchive, piece: Piece, access: restic.Access) -> restic.Ba
                 trusts_lately=True,
             ),
             on_stdout=read,
+            tick=tick,
         )
+    except restic.RepositoryLocked:
+        # A restic that was killed leaves its lock behind, and may have been the last one.
+        with suppress(restic.ResticError):
+            restic.remove_stale_locks(access, tick=tick)
+        raise
     finally:
         os.close(order_fd)
     if not summaries or restic.holds_snapshot(access, summaries[-1].snapshot_id) is False:

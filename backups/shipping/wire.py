@@ -6,6 +6,7 @@ in time, and no password is shown to who asks for it in clear.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
@@ -13,15 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from MySQLdb.constants import CR
 
 from backups import mysql
 from backups.mysql.connection import VERIFYING, refuse_missing_authority
 from backups.mysql.error_numbers import problem_from_number
 from backups.text.sentences import phrase
-
-if TYPE_CHECKING:
-    import pymysql
 
 _CONNECT_SECONDS = 10
 # For one packet, the first one too: a server that is asked not to wait sends at once.
@@ -34,7 +34,7 @@ _OK, _ERROR, _EOF = 0x00, 0xFF, 0xFE
 _SHORT = 9
 
 
-class Refused(mysql.MySQLProblem):
+class NotSent(mysql.MySQLProblem):
     """The server sends nothing of its log, for a reason of its own: `number` and `text` are its words."""
 
     code = "log.refused"
@@ -60,13 +60,27 @@ class Silent(mysql.ServerUnreachable):
 class Wire:
     """Packets from a server, each whole within READ_SECONDS. Raises MySQLProblem."""
 
-    def __init__(self, server: mysql.Server, connection: pymysql.connections.Connection[Any]) -> None:
+    def __init__(self, server: mysql.Server, connection: Any) -> None:
         self._server = server
-        self._connection: Any = connection
+        self._connection = connection
+        opened = _opened(server)
+        # The driver puts another one into its place where it encrypts.
+        self._end = socket.socket(fileno=os.dup(opened.fileno()))
         self._heard = time.monotonic()
         self._over = threading.Event()
         self._was_cut = False
         threading.Thread(target=self._watch, daemon=True).start()
+        with self._translated():
+            self._log_in(opened)
+
+    def _log_in(self, opened: socket.socket) -> None:
+        try:
+            self._connection._secure = bool(self._server.socket)
+            self._connection.connect(opened)
+        except BaseException:
+            self.close()
+            opened.close()
+            raise
 
     def execute(self, statement: str) -> None:
         """Run a statement that answers no rows."""
@@ -123,7 +137,7 @@ class Wire:
         told = text[:300].decode("utf-8", "replace")
         if number != _REPLICATION_ERROR:
             return problem_from_number(number, told, self._server)
-        return Refused(number, told, self._server)
+        return NotSent(number, told, self._server)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -158,10 +172,9 @@ class Wire:
     def close(self) -> None:
         """Hang up, whoever reads."""
         self._over.set()
-        wire = self._connection._sock
-        if wire is not None:
-            with suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        self._end.close()
 
 
 # ER_MASTER_FATAL_ERROR_READING_BINLOG: each reason not to send a log has this number, and words.
@@ -175,19 +188,30 @@ def connected(server: mysql.Server) -> Iterator[Wire]:
 
     refuse_missing_authority(server)
     with _translated(server):
-        connection = pymysql.connect(**_options(server))
-    wire = Wire(server, connection)
+        connection = pymysql.connect(**_options(server), defer_connect=True)
+        wire = Wire(server, connection)
     try:
         yield wire
     finally:
         wire.close()
         with suppress(pymysql.Error, OSError, ValueError):
-            connection._force_close()  # type: ignore[attr-defined]  # no QUIT: the server may still be sending
+            connection._force_close()  # no QUIT: the server may still be sending
+
+
+def _opened(server: mysql.Server) -> socket.socket:
+    try:
+        if not server.socket:
+            return socket.create_connection((server.tcp_host, server.port), _CONNECT_SECONDS)
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened.settimeout(_CONNECT_SECONDS)
+        opened.connect(server.socket)
+    except OSError as error:
+        raise problem_from_number(CR.CONN_HOST_ERROR, error.strerror or "", server) from None
+    return opened
 
 
 def _options(server: mysql.Server) -> dict[str, Any]:
     return {
-        **({"unix_socket": server.socket} if server.socket else {}),
         "host": server.tcp_host,
         "port": server.port,
         "user": server.user,
@@ -195,8 +219,9 @@ def _options(server: mysql.Server) -> dict[str, Any]:
         "password": server.password.encode(),
         "charset": "utf8mb4",
         "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": READ_SECONDS,
-        "write_timeout": READ_SECONDS,
+        # Ours is over before, and tells why.
+        "read_timeout": 2 * READ_SECONDS,
+        "write_timeout": 2 * READ_SECONDS,
         "autocommit": True,
         "auth_plugin_map": {"mysql_clear_password": _ShowsNothing, "dialog": _ShowsNothing},
         **_tls(server),
@@ -241,4 +266,4 @@ def _translated(server: mysql.Server) -> Iterator[None]:
         raise problem_from_number(number, text, server) from None
     except (OSError, ValueError, AttributeError, struct.error) as error:
         # A connection that was cut is, to the driver, a file that is closed.
-        raise problem_from_number(2013, type(error).__name__, server) from None
+        raise problem_from_number(CR.SERVER_LOST, type(error).__name__, server) from None

@@ -37,11 +37,20 @@ class Shipper:
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
-        self._is_wanted = _is_wanted()
+        self._is_wanted = self._is_wanted_now()
         if not self._is_wanted:
             self.drain()
         elif self._child is None and time.monotonic() > self._not_before:
             self._begin()
+
+    def _is_wanted_now(self) -> bool:
+        try:
+            return wanted().exists()
+        except DatabaseError:
+            logger.exception("whether a log is to be stored could not be looked at, which is tried again")
+            return self._is_wanted
+        finally:
+            connection.close()
 
     def _begin(self) -> None:
         self._not_before = time.monotonic() + _RESTART_SECONDS
@@ -67,13 +76,3 @@ class Shipper:
             self._child.stop(grace=0)
             self._child.close()
             self._child = None
-
-
-def _is_wanted() -> bool:
-    try:
-        return wanted().exists()
-    except DatabaseError:
-        logger.exception("whether a log is to be stored could not be looked at, which is tried again")
-        return False
-    finally:
-        connection.close()

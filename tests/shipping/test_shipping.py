@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from backups.models import LogMark, LogPiece, LogTransaction
+import pytest
+
+from backups.choices import Action
+from backups.models import LogMark, LogPiece, LogTransaction, Run
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
-from tests.shipping.conftest import Ship, databases_in, ship_shop
+from tests.servers.database import Flavour
+from tests.shipping.conftest import Ship, databases_in, logging, ship_shop
 
 OTHERS = "marker of somebody else"
 OURS = "marker of ours"
@@ -48,6 +52,7 @@ def test_a_piece_holds_no_row_and_no_text_of_another_database(server: DatabaseSe
     assert shipped.rows_stored() == 3
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_piece_grows_until_it_is_full(server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(server))
     minutes = Minutes()
@@ -83,6 +88,7 @@ def test_the_servers_own_program_reads_a_piece(
     assert "ALTER TABLE orders" in told.stdout
 
 
+@pytest.mark.one_flavour("mysql")
 def test_rotation_restart_and_kill_are_no_gaps(own_server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(own_server))
     count = 0
@@ -105,6 +111,7 @@ def test_rotation_restart_and_kill_are_no_gaps(own_server: DatabaseServer, ship:
     assert len(set(files)) == 4
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_definitions_and_large_transactions_are_listed(server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(server))
     rows = ", ".join(f"({number}, 'x')" for number in range(30))
@@ -120,6 +127,7 @@ def test_definitions_and_large_transactions_are_listed(server: DatabaseServer, s
     assert "x" not in str(inserted.tables)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_quiet_database_stays_fresh(server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(server))
     shipped.look()
@@ -129,3 +137,76 @@ def test_a_quiet_database_stays_fresh(server: DatabaseServer, ship: Ship) -> Non
 
     assert shipped.archive.stored_until > before
     assert LogPiece.objects.count() == pieces
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_what_no_replay_goes_past_is_known_and_followed_by_a_backup(
+    server: DatabaseServer, ship: Ship
+) -> None:
+    shipped = ship(ship_shop(server))
+    other = ship_shop(server)
+    name = shipped.shop.name
+    server.execute(
+        f"SET SESSION binlog_format = STATEMENT; UPDATE {other.name}.orders SET note = '{OTHERS}'; "
+        f"SET SESSION binlog_format = ROW; RENAME TABLE {other.name}.orders TO {name}.moved"
+    )
+
+    shipped.look()
+
+    (barrier,) = [each for piece in shipped.pieces for each in piece.barriers]
+    assert barrier["code"] == "log.table_moved"
+    assert OTHERS not in str(barrier)
+    assert OTHERS.encode() not in shipped.stored()
+    assert Run.objects.filter(database=shipped.database, action=Action.BACKUP, status="queued").count() == 1
+    # Once, however often it is looked at.
+    shipped.look()
+    assert Run.objects.filter(database=shipped.database, status="queued").count() == 1
+
+
+@pytest.mark.one_flavour("mysql")
+def test_an_xa_transaction_is_stored_with_its_end(server: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(server))
+    shipped.shop.execute(
+        f"XA START 'a'; INSERT INTO orders VALUES (1, '{OURS}'); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'"
+    )
+
+    shipped.look()
+
+    kinds = [str(each.kind) for each in shipped.transactions()]
+    assert kinds == ["xa_prepared", "xa_committed"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("mysql", "--binlog-transaction-compression=ON"), id="mysql compressed"),
+        pytest.param(
+            ("mysql", "--binlog-checksum=NONE", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"),
+            id="mysql gtids",
+        ),
+        pytest.param(
+            ("mariadb", "--log-bin-compress=ON", "--log-bin-compress-min-len=10"), id="mariadb compressed"
+        ),
+        pytest.param(
+            ("mariadb", "--binlog-checksum=NONE", "--binlog-row-image=MINIMAL"), id="mariadb minimal"
+        ),
+    ],
+)
+@pytest.mark.soak
+def test_logs_of_all_kinds(options: tuple[Flavour, ...], ship: Ship) -> None:
+    flavour, *more = options
+    with logging(flavour, *more) as server:
+        shipped = ship(ship_shop(server))
+        other = ship_shop(server)
+        for number in range(3):
+            server.execute(
+                f"BEGIN; INSERT INTO {other.name}.orders VALUES ({number}, '{OTHERS} {'y' * 100}'); "
+                f"INSERT INTO {shipped.shop.name}.orders VALUES ({number}, '{OURS} {'x' * 100}'); COMMIT; "
+                "FLUSH BINARY LOGS"
+            )
+        shipped.look()
+
+        assert shipped.gaps == []
+        assert len([each for each in shipped.transactions() if each.kind == "rows"]) == 3
+        assert databases_in(shipped.transactions()) == {shipped.shop.name}
+        assert OTHERS.encode() not in shipped.stored()
