@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -17,6 +17,9 @@ from backups.mysql.schemas import spelling_for
 from backups.shipping.statements import Speech
 from backups.text.sentences import phrase
 
+PROMPT = timedelta(milliseconds=250)
+_TRIES = 3
+
 
 class NoLog(mysql.MySQLProblem):
     """The server does not say where its binary log ends."""
@@ -26,7 +29,10 @@ class NoLog(mysql.MySQLProblem):
 
 @dataclass(frozen=True)
 class LogEnd:
-    """The end of a server's log at a `moment` by our clock: all that was committed before lies before."""
+    """The end of a server's log at a `moment` by our clock: all that was committed before lies before.
+
+    `is_prompt` says that it was told at once, so that what lies before was committed before as well.
+    """
 
     moment: datetime
     place: Place
@@ -36,6 +42,7 @@ class LogEnd:
     # lower_case_table_names.
     cases: int
     speech: Speech
+    is_prompt: bool
 
     @property
     def spelled(self) -> Callable[[str], str]:
@@ -50,12 +57,22 @@ def ask(server: mysql.Server) -> LogEnd:
         who = mysql.log_server(connection)
         cases = mysql.name_cases(connection)
         speech = _speech(connection, info)
-        moment = timezone.now()
         try:
-            place = log_end(connection)
+            moment, place, took = _prompt_end(connection)
         except NotExact as why:
             raise no_log(server, why.why) from None
-    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech)
+    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech, took <= PROMPT)
+
+
+def _prompt_end(connection: Any) -> tuple[datetime, Place, timedelta]:
+    """A server that writes a large transaction keeps whoever asks waiting, and tells of the end after it."""
+    for _ in range(_TRIES):
+        moment = timezone.now()
+        place = log_end(connection)
+        took = timezone.now() - moment
+        if took <= PROMPT:
+            break
+    return moment, place, took
 
 
 def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:

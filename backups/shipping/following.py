@@ -115,6 +115,8 @@ class ServerFollower:
     def _begin_at(self, archive: LogArchive, base: Snapshot, end: LogEnd) -> None:
         log = base.log or {}
         begin = Begin(str(log["file"]), None, int(log["position"]))
+        columns = where(archive.database, begin, None)
+        columns["gtids"]["from"] = {"file": begin.file, "position": begin.position}
         with transaction.atomic():
             leases.hold(archive)
             gaps.ended(archive, base.time)
@@ -125,7 +127,7 @@ class ServerFollower:
                 address=archive.database.server.address,
                 # All that was committed before is in the dump.
                 stored_until=base.time,
-                **where(archive.database, begin, None),
+                **columns,
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
@@ -155,7 +157,7 @@ class ServerFollower:
             leases.hold(archive)
             told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
-            if end is not None:
+            if end is not None and end.is_prompt:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
         gaps.tell_lateness(archive)

@@ -201,3 +201,22 @@ def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServe
 
     second.refresh_from_db()
     assert second.acknowledged_at is None
+
+
+def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    write(shipped, 1)
+    shipped.look()
+    switching.switch_off(shipped.database, "a test")
+    write(shipped, 2)
+    switching.switch_on(shipped.database, "a test")
+    Run.objects.filter(status="queued").delete()
+    shipped.base()
+    # Another process, which knows no more than the rows.
+    write(shipped, 3)
+    shipped.look()
+
+    before, after = shipped.pieces
+    assert before.end < after.start
+    assert shipped.archive.gtids["from"]["position"] <= after.start
+    assert len(shipped.transactions()) == 2
