@@ -42,7 +42,7 @@ def with_moment(plan: Plan, until: Until, seconds: float) -> Plan:
         return plan
     try:
         draft = draft_of(database, until).from_base(plan.snapshot.pk)
-        way = found(draft, database, repository_access(plan.snapshot.repository), _within(seconds))
+        way = found(draft, plan.snapshot, repository_access(plan.snapshot.repository), _within(seconds))
         _look_at_place(database, plan)
     except Problem as problem:
         plan.obstacles.append(problem.sentence())
