@@ -14,6 +14,7 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.log_positions import Place, WhyNot, sentence_of
 from backups.mysql.log_states import NotExact, log_end
 from backups.mysql.schemas import spelling_for
+from backups.replaying.settings import Collations
 from backups.shipping.statements import Speech
 from backups.text.sentences import phrase
 
@@ -77,7 +78,7 @@ def _prompt_end(connection: Any) -> tuple[datetime, Place, timedelta]:
 
 def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:
     dialect = Dialect.of(is_mariadb=info.flavour == mysql.MARIADB, number=info.number)
-    return Speech(dialect, mysql.charsets_by_collation(connection))
+    return Speech(dialect, Collations.of(connection))
 
 
 def server_name(who: dict[str, object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from backups.binlog.barriers import Barrier
 from backups.binlog.logged import Logged
 from backups.binlog.statements import Ours, judged
 from backups.dumpfile.dialect import Dialect
+from backups.replaying.settings import Collations
 
 _FRAME = re.compile(rb"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE\s+SAVEPOINT|XA)\b", re.I)
 
@@ -31,18 +32,19 @@ Judge = Callable[[Query], Touch]
 
 @dataclass(frozen=True)
 class Speech:
-    """How statements in a server's log are read: its dialect, and character sets by numbers of collations."""
+    """How statements in a server's log are read: its dialect, and its collations by their numbers."""
 
     dialect: Dialect
-    charsets: Mapping[int, str]
+    collations: Collations
 
     def logged(self, query: Query) -> Logged:
         """A statement as it is judged."""
-        number = query.charsets[0] if query.charsets else None
-        # What has none was written by the server itself, in UTF-8. A number that nobody knows has no name.
-        charset = "utf8mb4" if number is None else self.charsets.get(number, "")
-        read_as = charset, self.dialect
-        return Logged.of(query.text, query.database, query.sql_mode or 0, read_as, query.updated)
+        if query.charsets is None:
+            # By the server itself, which speaks UTF-8.
+            return Logged.of(query, "utf8mb4", self.dialect)
+        # A number that nobody knows has no name, and is a barrier where that matters.
+        _, charset = self.collations.by_number.get(query.charsets[0], ("", ""))
+        return Logged.of(query, charset, self.dialect)
 
 
 def is_frame(text: bytes) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from backups.choices import Action
-from backups.models import Alert, LogGap, Run
+from backups.models import Alert, LogArchive, LogGap, Run
 from backups.shipping import gaps, switching
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
@@ -155,11 +155,10 @@ def test_an_edited_host_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> 
 
 def test_another_server_behind_the_address_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
-    shared_mariadb.execute("SET GLOBAL server_id = 77")
-    try:
-        shipped.look()
-    finally:
-        shared_mariadb.execute("SET GLOBAL server_id = 7")
+    # As of the one that was followed before a failover.
+    LogArchive.objects.update(server_uuid="of the one before")
+
+    shipped.look()
 
     assert [gap.code for gap in shipped.gaps] == ["log.another_server"]
 
