@@ -122,9 +122,11 @@ def _expected_seconds(database: Database, log_bytes: int) -> float | None:
 
 
 def _lost(draft: Draft, way: Way) -> int:
-    """How many transactions lie behind the moment, at least: those of the pieces that begin there."""
+    """How many transactions lie behind the moment, at least: the next one, and those of the pieces behind."""
     behind = [piece for piece in draft.stretch.pieces if rank(piece.begins) >= rank(way.cut.place)]
-    return sum(piece.transactions for piece in behind) or int(way.cut.left_out is not None)
+    first = way.cut.left_out
+    is_counted = first is None or any(rank(piece.begins) <= rank(first.begins) for piece in behind)
+    return sum(piece.transactions for piece in behind) + (0 if is_counted else 1)
 
 
 def _lost_words(way: Way, lost: int) -> str:
