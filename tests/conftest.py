@@ -179,6 +179,21 @@ def db_server(request: pytest.FixtureRequest) -> DatabaseServer:
 
 
 @pytest.fixture(scope="session")
+def mariadb_with_log() -> Iterator[DatabaseServer]:
+    """A MariaDB that writes a binary log, which by default it does not."""
+    with DatabaseServer("mariadb", options=["--log-bin=binlog", "--server-id=7"]) as server:
+        yield server
+
+
+@pytest.fixture(params=FLAVOURS)
+def logging_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """A server with a binary log."""
+    name = {"mariadb": "mariadb_with_log", "mysql": "mysql_server"}[request.param]
+    server: DatabaseServer = request.getfixturevalue(name)
+    return server
+
+
+@pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """A PostgreSQL that all tests share; have a database of your own made in it."""
     with PostgreSQLServer() as server:

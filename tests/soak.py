@@ -86,6 +86,7 @@ PARTS = {
         (
             "tests/actions",
             "tests/backups",
+            "tests/binlog",
             "tests/configuration",
             "tests/dumpfile",
             "tests/dumping",

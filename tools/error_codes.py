@@ -87,9 +87,11 @@ def _found() -> Iterator[tuple[str, str]]:
 def _of_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """A kind of failure: what its docstring says."""
     for line in node.body:
-        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
-            code = ast.literal_eval(line.value)
-            yield code, _one_line((ast.get_docstring(node) or "").split("\n\n")[0])
+        # A row's field may be called so too.
+        if not isinstance(line, ast.Assign) or not isinstance(line.value, ast.Constant):
+            continue
+        if ast.unparse(line.targets[0]) == "code":
+            yield str(line.value.value), _one_line((ast.get_docstring(node) or "").split("\n\n")[0])
 
 
 def _of_call(node: ast.Call) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from backups.binlog.gtids import Gtid, parse_gtid
     from backups.binlog.kinds import QUERIES, ROWS, Change, Kind
     from backups.binlog.names import LogFile, Piece
-    from backups.binlog.queries import Query, parse_query
+    from backups.binlog.queries import (
+        AUTO_IS_NULL,
+        IF_EXISTS,
+        NO_CHECK_CONSTRAINTS,
+        NO_FOREIGN_KEY_CHECKS,
+        NOT_AUTOCOMMIT,
+        RELAXED_UNIQUE_CHECKS,
+        Query,
+        parse_query,
+    )
     from backups.binlog.rows import changes, rows_in
     from backups.binlog.table_maps import (
         NO_FOREIGN_KEYS,

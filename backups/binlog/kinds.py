@@ -113,3 +113,5 @@ BESIDE = frozenset(
         Kind.INCIDENT,
     }
 )
+# What a transaction may begin with where none is open; what may be passed over is none of them.
+OF_TRANSACTIONS = KNOWN - BESIDE - {Kind.IGNORABLE}

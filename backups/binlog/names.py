@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Self
 
-# The digits that a server counts its files by: six, and more behind 999999.
-_NUMBERED = re.compile(r"([^/\x00]{1,240})\.(\d{1,10})", re.ASCII)
+from backups.dumpfile.log_positions import numbered
+
+# What a folder has room for, and a server's counter of files.
+_LONGEST_NAME, _HIGHEST = 255, (1 << 31) - 1
 _FOLDER = "/binlog/"
 _PIECE = re.compile(r"/binlog/([^/]{1,400})/([^/]{1,255})\.(0|[1-9]\d*)\.(0|[1-9]\d*)-([1-9]\d*)", re.ASCII)
 # A number of more digits is none of a file, nor of a second.
@@ -22,8 +24,10 @@ class LogFile(NamedTuple):
     @classmethod
     def parse(cls, name: str) -> Self | None:
         """Read a name as servers tell it; None where it is none."""
-        found = _NUMBERED.fullmatch(name)
-        return cls(found[1], int(found[2])) if found else None
+        if not 0 < len(name) <= _LONGEST_NAME or "/" in name or "\0" in name:
+            return None
+        base, number = numbered(name)
+        return cls(base, number) if base and 0 <= number <= _HIGHEST else None
 
     @property
     def next(self) -> Self:

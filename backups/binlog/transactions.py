@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backups.binlog.compressed import inflated_transaction
 from backups.binlog.events import HEADER, Event, Reading, read_events
 from backups.binlog.gtids import Gtid, parse_gtid
-from backups.binlog.kinds import BESIDE, GTIDS, KNOWN, QUERIES, ROWS, Kind
+from backups.binlog.kinds import BESIDE, GTIDS, OF_TRANSACTIONS, QUERIES, ROWS, Kind
 from backups.binlog.queries import ALTER_BEGINS, ALTER_IS_UNDONE, Query, parse_query
 from backups.binlog.unreadable import Unreadable, Why
 from backups.binlog.wire import Wire
@@ -125,7 +125,7 @@ def read(
         if event.kind == Kind.INCIDENT:
             # MySQL begins a transaction for it.
             opened = None
-        if event.kind in BESIDE or (opened is None and event.kind not in KNOWN):
+        if event.kind in BESIDE or (opened is None and event.kind not in OF_TRANSACTIONS):
             if opened is not None:
                 raise Unreadable(Why.ORDER, event.position)
             reading.whole = max(reading.whole, reading.position)

@@ -55,15 +55,15 @@ class Place(NamedTuple):
 
     def is_between(self, before: Place, after: Place) -> bool:
         """Whether it is no earlier than one place and no later than another one of the same log."""
-        names, numbers = zip(*(_numbered(place.file) for place in (before, self, after)), strict=True)
+        names, numbers = zip(*(numbered(place.file) for place in (before, self, after)), strict=True)
         first, own, last = (
             (number, place.position) for number, place in zip(numbers, (before, self, after), strict=True)
         )
         return len(set(names)) == 1 and first <= own <= last
 
 
-def _numbered(file: str) -> tuple[str, int]:
-    """A file's name and its number, which has more digits after 999999."""
+def numbered(file: str) -> tuple[str, int]:
+    """A file's name and its number, which has more digits after 999999; -1 where it has none."""
     name, _, number = file.rpartition(".")
     return (name, int(number)) if number.isdecimal() and number.isascii() else (file, -1)
 

@@ -35,21 +35,6 @@ MANY = "".join(
 PAD = "REPEAT('x', 50)"
 
 
-@pytest.fixture(scope="session")
-def mariadb_with_log() -> Iterator[DatabaseServer]:
-    """A MariaDB that writes a binary log, which by default it does not."""
-    with DatabaseServer("mariadb", options=["--log-bin=binlog", "--server-id=7"]) as server:
-        yield server
-
-
-@pytest.fixture(params=FLAVOURS)
-def logging_server(request: pytest.FixtureRequest) -> DatabaseServer:
-    """A server with a binary log."""
-    name = {"mariadb": "mariadb_with_log", "mysql": "mysql_server"}[request.param]
-    server: DatabaseServer = request.getfixturevalue(name)
-    return server
-
-
 def may_ask(shop: Shop) -> Shop:
     shop.server.execute(f"GRANT {MAY_ASK[shop.server.flavour]} ON *.* TO '{shop.user}'@'%'")
     return shop
