@@ -71,7 +71,9 @@ COLUMNS_OF_THE_MOMENT = {
     "backups_database": _OF_A_LEASE,
     "backups_repository": _OF_A_LEASE,
     # Where the archive of a log is, once a minute.
-    "backups_logarchive": frozenset({"stored_until", "file", "file_made", "position", "gtids"}),
+    "backups_logarchive": frozenset(
+        {"stored_until", "file", "file_made", "position", "gtids", "lease_by", "lease_until"}
+    ),
 }
 # In answers of `rows` and `beats`, beside what others may ask for in the same query: see `portal.sessions`.
 MARK, BEAT = 3, 4

@@ -279,6 +279,8 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+# For how many days any moment is to be had of a database whose log is stored.
+LOG_KEEP_DAYS = env.integer("LOG_KEEP_DAYS", 7, least=1, most=3650)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)
 # Of the portal's own history; the least is how long a failed restore holds its snapshot.
 RUN_KEEP_DAYS = env.integer("RUN_KEEP_DAYS", 730, least=30, most=36_500)

@@ -14,9 +14,9 @@ from typing import Any
 # What makes all tables, and the rights to them: it needs to know them all.
 MAKE_TABLES = frozenset({"bootstrap", "recover"})
 WITHOUT_PAGES = MAKE_TABLES | {
-    "accept", "backup", "diff", "mute", "pause", "pin", "pins", "preflight", "repository", "restore",
-    "resume", "retention", "retire", "rows_back", "snapshots", "status", "take_back", "undo_restore",
-    "unmute", "unpin", "verify", "version",
+    "accept", "archive_logs", "backup", "diff", "log_archive", "mute", "pause", "pin", "pins", "preflight",
+    "repository", "restore", "resume", "retention", "retire", "rows_back", "snapshots", "status",
+    "take_back", "undo_restore", "unmute", "unpin", "verify", "version",
 }  # fmt: skip
 # Nothing but what pages are made with.
 _OF_PAGES = frozenset(

@@ -98,6 +98,7 @@ PARTS = {
             "tests/restic",
             "tests/runs",
             "tests/scheduling",
+            "tests/shipping",
             "tests/worker",
         ),
     ),

@@ -75,10 +75,14 @@ HOUSE = {
         "choices endpoints errors gate installation keeping keys marks models notifications process reports "
         "requests scheduling sentinel snapshots text verdict"
     ),
+    "shipping": (
+        "alerting binlog catalog choices dumpfile endpoints errors keeping models mysql process requests "
+        "restic runs snapshots text"
+    ),
     "actions": (
         "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
         "keeping keys loading models mysql portal_copy process reports repositories requests restic "
-        "restoring rows_back runs scheduling secret_references snapshots text validators verdict"
+        "restoring rows_back runs scheduling secret_references shipping snapshots text validators verdict"
     ),
     "admin": (
         "actions choices configuration differences downloads errors gate keeping marks models notifications "
@@ -87,13 +91,13 @@ HOUSE = {
     ),
     "worker": (
         "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "
-        "requests restic restoring runs scheduling text"
+        "requests restic restoring runs scheduling shipping text"
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
         "actions catalog choices configuration differences endpoints errors gate installation keeping keys "
-        "models portal_copy process reports repositories requests restic restoring runs scheduling snapshots "
-        "text validators verdict worker"
+        "models portal_copy process reports repositories requests restic restoring runs scheduling shipping "
+        "snapshots text validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
     "apps": "checks marks runs tasks text worker",
@@ -140,7 +144,7 @@ OF_THE_GATE = {
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
-OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process)(\..*)?"
+OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|shipping)(\..*)?"
 # What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
 PLAYED = r"backups\.actions\.accept"
 
@@ -209,7 +213,7 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.(binlog(\..*)?|dumpfile\.(lexer|log_positions)|at_first_use|errors|text\.sentences)",
+        r"backups\.((binlog|dumpfile)(\..*)?|at_first_use|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",

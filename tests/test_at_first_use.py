@@ -8,32 +8,39 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from backups import at_first_use, mysql
+from backups import at_first_use, binlog, mysql
 from backups.mysql import lossy
 
+PACKAGES = (binlog, mysql)
 PACKAGE = Path(str(mysql.__file__))
-NAMES = at_first_use.exported(ast.parse(PACKAGE.read_text()))
 
 
-def test_each_name_is_what_its_module_has_under_it() -> None:
-    assert len(NAMES) > 150
-    for name, module in NAMES.items():
-        assert getattr(mysql, name) is getattr(importlib.import_module(module), name)
-    assert set(dir(mysql)) >= NAMES.keys()
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_name_is_what_its_module_has_under_it(package: ModuleType) -> None:
+    names = at_first_use.exported(ast.parse(Path(str(package.__file__)).read_text()))
+    assert len(names) > 30
+    for name, module in names.items():
+        assert getattr(package, name) is getattr(importlib.import_module(module), name)
+    assert set(dir(package)) >= names.keys()
 
 
-def test_no_name_is_a_modules_as_well() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_name_is_a_modules_as_well(package: ModuleType) -> None:
     """To import the module would put it in the name's place."""
-    assert NAMES.keys() & {path.stem for path in PACKAGE.parent.glob("*.py")} == set()
+    path = Path(str(package.__file__))
+    names = at_first_use.exported(ast.parse(path.read_text()))
+    assert names.keys() & {path.stem for path in path.parent.glob("*.py")} == set()
 
 
-def test_names_are_imported_where_types_are_looked_at_and_nowhere_else() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_are_imported_where_types_are_looked_at_and_nowhere_else(package: ModuleType) -> None:
     others = [
         ast.unparse(node)
-        for node in ast.parse(PACKAGE.read_text()).body
+        for node in ast.parse(Path(str(package.__file__)).read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
 

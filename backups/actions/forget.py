@@ -28,6 +28,7 @@ from backups.requests.retention_plan import DatabasePlan, plan_of_repository
 from backups.runs import notes
 from backups.runs.outcome import CallsForMore, FollowUp, Outcome
 from backups.runs.progress import Progress
+from backups.shipping import retention as log_pieces
 from backups.snapshots import holds
 from backups.text.sentences import joined, phrase, plural
 
@@ -48,11 +49,13 @@ def run(run: Run, progress: Progress) -> Outcome:
     # Each night is often enough, and each forget that follows a backup would plan the same again.
     is_night = run.database is None
     copies = portal_copy.superfluous(run.repository, listing.found, progress) if is_night else []
+    pieces = _pieces(run, listing, progress) if is_night else []
     progress.phase("forget")
-    gone = _forget(run, access, [*remove, *copies], listing, progress)
+    gone = _forget(run, access, [*remove, *copies, *pieces], listing, progress)
+    log_pieces.note_forgotten(run.repository, gone.intersection(pieces))
     remove = [each for each in remove if each in gone]
     copies = [each for each in copies if each in gone]
-    was_pruned = (remove or copies) and listing.unreadable is None
+    was_pruned = (remove or copies or pieces) and listing.unreadable is None
     if was_pruned and size_is_due(run, is_night=is_night):
         note_size(run, access, progress)
     if is_night:
@@ -62,7 +65,12 @@ def run(run: Run, progress: Progress) -> Outcome:
     all_wait = bool(plans) and len(waiting) == len(plans)
     sentence = forgotten_words(len(remove), there - len(remove), waiting, all_wait=all_wait)
     progress.log(sentence)
-    told = {"forgotten": remove, "kept": there - len(remove), "copies_forgotten": len(copies)}
+    told = {
+        "forgotten": remove,
+        "kept": there - len(remove),
+        "copies_forgotten": len(copies),
+        "pieces_forgotten": len(gone.intersection(pieces)),
+    }
     notes.run_update(run.pk, result={"sentence": sentence, **told})
     _tell_failed(plans, listing, sentence, following)
     return Outcome(following)
@@ -75,6 +83,18 @@ def _listed_at_night(run: Run, access: restic.Access, progress: Progress) -> Lis
     listing = brought(run.repository, access, progress)
     portal_copies.note_listed(run.repository, listing.found)
     return listing
+
+
+def _pieces(run: Run, listing: Listing, progress: Progress) -> list[str]:
+    """Pieces of logs that no moment is restored by any more, of a list that is of all."""
+    if listing.unreadable is not None:
+        return []
+    pieces = log_pieces.superfluous(run.repository, listing.found)
+    if pieces:
+        progress.log(
+            plural("forget {n} piece of a log", "forget {n} pieces of logs", n=len(pieces)),
+        )
+    return pieces
 
 
 def _learn_key(access: restic.Access, progress: Progress) -> None:

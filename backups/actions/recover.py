@@ -21,6 +21,7 @@ from backups.portal_copy import archive
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
+from backups.shipping import recovered
 from backups.snapshots import selection
 from backups.text.sentences import phrase, plural
 
@@ -40,18 +41,16 @@ def run(run: Run, progress: Progress) -> Outcome:
     access = opened(run, progress)
     owners = Owners(Database.objects.filter(repository=run.repository).order_by("pk"))
     unreadable: list[restic.UnreadableSnapshots] = []
-    found = [
-        (info, owners.of(info))
-        for info in restic.snapshots(
-            access, tick=progress.tick, deadline=600, on_unreadable=unreadable.append
-        )
-        if is_dump(info)
-    ]
+    listed = restic.snapshots(access, tick=progress.tick, deadline=600, on_unreadable=unreadable.append)
+    found = [(info, owners.of(info)) for info in listed if is_dump(info)]
     still_there = unreadable[0].ids if unreadable else ()
     new, _ = records.snapshots_sync(run.repository, found, unreadable=still_there)
     if unreadable:
         progress.warn(unreadable[0].sentence())
     _believe_the_repository(run, [info for info, _ in found])
+    pieces = recovered.rebuild(run.repository, listed)
+    if pieces:
+        progress.log(plural("{n} piece of a log found.", "{n} pieces of logs found.", n=pieces))
     rebuilt = sum(records.backup_rebuilt(run.repository, info, of) for info, of in found)
     sentence = phrase(
         "{snapshots} found, {new} of them new here; {backups} rebuilt.",

@@ -13,7 +13,7 @@ from backups.binlog.names import Piece
 from backups.binlog.unreadable import Unreadable, Why
 
 MAGIC = b"\xfebin"
-# MariaDB begins an encrypted file in its own way, MySQL another.
+# Of a file that MySQL encrypts.
 _MAGIC_OF_ENCRYPTED = b"\xfdbin"
 HEADER = struct.Struct("<IBIIIH")
 # Bytes after each event in a log with checksums, and after each description of the format.
@@ -212,8 +212,6 @@ def _event(raw: bytes, reading: Reading) -> Event:
             raise Unreadable(Why.SIZE, reading.position)
         if tail and zlib.crc32(raw[:-CHECKSUM]) != int.from_bytes(raw[-CHECKSUM:], "little"):
             raise Unreadable(Why.CHECKSUM, reading.position)
-    if kind == Kind.START_ENCRYPTION:
-        raise Unreadable(Why.ENCRYPTED, reading.position)
     position = _placed(size, ends_at, reading)
     return Event(position, kind, when, server_id, size, ends_at, flags, raw[HEADER.size : size - tail])
 

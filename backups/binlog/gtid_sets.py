@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 from uuid import UUID
@@ -15,6 +14,7 @@ from backups.binlog.wire import Wire
 
 _MARIADB = re.compile(r"(\d{1,10})-(\d{1,10})-(\d{1,20})", re.ASCII)
 _MYSQL = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::[a-z_][a-z0-9_]{0,31})?):(\d{1,19})")
+_INTERVAL = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?", re.ASCII)
 # The first byte of the number of sets says whether they have tags, and then the last one as well.
 _TAGGED, _HIGHEST, _MIDDLE = 1, 56, (1 << 48) - 1
 _COUNT_OF_MARIADB = (1 << 28) - 1
@@ -70,31 +70,35 @@ class GtidSet:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` gave. ValueError for anything else."""
+        """Read what `str` gave, or a server tells of itself. ValueError for anything else."""
         result = cls()
-        for part in filter(None, text.split(",")):
+        for part in filter(None, re.split(r",[ \n]*", text)):
             if _MARIADB.fullmatch(part):
                 result.add(part)
-                continue
-            source, numbers = _source_and_numbers(part)
-            for number in numbers:
-                first, _, last = number.partition("-")
-                for end in (first, last or first):
-                    if not _MYSQL.fullmatch(f"{source}:{end}"):
-                        raise ValueError("no set of GTIDs")
-                result._add_interval(source, int(first), int(last or first))
+            else:
+                result._add_source(part)
         return result
+
+    def _add_source(self, part: str) -> None:
+        """A UUID with its numbers, of which those after a tag are of that tag."""
+        uuid, *others = part.split(":")
+        source, has_numbers = uuid, False
+        for each in others:
+            found = _INTERVAL.fullmatch(each)
+            if not found:
+                source, has_numbers = f"{uuid}:{each}", False
+                continue
+            first, last = int(found[1]), int(found[2] or found[1])
+            if not _MYSQL.fullmatch(f"{source}:{first}") or last < first:
+                raise ValueError("no set of GTIDs")
+            self._add_interval(source, first, last)
+            has_numbers = True
+        if not has_numbers:
+            raise ValueError("no set of GTIDs")
 
     def copy(self) -> GtidSet:
         """One that does not change with this one."""
         return GtidSet({source: list(each) for source, each in self.intervals.items()}, dict(self.last))
-
-
-def _source_and_numbers(part: str) -> tuple[str, Iterable[str]]:
-    source, *numbers = part.split(":")
-    if numbers and not numbers[0][:1].isdecimal():
-        return f"{source}:{numbers[0]}", numbers[1:]
-    return source, numbers
 
 
 def at_head(event: Event) -> GtidSet | None:

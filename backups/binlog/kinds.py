@@ -91,14 +91,12 @@ SECOND_VERSION = frozenset(
         Kind.DELETE_ROWS_COMPRESSED,
     }
 )
+_VERBS = {"WRITE": Change.INSERT, "UPDATE": Change.UPDATE, "DELETE": Change.DELETE, "PARTIAL": Change.UPDATE}
 ROWS: dict[int, Change] = {
-    kind: change
-    for change in Change
+    int(kind): _VERBS[kind.name.partition("_")[0]]
     for kind in Kind
-    if kind.name.startswith(
-        {"insert": "WRITE_ROWS", "update": "UPDATE_ROWS", "delete": "DELETE_ROWS"}[change]
-    )
-} | {Kind.PARTIAL_UPDATE_ROWS: Change.UPDATE}
+    if "_ROWS" in kind.name and kind.name != "ANNOTATE_ROWS"
+}
 # What stands between transactions and tells of the log itself.
 BESIDE = frozenset(
     {
@@ -108,6 +106,8 @@ BESIDE = frozenset(
         Kind.PREVIOUS_GTIDS,
         Kind.GTID_LIST,
         Kind.CHECKPOINT,
+        # MariaDB sends what follows in clear, and in the file itself nothing behind it can be read.
+        Kind.START_ENCRYPTION,
         Kind.HEARTBEAT,
         Kind.HEARTBEAT_V2,
         Kind.INCIDENT,

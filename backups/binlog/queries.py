@@ -51,10 +51,12 @@ class Query:
     # MySQL: the databases that it changes; None where there are too many, or it does not say.
     updated: tuple[bytes, ...] | None = None
     explicit_timestamp_defaults: bool | None = None
-    # MySQL: numbers of a collation and two switches.
+    # MySQL: number of a collation, and two switches.
     utf8mb4_collation: int | None = None
     requires_primary_key: int | None = None
     encrypts_tables: int | None = None
+    # MySQL from 9.7 on, of a change of rows: whether triggers run for what goes by foreign keys.
+    cascade_triggers: int | None = None
     # MariaDB: default collations by character set, as pairs of numbers of collations.
     collations: tuple[tuple[int, int], ...] = ()
     # MariaDB: which part of an ALTER in two phases.
@@ -111,7 +113,7 @@ def _time_zone(query: Query, wire: Wire) -> None:
 
 
 def _alter(query: Query, wire: Wire) -> None:
-    query.alter = wire.number(2)
+    query.alter = wire.number(1)
     if query.alter & (ALTER_ENDS | ALTER_IS_UNDONE):
         wire.skip(8)
 
@@ -150,6 +152,7 @@ _SETTINGS: dict[int, Callable[[Query, Wire], None]] = {
     18: _number("utf8mb4_collation", 2),
     19: _number("requires_primary_key", 1),
     20: _number("encrypts_tables", 1),
+    21: _number("cascade_triggers", 1),
     128: _number("microseconds", 3),
     129: _nothing(8),
     130: _alter,

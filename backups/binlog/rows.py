@@ -46,7 +46,7 @@ _BYTES_OF_METADATA: dict[int, int] = {
 }
 # What a DECIMAL's digits take that fill no four bytes, which hold nine.
 _BYTES_OF_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
-# From so many on the values of a row are walked one by one only where one is NULL.
+# So many shapes of rows are remembered; a log has few.
 _KEPT_PLANS = 256
 
 

@@ -15,8 +15,6 @@ STATEMENT_END, NO_FOREIGN_KEYS, RELAXED_UNIQUE = 0x01, 0x02, 0x04
 NO_CHECKS = 0x80
 # A table's number, which has six bytes, and flags before all else.
 _NUMBER, _BEFORE_NAMES = 6, 8
-# By how many columns a table may have at most, in both servers' limits.
-_MOST_COLUMNS = 4096
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ def parse_table_map(event: Event) -> TableMap:
 
 def table_of(event: Event) -> tuple[bytes, bytes]:
     """The database and the table that a table map names. Raises Unreadable."""
-    wire = Wire(event.body, event.position, _BEFORE_NAMES) if len(event.body) > _BEFORE_NAMES else None
-    wire = wire or Wire(b"", event.position)
+    wire = Wire(event.body, event.position, _BEFORE_NAMES)
     database = wire.text()
     wire.skip(1)
     return database, wire.text()

@@ -98,10 +98,11 @@ def told(log: Mapping[str, Any]) -> str:
     """For people: the position that a manifest tells, or why it tells none."""
     if log["exact"]:
         return phrase("{file}:{position}, exact", file=log["file"], position=log["position"])
-    return phrase("no exact position: {why}", why=_sentence_of(log["why_not"]))
+    return phrase("no exact position: {why}", why=sentence_of(log["why_not"]))
 
 
-def _sentence_of(why: str | None) -> str:
+def sentence_of(why: str | None) -> str:
+    """The same of a reason, as the middle of a sentence."""
     try:
         return _SENTENCES[WhyNot(why or "")]
     except ValueError:  # of a later version

@@ -95,6 +95,8 @@ class Migration(migrations.Migration):
                 ),
                 ("problem_code", models.CharField(blank=True, max_length=100)),
                 ("problem_since", models.DateTimeField(blank=True, null=True)),
+                ("lease_by", models.CharField(blank=True, editable=False, max_length=300)),
+                ("lease_until", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "database",
                     models.OneToOneField(

@@ -45,6 +45,9 @@ class LogArchive(models.Model):
     )
     problem_code = models.CharField(max_length=100, blank=True)
     problem_since = models.DateTimeField(null=True, blank=True)
+    # Which process follows it, so that two of them store no piece twice.
+    lease_by = models.CharField(max_length=300, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["pk"]

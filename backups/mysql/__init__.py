@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         foreign_keys_into,
         foreign_keys_into_by_engine,
         foreign_keys_out_of,
+        foreign_keys_that_cascade_in,
         keys_without_parent,
         referenced_tables,
     )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from backups.mysql.greeting import corrected, refuse_uncorrectable
     from backups.mysql.introspection import (
         Inventory,
+        charsets_by_collation,
         count_rows,
         database_defaults,
         database_exists,
@@ -119,6 +121,7 @@ if TYPE_CHECKING:
         NotExact,
         gtid_before,
         has_log,
+        log_end,
         log_server,
         log_state,
         refuse_unfit,
@@ -185,7 +188,7 @@ if TYPE_CHECKING:
     from backups.mysql.references import Reader, triggers_about, views_reading
     from backups.mysql.room import DataFolder, data_folder, free_by_plugin
     from backups.mysql.row_counts import rows_within, space_by_table
-    from backups.mysql.schemas import spelling, spelling_for
+    from backups.mysql.schemas import name_cases, spelling, spelling_for
     from backups.mysql.scripts import ScriptConnection, StatementFailed, script_connection
     from backups.mysql.server import (
         MARIADB,

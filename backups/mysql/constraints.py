@@ -117,6 +117,22 @@ def foreign_keys_out_of(connection: Any, database: str) -> list[tuple[str, str, 
     )
 
 
+def foreign_keys_that_cascade_in(connection: Any, database: str) -> list[str]:
+    """Tables that change when rows of another database are deleted or get another key, and which that is."""
+    columns = "TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE"
+    spelled = spelling(connection)
+    return sorted(
+        {
+            f"{table} → {schema}.{referenced}"
+            for table, schema, referenced, *rules in _references(connection, database, columns)
+            if spelled(str(schema)) != spelled(database) and not _LEAVES_ALONE.issuperset(rules)
+        }
+    )
+
+
+_LEAVES_ALONE = frozenset({"RESTRICT", "NO ACTION"})
+
+
 def foreign_key_names(connection: Any, database: str) -> list[tuple[str, str]]:
     """The foreign keys of a database: (table, name)."""
     rows = _references(connection, database, "TABLE_NAME, CONSTRAINT_NAME")

@@ -64,6 +64,11 @@ def log_state(connection: Any, info: ServerInfo) -> LogState:
     return LogState(place, kept_in, left_out, gtid, sum(as_number(count) for _, count in rows))
 
 
+def log_end(connection: Any) -> Place:
+    """Where the log ends now, whatever is prepared. Raises NotExact, MySQLdb.Error."""
+    return _status(connection)[0]
+
+
 def _status(connection: Any) -> tuple[Place, str, str, str]:
     denied = False
     for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):

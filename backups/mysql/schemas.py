@@ -64,8 +64,13 @@ _TEXT = re.compile(r"'[^']*+'")
 
 def spelling(connection: Any) -> Callable[[str], str]:
     """In which form names of databases and tables are equal on this server."""
+    return spelling_for(name_cases(connection))
+
+
+def name_cases(connection: Any) -> int:
+    """The server's lower_case_table_names, for `spelling_for`."""
     (cases,) = fetch_one(connection, "SELECT @@lower_case_table_names", as_number)
-    return spelling_for(cases)
+    return int(cases)
 
 
 def spelling_for(lower_case_table_names: int) -> Callable[[str], str]:

@@ -8,6 +8,8 @@ from urllib.parse import quote, unquote
 from backups.models import Database
 
 _OF_A_DATABASE = "database:"
+# Of pieces of a database's binary log, which are no dumps.
+LOG_TAG = "log"
 
 
 def tag_of(database: Database) -> str:

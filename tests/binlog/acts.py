@@ -110,10 +110,10 @@ def kinds(writer: Writer) -> None:
     writer.run("SET SESSION sql_mode = ''")
     many = ",".join(f"m{number}" for number in range(64) if chance.random() < 0.5)
     writer.run(
-        "REPLACE INTO kinds (id, b64, many, e, zero, zt, f, t3, d2, word, empty, ti, si, mi, big, c, mt, lb, "
-        "tb, l1, sj, b) VALUES (%s, %s, %s, 'two', '0000-00-00', '0000-00-00 00:00:00', 1e16, "
-        "'-12:00:00.000', '2020-02-29 23:59:59.999999', 'false', %s, -128, 65535, -8388608, %s, %s, %s, %s, "
-        "%s, 'äöüÿ', '表ソ', TRUE)",
+        "REPLACE INTO kinds (id, b64, many, e, zero, zt, f, t3, d2, word, nothing, ti, si, mi, big, c, mt, "
+        "lb, tb, l1, sj, b) VALUES (%s, %s, %s, 'two', '0000-00-00', '0000-00-00 00:00:00', 1e16, "
+        "'-12:00:00.000', '2020-02-29 23:59:59.999999', 'false', %s, -128, 65535, -8388608, %s, %s, %s, "
+        "%s, %s, 'äöüÿ', '表ソ', TRUE)",
         writer.bytes(chance.randrange(1, 12)),
         b"\xff" * 8,
         many,

@@ -46,7 +46,8 @@ def files_from(server: DatabaseServer, first: str) -> list[Path]:
 
 @contextmanager
 def logged(server: DatabaseServer, settings: Sequence[str] = ()) -> Iterator[list[Path]]:
-    """The log's files of what is done meanwhile, under some global settings (`name = value`)."""
+    """The log's files of what is done meanwhile by rows, under some global settings (`name = value`)."""
+    settings = ["binlog_format = ROW", *settings]
     names = [setting.partition(" = ")[0] for setting in settings]
     before = [server.query(f"SELECT @@GLOBAL.{name}")[0][0] for name in names]
     files: list[Path] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backups.binlog import LogFile, Piece
@@ -33,6 +33,7 @@ def test_what_is_no_file_of_a_log_has_no_place_in_it(name: str) -> None:
     assert LogFile.parse(name) is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(DATABASES, FILES, st.integers(0, 2**32), st.integers(0, 2**40), st.integers(1, 2**40))
 def test_a_piece_is_read_back_from_its_path(
     database: str, file: str, made: int, start: int, more: int

@@ -25,7 +25,6 @@ WAYS = {
         "without blobs": ((), ("SET SESSION binlog_row_image = NOBLOB",)),
         "with names": (("binlog_row_metadata = FULL",), ()),
         "without texts": ((), ("SET SESSION binlog_annotate_row_events = OFF",)),
-        "old times": (("mysql56_temporal_format = OFF",), ()),
     },
     "mysql": {
         "as it comes": ((), ()),
@@ -60,7 +59,9 @@ def test_the_log_of_a_workload_is_read_from_end_to_end(logging_server: DatabaseS
     if way not in WAYS[logging_server.flavour]:
         pytest.skip("is the other flavour's")
     as_server, as_session = WAYS[logging_server.flavour][way]
-    work = Workload(logging_server, session=as_session)
+    # Neither a sequence nor, in a transaction on MySQL, a temporary table is logged as a statement.
+    without = ("sequence", "temporary") if way in ("statements", "mixed") else ()
+    work = Workload(logging_server, session=as_session, without=without)
     with made.logged(logging_server, as_server) as files:
         work.set_up()
         work.each()
@@ -72,7 +73,6 @@ def test_the_log_of_a_workload_is_read_from_end_to_end(logging_server: DatabaseS
     datas = [file.read_bytes() for file in files]
     read = [each for data in datas for each in binlog.read([data], binlog.Reading())]
     assert all(each.is_known for each in read)
-    assert [each.end for each in read[:-1]] == [each.start for each in read[1:]] or len(files) > 1
     transactions = [each for each in read if isinstance(each, binlog.Transaction)]
     assert made.rows_of(transactions) == made.told_by_client(logging_server, files)
     _look_whole(work, transactions, way)
@@ -86,7 +86,7 @@ def _look_whole(work: Workload, transactions: list[binlog.Transaction], way: str
     assert {query.unknown for query in queries} == {None}
     assert any(query.text.startswith(b"/* gh-ost */ ALTER TABLE kinds\n MODIFY") for query in queries)
     if way == "compressed":
-        flavour_compresses = {170, 171, 169, 165} if work.is_mariadb else set()
+        flavour_compresses = {165, 166, 167, 168} if work.is_mariadb else set()
         found = {event.kind for each in transactions for event in each.events}
         assert flavour_compresses <= found
 

@@ -1,6 +1,7 @@
 """`manage.py worker`: both clusters of the queue, begun again when they die, stopped without a lost run.
 
-Beside them, in this process, what streams downloads to the portal.
+Beside them, in this process, what streams downloads to the portal, and in one of its own what stores binary
+logs, where a database wants that.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from backups.scheduling import right_times
 from backups.text.sentences import phrase
 from backups.worker import due, queue
 from backups.worker.downloads import DownloadServer
+from backups.worker.shipper import Shipper
 
 logger = logging.getLogger(__name__)
 
@@ -124,19 +126,23 @@ class Command(BaseCommand):
             signal.signal(number, self._stop)
         clusters = [Cluster(str(settings.Q_CLUSTER["name"])), Cluster(settings.RESTORES_CLUSTER)]
         downloads = DownloadServer(Path(settings.DOWNLOADS_SOCKET))
+        shipper = Shipper()
         try:
-            self._run(clusters, downloads, ready_fd)
+            self._run(clusters, downloads, shipper, ready_fd)
             downloads.break_off()
-            _drain(clusters, stop_seconds)
+            _drain(clusters, shipper, stop_seconds)
         finally:
             downloads.end()
+            shipper.end()
             for cluster in clusters:
                 cluster.end()
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._told_to_stop = True
 
-    def _run(self, clusters: list[Cluster], downloads: DownloadServer, ready_fd: int | None) -> None:
+    def _run(
+        self, clusters: list[Cluster], downloads: DownloadServer, shipper: Shipper, ready_fd: int | None
+    ) -> None:
         began, ready, keeps_time = timezone.now(), False, False
         keep_time_at = 0.0
         while not self._told_to_stop:
@@ -147,6 +153,8 @@ class Command(BaseCommand):
             for cluster in clusters if keeps_time else ():
                 cluster.keep_running()
             downloads.keep_serving()
+            if keeps_time:
+                shipper.keep_running()
             process.reap_orphans()
             if not ready and _have_pulse(clusters, began):
                 ready = True
@@ -191,14 +199,14 @@ def _tell_ready(fd: int | None) -> None:
         os.close(fd)
 
 
-def _drain(clusters: list[Cluster], seconds: float) -> None:
+def _drain(clusters: list[Cluster], shipper: Shipper, seconds: float) -> None:
     """Cancel what runs, so that the clusters end within seconds, and wait for them that long."""
     until = time.monotonic() + seconds
     _cancel_runs(clusters)
-    for cluster in clusters:
-        cluster.drain()
+    for each in (*clusters, shipper):
+        each.drain()
     asked = time.monotonic()
-    while any(cluster.runs for cluster in clusters) and time.monotonic() < until:
+    while any(each.runs for each in (*clusters, shipper)) and time.monotonic() < until:
         process.sleep_tick()
         # A cluster still plays what it had taken off the queue before it heard of the end.
         if time.monotonic() > asked + ASK_AGAIN_SECONDS:

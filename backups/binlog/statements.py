@@ -1,0 +1,198 @@
+"""Which statements of a log are of one database, and how they are written for another.
+
+`judged` says of a statement one of these:
+
+- `Ours`: it changes the database and nothing else; `text` is the statement for another database. These are
+  let out: CREATE, ALTER, DROP, RENAME, TRUNCATE of tables, sequences, indexes, views, triggers, routines,
+  packages, libraries and events, and ALTER DATABASE.
+- `AnothersForSure`: it cannot have changed the database.
+- `Control`: it begins, ends or divides a transaction.
+- `Barrier`: whatever else may be ours. What is not understood is never passed over, and never sent.
+
+A statement is let out only if each table, view or routine that it names is the database's. Bodies of
+routines, triggers and events are left as they are written: they do not run while they are defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from backups.binlog.barriers import Barrier, Code, Stops
+from backups.binlog.logged import Logged, Wanted, is_in_two_charsets, quoted_name
+from backups.binlog.statement_verbs import Told, read_control, read_statement
+from backups.binlog.statement_words import Reading, Role, Words
+from backups.dumpfile.encodings import is_known
+from backups.dumpfile.lexer import Unexpected
+from backups.errors import Problem
+from backups.text.sentences import phrase
+
+
+@dataclass(frozen=True)
+class AnothersForSure:
+    """It did not change the database. `why`: "another" one's, the "server"'s, or "nothing" is changed."""
+
+    why: str = "another"
+
+
+@dataclass(frozen=True)
+class Control:
+    """BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT, XA. `name` is a savepoint's."""
+
+    verb: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """It changes the database and nothing else.
+
+    `verb` and `kind` as in "CREATE", "table". `changed` are the names of what it makes, changes or drops, of
+    a trigger its name; `tables` the tables that are concerned, a trigger's and an index's too; `parents` what
+    its foreign keys point to; `reads` what it only reads. An event (`is_event`) is to be kept back; as `text`
+    gives it, it is disabled, and `event_state` is what it would be, None where that does not change.
+    `starts_transaction`: rows follow that belong to it (MySQL's CREATE TABLE … START TRANSACTION).
+    """
+
+    verb: str
+    kind: str
+    changed: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    event_state: str | None = None
+    starts_transaction: bool = False
+    _text: Callable[[str], bytes] = field(default=lambda _: b"", repr=False, compare=False)
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it defines, changes or drops an event."""
+        return self.kind == "event"
+
+    def text(self, target: str) -> bytes:
+        """The statement for another database, which must be the session's default database.
+
+        In the client's character set, to be run under the same sql_mode. Raises Problem.
+        """
+        return self._text(target)
+
+
+Judged = Ours | AnothersForSure | Control | Barrier
+
+
+def judged(logged: Logged, database: str, *, folds_case: bool) -> Judged:
+    """What a statement is to a database; `folds_case` where the server's lower_case_table_names is not 0."""
+    wanted = Wanted(database, folds_case)
+    try:
+        if (control := _control(logged)) is not None:
+            return control
+    except Unexpected:
+        pass  # it is judged below
+    if not wanted.may_be_in(logged):
+        return AnothersForSure()
+    return _judged(logged, wanted)
+
+
+def _control(logged: Logged) -> Control | AnothersForSure | None:
+    words = Words(logged)
+    if words.token is None:
+        return AnothersForSure("nothing")
+    found = read_control(words)
+    return Control(*found) if found else None
+
+
+def _judged(logged: Logged, wanted: Wanted) -> Judged:
+    if not is_known(logged.charset) and not logged.text.isascii():
+        return Barrier(Code.CHARSET, {"charset": logged.charset})
+    told = Told()
+    reading: Reading | None = None
+    try:
+        reading = Reading(logged, wanted)
+        read_statement(reading, told)
+    except Stops as stops:
+        return _barrier(stops.why, told, reading)
+    except Unexpected:
+        return _barrier(Code.NOT_UNDERSTOOD, told, reading)
+    return _weighed(reading, told)
+
+
+def _weighed(reading: Reading, told: Told) -> Judged:
+    """What was read is all of it: whose is it?"""
+    logged, wanted = reading.logged, reading.wanted
+    if told.harmless:
+        return AnothersForSure(told.harmless)
+    changed = [each for each in reading.named if each.role == Role.CHANGED]
+    if not changed:
+        return _barrier(Code.NOT_UNDERSTOOD, told, reading)
+    if not any(each.is_ours for each in changed):
+        return AnothersForSure()
+    if not all(each.is_ours for each in changed):
+        is_move = told.verb == "RENAME" or (told.verb == "ALTER" and told.kind in ("table", "event"))
+        return _barrier(Code.MOVED if is_move else Code.OTHER_DATABASE, told, reading)
+    if not all(each.is_ours for each in reading.named):
+        return _barrier(Code.OTHER_DATABASE, told, reading)
+    if is_in_two_charsets(logged) or quoted_name(wanted.database, logged.charset) is None:
+        return Barrier(Code.CHARSET, {"charset": logged.charset})
+    ours = _ours(reading, told)
+    return replace(ours, _text=lambda target: _text(reading, told, ours, target))
+
+
+def _ours(reading: Reading, told: Told) -> Ours:
+    changed, parents, reads = (
+        tuple(each.name for each in reading.named if each.role == role and each.name)
+        for role in (Role.CHANGED, Role.PARENT, Role.READ)
+    )
+    if told.table:
+        # Of a trigger, which is named first, and of an index, which has no database's name.
+        tables, changed = (told.table,), changed[:-1]
+    else:
+        tables = changed if told.kind in ("table", "view", "sequence") else ()
+    return Ours(
+        told.verb,
+        told.kind,
+        changed,
+        tables=tables,
+        parents=parents,
+        reads=reads,
+        event_state=told.event_state,
+        starts_transaction=told.starts_transaction,
+    )
+
+
+def _barrier(code: Code, told: Told, reading: Reading | None) -> Barrier:
+    named = reading.named if reading else []
+    params = {
+        "verb": told.verb,
+        "kind": told.kind,
+        "name": next((each.name for each in named if each.is_ours), ""),
+        "other": next((each.database for each in named if not each.is_ours), ""),
+    }
+    return Barrier(code, {key: value for key, value in params.items() if value})
+
+
+def _text(reading: Reading, told: Told, ours: Ours, target: str) -> bytes:
+    logged = reading.logged
+    qualifier = quoted_name(target, logged.charset)
+    if qualifier is None:
+        raise Problem(
+            phrase(
+                "A statement of the log is in the character set {charset}, which cannot write {database}.",
+                charset=logged.charset,
+                database=target,
+            ),
+            code="log.target_not_in_charset",
+            do=phrase("Choose a name in plain letters."),
+        )
+    text = reading.written(qualifier, with_body=told.has_body)
+    again = judged(
+        replace(logged, text=text, default_database=target, updated=None),
+        target,
+        folds_case=reading.wanted.folds_case,
+    )
+    # What goes out is read once more as a statement of the other database, which it must be and nothing else.
+    if not isinstance(again, Ours) or replace(again, event_state=ours.event_state) != ours:
+        raise Problem(
+            phrase("A statement of the log cannot be written for {database}.", database=target),
+            code="log.not_rewritten",
+        )
+    return text

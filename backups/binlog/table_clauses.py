@@ -1,0 +1,195 @@
+"""What CREATE TABLE and ALTER TABLE name besides their table, and what they do outside of the database."""
+
+from __future__ import annotations
+
+from backups.binlog.barriers import Code, Stops
+from backups.binlog.statement_words import Named, Qualifier, Reading, Role
+from backups.dumpfile.lexer import Kind, Token, Unexpected
+
+_SIGNS = frozenset(b",()=<>!+-*/%|&^~.:?")
+_SEQUENCES = (b"NEXTVAL", b"LASTVAL", b"SETVAL")
+# Tables of these engines are in the database and nowhere else.
+_ENGINES = frozenset(b"INNODB MYISAM ARIA MEMORY HEAP ARCHIVE CSV BLACKHOLE ROCKSDB".split())
+# And of these at other places, or made of other tables.
+_ELSEWHERE = frozenset(
+    b"FEDERATED FEDERATEDX CONNECT SPIDER MERGE MRG_MYISAM S3 OQGRAPH SPHINX NDB NDBCLUSTER".split()
+    + b"COLUMNSTORE MROONGA CASSANDRA".split()
+)
+# Tablespaces that are no more than the table's own, or the server's for all.
+_OWN_TABLESPACES = frozenset(b"INNODB_FILE_PER_TABLE INNODB_SYSTEM".split())
+# What an ALTER would give each row anew: no second run gives the same.
+_NEVER_TWICE = frozenset(
+    b"UUID UUID_SHORT UUID_V4 UUID_V7 SYS_GUID RAND RANDOM_BYTES SYSDATE CONNECTION_ID DATABASE".split()
+    + b"SCHEMA CURRENT_USER USER SESSION_USER SYSTEM_USER CURRENT_ROLE VERSION LAST_INSERT_ID".split()
+)
+# What stands before an index's name, which may be one of these words, and then its columns in parentheses.
+_OF_INDEXES = frozenset(b"KEY INDEX UNIQUE FULLTEXT SPATIAL EXISTS".split())
+
+
+class TableClauses:
+    """Reads what follows the table's name, to the end of the statement."""
+
+    def __init__(self, reading: Reading, table: Named, *, alters: bool) -> None:
+        self._reading = reading
+        self._words = reading.words
+        self._table = table
+        self._alters = alters
+        self._depth = 0
+        self._before = b""
+        self.starts_transaction = False
+
+    def read(self) -> None:
+        """Take it all. Raises Unexpected, and Stops for what cannot be repeated in another database."""
+        if not self._alters and self._likeness():
+            return
+        while (token := self._words.token) is not None:
+            self._words.take()
+            if token.kind == Kind.SIGN:
+                self._sign(token)
+            elif token.kind == Kind.TEXT:
+                continue
+            elif self._reading.is_number(token):
+                self._reading.pass_number(token)
+            else:
+                self._name_or_word(token)
+            self._before = token.text.upper()
+        if self._depth:
+            raise Unexpected
+
+    def _likeness(self) -> bool:
+        """CREATE TABLE … LIKE, in parentheses or not."""
+        ahead = self._words.ahead()
+        is_within = ahead.accept(b"(")
+        if not ahead.accept(b"LIKE"):
+            return False
+        if is_within:
+            self._words.take()
+        self._words.take()
+        self._reading.object(Role.READ)
+        if is_within:
+            self._words.expect(b")")
+        self._reading.end()
+        return True
+
+    def _sign(self, token: Token) -> None:
+        if token.says(b"("):
+            self._depth += 1
+        elif token.says(b")"):
+            self._depth -= 1
+            if self._depth < 0:
+                raise Unexpected
+        elif token.says(b";"):
+            self._words.the_end()
+        elif token.says(b"."):
+            self._reading.pass_number(token)
+        elif token.text[0] not in _SIGNS:
+            raise Unexpected
+
+    def _name_or_word(self, token: Token) -> None:
+        parts = self._reading.chain(token)
+        if len(parts) == 1:
+            if token.kind == Kind.WORD:
+                self._word(token.text.upper())
+        elif len(parts) == 3:
+            self._reading.column_of_table(parts)
+        elif self._words.sees(b"(") or not self._is_own(parts[0]):
+            # No other `a.b` but a column of the table stands in a definition.
+            raise Unexpected
+
+    def _is_own(self, table: Token) -> bool:
+        mine, named = self._table.name, self._words.plain(table)
+        if self._reading.wanted.folds_case:
+            return mine.lower() == named.lower()
+        return mine == named
+
+    def _word(self, word: bytes) -> None:
+        reading, words = self._reading, self._words
+        if word == b"REFERENCES":
+            reading.object(Role.PARENT)
+        elif word == b"RENAME" and self._alters:
+            self._rename()
+        elif word == b"TABLE":
+            # WITH TABLE, TO TABLE, CONVERT TABLE; or CREATE TABLE … TABLE, which copies rows.
+            if not self._alters:
+                raise Stops(Code.STATEMENT_ROWS)
+            reading.object()
+        elif word == b"START" and words.accept(b"TRANSACTION"):
+            self.starts_transaction = True
+        elif word == b"SELECT" or (word == b"VALUES" and not words.sees(b"LESS", b"IN")):
+            raise Stops(Code.STATEMENT_ROWS)
+        elif reading.logged.dialect.is_mariadb and word in _SEQUENCES and words.accept(b"("):
+            self._depth += 1
+            reading.object(Role.READ)
+        elif reading.logged.dialect.is_mariadb and word == b"VALUE" and words.accept(b"FOR"):
+            reading.object(Role.READ)
+        elif self._alters and word in _NEVER_TWICE and words.sees(b"(") and self._before not in _OF_INDEXES:
+            raise Stops(Code.NOT_REPEATABLE)
+        else:
+            self._outside(word)
+
+    def _rename(self) -> None:
+        """A new name for the table, or for a column or index of it."""
+        words = self._words
+        if words.sees(b"COLUMN", b"INDEX", b"KEY", b"CONSTRAINT", b"PARTITION"):
+            words.take()
+            words.accept(b"IF", b"EXISTS")
+            self._plain_name()
+            words.expect(b"TO")
+            self._plain_name()
+            return
+        for before in (b"TO", b"AS", b"="):
+            if words.accept(before):
+                break
+        self._reading.object()
+
+    def _plain_name(self) -> None:
+        if len(self._reading.chain()) != 1:
+            raise Unexpected
+
+    def _outside(self, word: bytes) -> None:
+        """What makes the table depend on something outside of the database."""
+        words = self._words
+        if word == b"UNION":
+            raise Stops(Code.OUTSIDE)
+        if word in (b"CONNECTION", b"DIRECTORY") and self._is_set():
+            raise Stops(Code.OUTSIDE)
+        if word in (b"ENGINE", b"TYPE"):
+            self._engine(word)
+        if word == b"TABLESPACE":
+            self._tablespace()
+        if word in (b"DISCARD", b"IMPORT") and words.sees(b"TABLESPACE", b"PARTITION"):
+            raise Stops(Code.OUTSIDE)
+
+    def _is_set(self) -> bool:
+        token = self._words.token
+        return token is not None and (token.says(b"=") or token.kind == Kind.TEXT)
+
+    def _engine(self, word: bytes) -> None:
+        words = self._words.ahead()
+        is_set = words.accept(b"=")
+        token = words.token
+        if token is None or token.kind == Kind.SIGN:
+            return
+        named = words.plain(token).upper().encode(errors="replace")
+        if named in _ELSEWHERE or (is_set and word == b"ENGINE" and named not in _ENGINES):
+            raise Stops(Code.OUTSIDE)
+
+    def _tablespace(self) -> None:
+        words = self._words.ahead()
+        words.accept(b"=")
+        token = words.token
+        if token is None or words.plain(token).upper().encode(errors="replace") not in _OWN_TABLESPACES:
+            raise Stops(Code.OUTSIDE)
+
+
+def read_index(reading: Reading) -> Named:
+    """The table of CREATE INDEX or DROP INDEX, read on after INDEX. Raises Unexpected."""
+    words = reading.words
+    while not words.sees(b"ON"):
+        token = words.take()
+        if token.kind == Kind.SIGN:
+            raise Unexpected
+    words.take()
+    table = reading.object(Role.CHANGED, Qualifier.PUT)
+    TableClauses(reading, table, alters=True).read()
+    return table

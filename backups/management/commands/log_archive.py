@@ -1,0 +1,142 @@
+"""`manage.py log_archive`: whether the binary log of a database is stored, and up to when."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from backups.management.base import VedettaCommand, add_database, add_json, database_named
+from backups.management.people import person
+from backups.models import Database, LogArchive, LogGap, LogPiece
+from backups.shipping import gaps, switching
+from backups.text import formatting
+from backups.text.sentences import phrase, plural
+
+
+class Command(VedettaCommand):
+    """Switch the archive of a database's log on or off, or look at it."""
+
+    help = phrase(
+        "Store the binary log of a database, so that any moment can be restored; or look how far it is."
+    )
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        add_database(parser)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        for verb, text in _VERBS.items():
+            of_verb = verbs.add_parser(verb, help=text, allow_abbrev=False)
+            add_json(of_verb)
+        verbs.choices["on"].add_argument(
+            "--keep-days", type=int, metavar="DAYS",
+            help=phrase("for how many days any moment is to be had (LOG_KEEP_DAYS)"),
+        )  # fmt: skip
+
+    def work(self, **options: Any) -> Mapping[str, Any]:
+        database = database_named(options["database"])
+        if options["verb"] == "on":
+            self._switch_on(database, options["keep_days"])
+        elif options["verb"] == "off":
+            self._switch_off(database)
+        elif options["verb"] == "acknowledge":
+            self._acknowledge(database)
+        return self._status(database)
+
+    def _switch_on(self, database: Database, keep_days: int | None) -> None:
+        archive, warnings = switching.switch_on(database, person())
+        if keep_days is not None:
+            LogArchive.objects.filter(pk=archive.pk).update(keep_days=keep_days)
+        for warning in warnings:
+            self.say(warning)
+        self.say(
+            phrase(
+                "The log of {database} is stored from its next backup on, which is queued.", database=database
+            )
+        )
+
+    def _switch_off(self, database: Database) -> None:
+        switching.switch_off(database, person())
+        self.say(
+            phrase(
+                "The log of {database} is stored no more. What is stored stays as long as it was to be kept.",
+                database=database,
+            )
+        )
+
+    def _acknowledge(self, database: Database) -> None:
+        newest = LogGap.objects.filter(database=database).order_by("-pk").first()
+        count = gaps.acknowledge(database, newest.pk, person()) if newest else 0
+        self.say(plural("{n} gap was acknowledged.", "{n} gaps were acknowledged.", n=count))
+
+    def _status(self, database: Database) -> dict[str, Any]:
+        archive = LogArchive.objects.filter(database=database).first() or LogArchive(database=database)
+        self.say(phrase("{database}: {state}.", database=database, state=archive.get_state_display()))
+        if archive.stored_until is not None and archive.is_on:
+            self.say(
+                phrase(
+                    "All that was committed before {moment} is stored ({age}).",
+                    moment=f"{timezone.localtime(archive.stored_until):%Y-%m-%d %H:%M:%S}",
+                    age=formatting.age(archive.stored_until),
+                )
+            )
+        if archive.problem:
+            self.say(phrase("The last look came to nothing: {problem}", problem=archive.problem))
+        found = list(LogGap.objects.filter(database=database).order_by("pk"))
+        for gap in found:
+            self.say(_told(gap))
+        return _as_json(archive, found)
+
+
+_VERBS = {
+    "on": phrase("check the server, and have the log stored from the next backup on"),
+    "off": phrase("store no more of it"),
+    "status": phrase("tell up to when it is stored, and its gaps"),
+    "acknowledge": phrase("say that all gaps up to now were seen"),
+}
+
+
+def _told(gap: LogGap) -> str:
+    local = timezone.localtime
+    if gap.ends is None:
+        return phrase(
+            "Gap from {begins} on: {sentence}",
+            begins=f"{local(gap.begins):%Y-%m-%d %H:%M:%S}",
+            sentence=gap.sentence,
+        )
+    return phrase(
+        "Gap from {begins} to {ends}: {sentence}",
+        begins=f"{local(gap.begins):%Y-%m-%d %H:%M:%S}",
+        ends=f"{local(gap.ends):%Y-%m-%d %H:%M:%S}",
+        sentence=gap.sentence,
+    )
+
+
+def _as_json(archive: LogArchive, found: list[LogGap]) -> dict[str, Any]:
+    pieces = LogPiece.objects.filter(database=archive.database, forgotten_at=None)
+    return {
+        "database": archive.database.name,
+        "state": archive.state,
+        "keep_days": archive.keep_days,
+        "stored_until": _time(archive.stored_until),
+        "problem": archive.problem or None,
+        "problem_code": archive.problem_code or None,
+        "pieces": pieces.count(),
+        "bytes": sum(pieces.values_list("bytes", flat=True)),
+        "gaps": [
+            {
+                "begins": _time(gap.begins),
+                "ends": _time(gap.ends),
+                "code": gap.code,
+                "sentence": gap.sentence,
+                "acknowledged_at": _time(gap.acknowledged_at),
+            }
+            for gap in found
+        ],
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None

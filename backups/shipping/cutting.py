@@ -1,0 +1,240 @@
+"""What of a transaction is one database's: its rows, its statements, and the frame around them.
+
+Rows of another database are in no piece. Nor is the text of a statement that changed another database as
+well: it may hold that one's values.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from backups import binlog
+from backups.binlog import Ending, Event, Format, Kind, Transaction
+from backups.shipping.statements import Judge, is_frame
+
+_TEXTS = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
+_FRAME = frozenset(
+    {
+        Kind.GTID,
+        Kind.ANONYMOUS_GTID,
+        Kind.GTID_TAGGED,
+        Kind.MARIADB_GTID,
+        Kind.XID,
+        Kind.XA_PREPARE,
+    }
+)
+# What a statement in the log depends on, and the lines of a file that it loads.
+_BEFORE_STATEMENT = frozenset(
+    {Kind.INTVAR, Kind.RAND, Kind.USER_VAR, Kind.BEGIN_LOAD, Kind.APPEND_BLOCK, Kind.DELETE_FILE}
+)
+_ENDS_PREPARED = frozenset({Ending.XA_COMMITTED, Ending.XA_ROLLED_BACK})
+_PASSED_OVER = frozenset({Kind.TRANSACTION_CONTEXT, Kind.IGNORABLE})
+# Of EXECUTE_LOAD, what stands between a statement's fields and its settings.
+_FIELDS, _OF_FILE = 13, 13
+# The one incident that there is: that events were lost. https://dev.mysql.com/doc/dev/mysql-server/latest/
+_LOST_EVENTS = 1
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """What no replay goes past: why, and what it is about; never a text of a statement's."""
+
+    code: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Cut:
+    """What one transaction is to a database."""
+
+    events: list[Event] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
+    # Of each table how many rows, by kind of change.
+    tables: dict[str, dict[str, int]] = field(default_factory=dict)
+    is_definition: bool = False
+
+    @property
+    def rows(self) -> int:
+        """How many rows it changes."""
+        return sum(count for kinds in self.tables.values() for count in kinds.values())
+
+    def written(self, log_format: Format) -> Iterator[bytes]:
+        """The bytes for a piece."""
+        for event in self.events:
+            yield event.written(log_format)
+
+
+class Cutter:
+    """Cuts transactions to one database, whose name is compared as the server does.
+
+    `judge` says of a statement what it is to the database.
+    """
+
+    def __init__(self, database: str, same: Callable[[str], str], judge: Judge) -> None:
+        self._spelled = same
+        self.database = same(database)
+        self._judge = judge
+
+    def is_ours(self, name: bytes) -> bool:
+        """Whether a name in the log is the database's."""
+        return self._spelled(name.decode("utf-8", "replace")) == self.database
+
+    def cut(self, transaction: Transaction) -> Cut | None:
+        """What is the database's of it; None where it is none of its business. Raises Unreadable."""
+        taking = _Taking(self, self._judge)
+        for event in transaction.events:
+            taking.take(event)
+        found = taking.ended()
+        # Whose the rows are that it ends, only who reads all before it knows.
+        if found.barriers or taking.has_ours or transaction.kind in _ENDS_PREPARED:
+            return found
+        return None
+
+
+def databases_in(transaction: Transaction, spelled: Callable[[str], str]) -> frozenset[str] | None:
+    """Whose rows are in a transaction that holds nothing but rows; None where it holds more than that."""
+    found = set()
+    for event in transaction.events:
+        if event.kind == Kind.TABLE_MAP:
+            found.add(spelled(binlog.table_of(event)[0].decode("utf-8", "replace")))
+        elif event.kind in binlog.QUERIES:
+            if not is_frame(binlog.parse_query(event).text):
+                return None
+        elif event.kind not in _ROWS_ALONE:
+            return None
+    return frozenset(found) if transaction.kind not in _ENDS_PREPARED else None
+
+
+_ROWS_ALONE = frozenset({*binlog.ROWS, *_TEXTS, *_FRAME})
+
+
+class _Taking:
+    """The events of one transaction, statement by statement."""
+
+    def __init__(self, cutter: Cutter, judge: Judge) -> None:
+        self._cutter = cutter
+        self._judge = judge
+        self._cut = Cut()
+        # Events before a statement that is not known yet to be ours.
+        self._texts: list[Event] = []
+        self._before: list[Event] = []
+        self._maps: dict[int, binlog.TableMap] = {}
+        self._ours: list[Event] = []
+        self._has_others = False
+        self._is_begun = False
+        self._last: Event | None = None
+        self._unknown: Event | None = None
+        self.has_ours = False
+
+    def take(self, event: Event) -> None:
+        """The next one."""
+        if event.kind in binlog.ROWS:
+            self._rows(event)
+        elif event.kind == Kind.TABLE_MAP:
+            self._map(event)
+        elif event.kind in _TEXTS:
+            self._end_statement()
+            self._texts = [event]
+        elif event.kind in binlog.QUERIES or event.kind == Kind.EXECUTE_LOAD:
+            self._statement(event)
+        elif event.kind in _FRAME:
+            self._end_statement()
+            self._cut.events.append(event)
+        elif event.kind in _BEFORE_STATEMENT:
+            self._before.append(event)
+        elif event.kind not in _PASSED_OVER and not event.is_known:
+            self._cut.barriers.append(Barrier("log.unknown_event", {"kind": event.kind}))
+            self._unknown = self._unknown or event
+
+    def ended(self) -> Cut:
+        """What was found in it."""
+        self._end_statement()
+        if self._unknown is not None:
+            first = next(iter(self._cut.events), self._unknown)
+            self._cut.events.insert(0, incident(first, "log.unknown_event"))
+        return self._cut
+
+    def _map(self, event: Event) -> None:
+        # A statement names all its tables first: rows before are of another one.
+        if self._is_begun or self._last is not None:
+            self._end_statement(keep_texts=True)
+        table = binlog.parse_table_map(event)
+        if self._cutter.is_ours(table.database):
+            self._maps[table.number] = table
+            self._ours.append(event)
+        else:
+            self._has_others = True
+
+    def _rows(self, event: Event) -> None:
+        number, flags = binlog.number_of(event), binlog.flags_of(event)
+        if (table := self._maps.get(number)) is not None:
+            self._begin_rows()
+            self._put_last()
+            self._last = event
+            self._count(table, event)
+        self._is_begun = True
+        if flags & binlog.STATEMENT_END:
+            self._end_statement()
+
+    def _begin_rows(self) -> None:
+        if self._ours:
+            self._cut.events += [] if self._has_others else self._texts
+            self._cut.events += self._ours
+        self._ours, self._texts = [], []
+        self.has_ours = True
+
+    def _count(self, table: binlog.TableMap, event: Event) -> None:
+        kinds = self._cut.tables.setdefault(table.table.decode("utf-8", "replace"), {})
+        change = str(binlog.ROWS[event.kind])
+        kinds[change] = kinds.get(change, 0) + binlog.rows_in(event, table)
+
+    def _put_last(self) -> None:
+        if self._last is not None:
+            self._cut.events.append(self._last)
+            self._last = None
+
+    def _end_statement(self, *, keep_texts: bool = False) -> None:
+        """Rows that are ours are the last of their statement, also where others' followed."""
+        if self._last is not None:
+            flags = binlog.flags_of(self._last) | binlog.STATEMENT_END
+            self._cut.events.append(binlog.with_flags(self._last, flags))
+            self._last = None
+        self._maps, self._ours, self._has_others, self._is_begun = {}, [], False, False
+        if not keep_texts:
+            self._texts = []
+
+    def _statement(self, event: Event) -> None:
+        self._end_statement()
+        before, self._before = self._before, []
+        query = binlog.parse_query(_as_query(event))
+        if is_frame(query.text):
+            self._cut.events.append(event)
+            return
+        touch = self._judge(query)
+        if not touch.is_ours:
+            return
+        self.has_ours = True
+        if touch.barrier is not None:
+            self._cut.barriers.append(Barrier(touch.barrier, touch.params))
+        else:
+            # What a barrier depends on is never replayed.
+            self._cut.events += before
+            self._cut.is_definition = True
+        self._cut.events.append(event)
+
+
+def _as_query(event: Event) -> Event:
+    """A statement that loads a file, without what it says of the file."""
+    if event.kind != Kind.EXECUTE_LOAD:
+        return event
+    return event.with_body(event.body[:_FIELDS] + event.body[_FIELDS + _OF_FILE :], Kind.QUERY)
+
+
+def incident(before: Event, message: str) -> Event:
+    """An event of ours that no replay goes past: for what is a barrier, and not the database's to keep."""
+    text = message.encode()[:255]
+    body = struct.pack("<HB", _LOST_EVENTS, len(text)) + text
+    return before._replace(kind=Kind.INCIDENT, flags=0, body=body, size=0)

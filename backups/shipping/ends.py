@@ -1,0 +1,81 @@
+"""Where a server's binary log ends now, and which server and log it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from backups import mysql
+from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.log_positions import Place, WhyNot, sentence_of
+from backups.mysql.log_states import NotExact, log_end
+from backups.mysql.schemas import spelling_for
+from backups.shipping.statements import Speech
+from backups.text.sentences import phrase
+
+
+class NoLog(mysql.MySQLProblem):
+    """The server does not say where its binary log ends."""
+
+    code = "log.not_told"
+
+
+@dataclass(frozen=True)
+class LogEnd:
+    """The end of a server's log at a `moment` by our clock: all that was committed before lies before."""
+
+    moment: datetime
+    place: Place
+    flavour: str
+    # Its UUID where it has one, else its id.
+    server: str
+    # lower_case_table_names.
+    cases: int
+    speech: Speech
+
+    @property
+    def spelled(self) -> Callable[[str], str]:
+        """In which form names are equal there."""
+        return spelling_for(self.cases)
+
+
+def ask(server: mysql.Server) -> LogEnd:
+    """Ask a server where its log ends. Raises MySQLProblem."""
+    with mysql.connect(server) as connection:
+        info = mysql.probe(connection)
+        who = mysql.log_server(connection)
+        cases = mysql.name_cases(connection)
+        speech = _speech(connection, info)
+        moment = timezone.now()
+        try:
+            place = log_end(connection)
+        except NotExact as why:
+            raise no_log(server, why.why) from None
+    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech)
+
+
+def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:
+    dialect = Dialect.of(is_mariadb=info.flavour == mysql.MARIADB, number=info.number)
+    return Speech(dialect, mysql.charsets_by_collation(connection))
+
+
+def server_name(who: dict[str, object]) -> str:
+    """What tells a server from others: its UUID where it has one, else its id."""
+    return str(who.get("uuid") or who.get("id") or "")
+
+
+def no_log(server: mysql.Server, why: WhyNot) -> NoLog:
+    """What to say of a server whose log cannot be followed."""
+    return NoLog(
+        phrase(
+            "The binary log of the database server at {address} cannot be followed: {why}.",
+            address=server.address,
+            why=sentence_of(why),
+        ),
+        code=f"log.{why.value}",
+        do=phrase("Set that right there. It is asked again each minute."),
+    )

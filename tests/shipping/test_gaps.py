@@ -1,0 +1,183 @@
+"""What breaks the chain of a log is written down with its times, told once, and followed by a new base."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from backups.choices import Action
+from backups.models import Alert, LogGap, Run
+from backups.shipping import gaps, switching
+from backups.shipping.minutes import Minutes
+from tests.servers import DatabaseServer
+from tests.shipping.conftest import Ship, Shipped, logging, ship_shop
+
+
+def write(shipped: Shipped, number: int) -> None:
+    shipped.shop.execute(f"INSERT INTO orders VALUES ({number}, REPEAT('x', 100))")
+
+
+def rotated(server: DatabaseServer) -> None:
+    server.execute("FLUSH BINARY LOGS")
+
+
+def purge(server: DatabaseServer) -> None:
+    for _ in range(3):
+        rotated(server)
+    newest = server.query("SHOW BINARY LOGS")[-1][0]
+    server.execute(f"PURGE BINARY LOGS TO '{newest}'")
+
+
+def reset(server: DatabaseServer) -> None:
+    is_mysql = server.flavour == "mysql"
+    server.execute("RESET BINARY LOGS AND GTIDS" if is_mysql else "RESET MASTER")
+
+
+def reset_and_grown(server: DatabaseServer) -> None:
+    reset(server)
+    server.execute("CREATE DATABASE IF NOT EXISTS noise; CREATE TABLE IF NOT EXISTS noise.n (b LONGTEXT)")
+    for _ in range(5):
+        server.execute("INSERT INTO noise.n VALUES (REPEAT('y', 500000))")
+
+
+CODES = {
+    purge: {"log.purged"},
+    reset: {"log.purged", "log.shorter", "log.remade"},
+    reset_and_grown: {"log.remade", "log.another", "log.purged"},
+}
+
+
+@pytest.mark.parametrize("happens", CODES, ids=lambda each: each.__name__)
+def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
+    own_server: DatabaseServer, ship: Ship, happens: Callable[[DatabaseServer], None]
+) -> None:
+    shipped = ship(ship_shop(own_server))
+    write(shipped, 1)
+    shipped.look()
+    until = shipped.archive.stored_until
+    happens(own_server)
+    write(shipped, 2)
+
+    shipped.look()
+
+    (gap,) = shipped.gaps
+    assert gap.code in CODES[happens]
+    assert (gap.begins, gap.ends) == (until, None)
+    assert shipped.archive.state == "broken"
+    assert Run.objects.filter(database=shipped.database, action=Action.BACKUP, status="queued").count() == 1
+    (alert,) = Alert.objects.filter(subject=gaps.subject_of(shipped.database))
+    assert alert.state == "failed"
+
+    # Nothing is told twice, nor asked for twice.
+    told = alert.since
+    shipped.look()
+    assert len(shipped.gaps) == 1
+    assert Run.objects.filter(database=shipped.database, status="queued").count() == 1
+    alert.refresh_from_db()
+    assert alert.since == told
+
+    Run.objects.filter(status="queued").delete()
+    shipped.base()
+    write(shipped, 3)
+    shipped.look()
+    (gap,) = shipped.gaps
+    assert gap.ends is not None
+    assert gap.ends > gap.begins
+    assert shipped.archive.state == "following"
+    alert.refresh_from_db()
+    assert alert.state == "good"
+    # What was lost was in no piece; what came after is.
+    assert len(shipped.transactions()) == 2
+
+
+def test_an_old_data_folder_put_back_is_a_gap(ship: Ship) -> None:
+    with logging("mariadb") as server:
+        shipped = ship(ship_shop(server))
+        server.stop()
+        shutil.copytree(server.folder / "data", server.folder / "before")
+        server.start()
+        write(shipped, 1)
+        shipped.look()
+
+        server.stop()
+        shutil.rmtree(server.folder / "data")
+        (server.folder / "before").rename(server.folder / "data")
+        server.start()
+        write(shipped, 9)
+        write(shipped, 10)
+        shipped.look()
+
+        assert [gap.code for gap in shipped.gaps] != []
+        assert shipped.archive.state == "broken"
+
+
+def test_switched_off_and_on_again_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    write(shipped, 1)
+    shipped.look()
+    until = shipped.archive.stored_until
+    switching.switch_off(shipped.database, "a test")
+    write(shipped, 2)
+    shipped.look()
+    assert len(shipped.transactions()) == 1
+
+    switching.switch_on(shipped.database, "a test")
+
+    (gap,) = shipped.gaps
+    assert (gap.code, gap.begins, gap.ends) == ("log.switched_off", until, None)
+    Run.objects.filter(status="queued").delete()
+    shipped.base()
+    assert shipped.gaps[0].ends is not None
+
+
+def test_an_edited_host_and_another_server_are_gaps(
+    shared_mariadb: DatabaseServer, shared_mysql: DatabaseServer, ship: Ship
+) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    row = shipped.database.server
+    row.host = "localhost"
+    row.save()
+
+    shipped.look()
+
+    assert [gap.code for gap in shipped.gaps] == ["log.address_changed"]
+
+
+def test_killed_between_the_gap_and_its_base_it_is_still_there(
+    own_server: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ship(ship_shop(own_server))
+    purge(own_server)
+    write(shipped, 1)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("backups.shipping.bases.ask_for_one", dies)
+        with pytest.raises(KeyboardInterrupt):
+            Minutes()._look()
+    assert len(shipped.gaps) == 1
+
+    shipped.look()
+
+    assert len(shipped.gaps) == 1
+    assert Run.objects.filter(database=shipped.database, status="queued").count() == 1
+
+
+def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    now = shipped.archive.stored_until
+    first, second = (
+        LogGap.objects.create(
+            database=shipped.database, begins=now, ends=now, code="log.purged", sentence="x"
+        )
+        for _ in range(2)
+    )
+
+    assert gaps.acknowledge(shipped.database, first.pk, "ada") == 1
+
+    second.refresh_from_db()
+    assert second.acknowledged_at is None

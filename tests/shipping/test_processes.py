@@ -1,0 +1,161 @@
+"""The commands as they are run: switched on, followed by the worker, two at once, killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.actions.test_failures import exclusively_locked
+from tests.backups.conftest import MakePortal
+from tests.backups.worlds import Portal, Shop, make_shop, wait_until
+from tests.servers import DatabaseServer
+from tests.shipping.conftest import TABLES, may_ship, ship_shop
+
+
+def insert(shop: Shop, first: int, count: int = 1) -> None:
+    for number in range(first, first + count):
+        shop.execute(f"INSERT INTO orders VALUES ({number}, 'secret text {number}')")
+
+
+def begun(portal: Portal) -> Portal:
+    """With its log switched on and a base."""
+    told = portal.manage("log_archive", "on", "--json")
+    assert told.code == 0, told.err
+    # What is queued is the worker's, which there is not.
+    portal.shell("from backups.models import Run; Run.objects.filter(status='queued').delete()")
+    assert portal.backup().code == 0
+    looked = portal.manage("archive_logs", "--once")
+    assert looked.code == 0, looked.err
+    assert status(portal)["state"] == "following"
+    return portal
+
+
+def status(portal: Portal) -> dict[str, object]:
+    ran = portal.manage("log_archive", "status", "--json")
+    assert ran.code == 0, ran.err
+    return ran.json
+
+
+def transactions(portal: Portal) -> int:
+    return sum(row["transactions"] for row in portal.rows("SELECT transactions FROM backups_logpiece"))
+
+
+def chain(portal: Portal) -> list[tuple[str, int, int]]:
+    rows = portal.rows("SELECT file, start, end FROM backups_logpiece ORDER BY file_made, file, start")
+    return [(row["file"], row["start"], row["end"]) for row in rows]
+
+
+def is_contiguous(parts: list[tuple[str, int, int]]) -> bool:
+    """No piece twice, and none lost."""
+    return all(
+        after[1] == before[2] if after[0] == before[0] else after[1] == 4 for before, after in pairwise(parts)
+    )
+
+
+def test_switched_on_by_a_command_and_stored_by_another(
+    shared_mariadb: DatabaseServer, make_portal: MakePortal
+) -> None:
+    portal = begun(make_portal(ship_shop(shared_mariadb)))
+    insert(portal.shop, 1, 3)
+
+    assert portal.manage("archive_logs", "--once").code == 0
+
+    told = status(portal)
+    assert (told["problem"], told["gaps"]) == (None, [])
+    assert transactions(portal) == 3
+    assert portal.leftovers() == []
+    # Nothing of a row is in the portal's own database.
+    assert b"secret text" not in portal.database_file.read_bytes()
+
+
+def test_a_server_that_is_not_ready_is_left_alone_and_the_statement_is_said(
+    shared_mariadb: DatabaseServer, make_portal: MakePortal
+) -> None:
+    portal = make_portal(make_shop(shared_mariadb, TABLES))
+
+    told = portal.manage("log_archive", "on", "--json")
+
+    assert (told.code, told.json["error_code"]) == (1, "log.no_right")
+    assert "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO" in told.json["error"]
+    assert status(portal)["state"] == "off"
+
+    may_ship(portal.shop)
+    assert portal.manage("log_archive", "on").code == 0
+
+
+def test_nothing_is_switched_on_by_itself(shared_mariadb: DatabaseServer, make_portal: MakePortal) -> None:
+    portal = make_portal(ship_shop(shared_mariadb))
+    assert portal.backup().code == 0
+
+    assert portal.manage("archive_logs", "--once").code == 0
+
+    assert portal.rows("SELECT * FROM backups_logarchive") == []
+    assert portal.rows("SELECT * FROM backups_logpiece") == []
+
+
+def test_two_at_once_store_no_piece_twice_and_lose_none(
+    shared_mariadb: DatabaseServer, make_portal: MakePortal
+) -> None:
+    portal = begun(make_portal(ship_shop(shared_mariadb)))
+    for round_ in range(2):
+        insert(portal.shop, 10 * round_, 5)
+        both = [portal.start("archive_logs", "--once") for _ in range(2)]
+        assert [portal.finish(each).code for each in both] == [0, 0]
+    assert portal.manage("archive_logs", "--once").code == 0
+
+    assert transactions(portal) == 10
+    assert is_contiguous(chain(portal))
+
+
+def test_the_worker_starts_it_and_ends_it(shared_mariadb: DatabaseServer, make_portal: MakePortal) -> None:
+    portal = begun(make_portal(ship_shop(shared_mariadb)))
+
+    def shippers() -> list[int]:
+        return [pid for pid, name in portal.processes().items() if "archive_logs" in name]
+
+    with portal.worker():
+        wait_until(lambda: len(shippers()) > 0, "the process that stores logs", 40)
+        insert(portal.shop, 1, 4)
+        os.kill(shippers()[0], signal.SIGKILL)
+        wait_until(lambda: transactions(portal) == 4, "what was stored by the next one", 120)
+    assert shippers() == []
+
+
+@pytest.mark.soak
+def test_killed_at_any_moment_no_transaction_is_lost(server: DatabaseServer, make_portal: MakePortal) -> None:
+    portal = begun(make_portal(ship_shop(server)))
+    chance = random.Random(int(os.environ.get("VEDETTA_SEED", "7")))
+    count = 0
+    for _ in range(12):
+        insert(portal.shop, count, 5)
+        count += 5
+        running = portal.start("archive_logs", "--once")
+        time.sleep(chance.uniform(0.3, 4))
+        os.killpg(running.pid, signal.SIGKILL)
+        portal.finish(running)
+    assert portal.manage("archive_logs", "--once", deadline=300).code == 0
+
+    assert transactions(portal) == count
+    assert is_contiguous(chain(portal))
+    assert status(portal)["gaps"] == []
+
+
+def test_while_somebody_prunes_the_log_waits_in_the_server(
+    shared_mariadb: DatabaseServer, make_portal: MakePortal
+) -> None:
+    portal = begun(make_portal(ship_shop(shared_mariadb)))
+    insert(portal.shop, 1, 2)
+    with exclusively_locked(portal):
+        assert portal.manage("archive_logs", "--once").code == 0
+        told = status(portal)
+        assert (told["problem_code"], told["gaps"]) == ("restic.locked", [])
+
+    assert portal.manage("archive_logs", "--once").code == 0
+
+    assert transactions(portal) == 2
+    assert status(portal)["problem"] is None
