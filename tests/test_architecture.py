@@ -36,6 +36,7 @@ HOUSE = {
     "secret_references": "errors keys restic text",
     "dumping": "at_first_use dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
+    "replaying": "binlog dumpfile errors mysql text",
     "differences": "dumpfile errors loading text",
     "rows_back": "differences dumpfile errors text",
     "validators": "secret_references text",
@@ -124,7 +125,7 @@ MANY_FOR_A_REASON: dict[str, str] = {}
 
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = (
-    r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading)(\..*)?"
+    r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading|replaying)(\..*)?"
     r"|text.(checked|kinds|sentences|terminal))"
 )
 # What plays an action.
@@ -144,7 +145,7 @@ OF_THE_GATE = {
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
-OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|shipping)(\..*)?"
+OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying|shipping)(\..*)?"
 # What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
 PLAYED = r"backups\.actions\.accept"
 
