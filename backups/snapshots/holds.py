@@ -22,6 +22,7 @@ NEWEST = phrase("newest snapshot, kept whatever the policy says")
 MADE_LAST = phrase("made last, kept whatever its time says")
 NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
 NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
+BASE_OF_LOG = phrase("base of the log: what is stored of it is replayed on no older snapshot")
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = template("safety snapshot of restore {restore}, kept for 30 days after it whatever the policy says")
 STANDS = template(
@@ -54,13 +55,15 @@ class Present:
     """The snapshots of a row that are there, newest first, read once for all holds that look at them.
 
     `saved` are the keys of those that were saved before a restore, and `rows` finds the same ones again.
-    `may_be_suspicious` is false where it is known that nobody has to say anything of their database.
+    `may_be_suspicious` is false where it is known that nobody has to say anything of their database, and
+    `may_have_log` where it is known that its binary log is not stored.
     """
 
     snapshots: Sequence[Snapshot]
     saved: Set[int]
     rows: SnapshotQuerySet
     may_be_suspicious: bool = True
+    may_have_log: bool = True
 
     def backups(self) -> list[Snapshot]:
         """These without what was saved before restores."""
@@ -273,7 +276,17 @@ def before_suspicious(present: Present, now: datetime) -> Held:
             )
 
 
+def base_of_log(present: Present, _now: datetime) -> Held:
+    """The newest at which a stored log can be replayed: without it no moment since can be had."""
+    if not present.may_have_log:
+        return
+    exact = present.rows.made_here().not_known_bad().filter(manifest__log__exact=True)
+    found = exact.filter(database__log_archive__isnull=False).newest_first().defer("manifest").first()
+    if found is not None:
+        yield found, BASE_OF_LOG
+
+
 # Asked of each database by itself; the rest is asked of all that lies under one row.
 OF_EACH_DATABASE: tuple[Hold, ...] = (
-    newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious,
+    newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious, base_of_log,
 )  # fmt: skip
