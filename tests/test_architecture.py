@@ -51,7 +51,7 @@ HOUSE = {
     "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
-    "moments": "dumpfile errors models text",
+    "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
@@ -61,7 +61,9 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models restoring runs snapshots text",
+    "requests": (
+        "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text"
+    ),
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -81,9 +83,10 @@ HOUSE = {
         "restic runs snapshots text"
     ),
     "actions": (
-        "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
-        "keeping keys loading models mysql portal_copy process reports repositories requests restic "
-        "restoring rows_back runs scheduling secret_references shipping snapshots text validators verdict"
+        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
+        "gate keeping keys loading models moments mysql portal_copy process replaying reports repositories "
+        "requests restic restoring rows_back runs scheduling secret_references shipping snapshots text "
+        "validators verdict"
     ),
     "admin": (
         "actions choices configuration differences downloads errors gate keeping marks models notifications "
@@ -97,8 +100,8 @@ HOUSE = {
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
         "actions catalog choices configuration differences endpoints errors gate installation keeping keys "
-        "models portal_copy process reports repositories requests restic restoring runs scheduling shipping "
-        "snapshots text validators verdict worker"
+        "models moments portal_copy process reports repositories requests restic restoring runs scheduling "
+        "shipping snapshots text validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
     "apps": "checks marks runs tasks text worker",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from backups.binlog.barriers import told
 from backups.errors import Problem
 from backups.moments.timeline import Barrier, Log, Piece
 from backups.moments.until import local
@@ -104,17 +105,31 @@ def behind_barrier(
     """Something between the dump and the moment cannot be replayed."""
     return Problem(
         phrase(
-            "{what} cannot be restored: the log cannot be replayed past {place}{at} ({why}).",
+            "{what} cannot be restored: the log cannot be replayed past {place}{at}. {why}",
             what=what,
             place=f"{barrier.place.file}:{barrier.place.position}",
             at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
-            why=barrier.code,
+            why=_why(barrier),
         ),
         code="moment.behind_barrier",
         safe=_NOTHING,
         do=can_be_had(windows, moment or barrier.moment),
         params={"barrier": barrier.code, **barrier.params},
     )
+
+
+def _why(barrier: Barrier) -> str:
+    """As a sentence, from what a row keeps of it."""
+    if barrier.code in _OF_EVENTS:
+        return _OF_EVENTS[barrier.code]
+    return told(barrier.code, {name: str(value) for name, value in barrier.params.items()})
+
+
+# What is no statement.
+_OF_EVENTS = {
+    "log.incident": phrase("The server lost changes there, as it says itself."),
+    "log.unknown_event": phrase("It holds an event there that is not known."),
+}
 
 
 def not_kept(piece: Piece, do: str = "") -> Problem:
@@ -141,6 +156,31 @@ def piece_missing(piece: Piece) -> Problem:
         code="moment.piece_missing",
         safe=_NOTHING,
         do=phrase("Choose a moment before it, or restore a backup. Then make a backup, as a new beginning."),
+    )
+
+
+def hole(before: Piece, piece: Piece) -> Problem:
+    """Two pieces do not meet, and no gap was noted between them."""
+    return Problem(
+        phrase(
+            "The log of {file} from position {end} to {start} is not stored.",
+            file=before.file,
+            end=before.end,
+            start=piece.start,
+        ),
+        code="moment.hole",
+        safe=_NOTHING,
+        do=phrase("Choose a moment before it, or restore a backup. Then make a backup, as a new beginning."),
+    )
+
+
+def base_gone() -> Problem:
+    """While a restore waited, its dump was forgotten or found to be bad."""
+    return Problem(
+        phrase("The backup that the moment would be restored from cannot be used for it any more."),
+        code="moment.base_gone",
+        safe=_NOTHING,
+        do=phrase("Start the restore again: it takes another one, if there is one."),
     )
 
 

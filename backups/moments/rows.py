@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backups.dumpfile.log_positions import Place
-from backups.models import Database, LogArchive, LogGap, LogMark, LogPiece, Snapshot
+from backups.models import Database, LogArchive, LogGap, LogMark, LogPiece, LogTransaction, Snapshot
+from backups.moments.planning import Draft, drafted
 from backups.moments.timeline import Barrier, Base, Gap, Log, Mark, Piece
+from backups.moments.until import Until
 
 
 def log_of(database: Database) -> Log:
@@ -35,11 +37,26 @@ def log_of(database: Database) -> Log:
     )
 
 
+def draft_of(database: Database, until: Until) -> Draft:
+    """What a restore to a moment begins with, and where its end is, by rows. Raises Problem."""
+    known = None
+    if until.before and until.place is None:
+        known = _listed(database, until.before)
+    return drafted(log_of(database), until, known=known)
+
+
+def _listed(database: Database, gtid: str) -> Place | None:
+    """Where a transaction begins, if it is one that is listed."""
+    listed = LogTransaction.objects.filter(piece__database=database, piece__forgotten_at=None, gtid=gtid)
+    found = listed.values_list("piece__file", "position").first()
+    return Place(*found) if found else None
+
+
 def bases_of(database: Database) -> list[Base]:
     """The dumps that a replay may begin with: kept, made here, not known to be bad, of an exact position."""
     kept = Snapshot.objects.present().made_here().not_known_bad().filter(database=database)
     return [
-        Base(snapshot.pk, snapshot.time, place, server)
+        Base(snapshot.pk, snapshot.time, place, server, str((snapshot.log or {}).get("gtid") or ""))
         for snapshot in kept.order_by("time", "pk")
         if snapshot.source == database.database
         and (place := place_of(snapshot.log))

@@ -85,6 +85,8 @@ class Base(NamedTuple):
     time: datetime
     place: Place
     server: str
+    # All that was logged before, as the server tells it; empty where it does not.
+    gtids: str = ""
 
 
 @dataclass(frozen=True)

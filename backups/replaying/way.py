@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from backups import mysql
 from backups.binlog.events import Reading
 from backups.binlog.kinds import Kind
+from backups.binlog.names import Piece
 from backups.binlog.transactions import Marker, Transaction, read
 from backups.dumpfile.log_positions import Place
 from backups.mysql.answers import as_number, fetch_one
@@ -24,14 +25,14 @@ from backups.replaying.settings import Collations
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the log, or a piece of one (`is_piece`), whose bytes come in `chunks`.
+    """A file of the log, or a `piece` of one, whose bytes come in `chunks`.
 
     `end` is up to where in the file it tells all of the database; None for where its last event ends.
     """
 
     file: str
     chunks: Iterable[bytes]
-    is_piece: bool = False
+    piece: Piece | None = None
     end: int | None = None
 
 
@@ -101,7 +102,7 @@ class _Way:
             self.has_begun = True
         if self.has_begun and part.file != self.at.file:
             self.at = Place(part.file, 0)
-        reading = Reading(is_piece=part.is_piece)
+        reading = Reading(piece=part.piece)
         until = self._end_in(part)
         for each in read(part.chunks, reading, lambda: HeldEvents(self.route.folder)):
             if isinstance(each, Marker) and each.event.kind == Kind.FORMAT and reading.format is not None:

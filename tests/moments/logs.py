@@ -44,7 +44,7 @@ def piece(start: float, end: float, key: int = 0, **fields: Any) -> Piece:
     return Piece(key or round(end * 60), start=place(start).position, end=place(end).position, **wanted)
 
 
-def barrier(minutes: float, code: str = "log.replaced") -> Barrier:
+def barrier(minutes: float, code: str = "log.database_replaced") -> Barrier:
     """A change that no replay goes past."""
     return Barrier(place(minutes), at(minutes), code, {})
 
