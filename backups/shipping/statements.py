@@ -41,8 +41,7 @@ class Speech:
         number = query.charsets[0] if query.charsets else None
         # What has none was written by the server itself, in UTF-8. A number that nobody knows has no name.
         charset = "utf8mb4" if number is None else self.charsets.get(number, "")
-        read_as = charset, self.dialect
-        return Logged.of(query.text, query.database, query.sql_mode or 0, read_as, query.updated)
+        return Logged.of(query, charset, self.dialect)
 
 
 def is_frame(text: bytes) -> bool:

@@ -100,7 +100,7 @@ FROM_ELSEWHERE = (
 AFTERWARDS = """
 INSERT INTO customer (name) VALUES ('late');
 INSERT INTO orders (customer, total, extra) VALUES (1, 7, 'y');
-UPDATE event SET v = 'of a table that was called user' WHERE id = 2;
+UPDATE event SET v = 'once called user' WHERE id = 2;
 INSERT INTO geo VALUES (1, ST_GeomFromText('POINT(3 4)'));
 DELETE FROM taken LIMIT 1;
 """
