@@ -20,7 +20,7 @@ from backups.shipping.cutting import databases_in
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
 from backups.shipping.follower import Follower, where
-from backups.shipping.stream import Begin, Stream
+from backups.shipping.stream import Begin, Stream, in_order
 from backups.text.sentences import phrase
 
 # Of each minute of a database, for pieces that are to be read back.
@@ -74,12 +74,12 @@ class ServerFollower:
             self._read(stream, ready, end)
         except (LogLost, Unreadable) as problem:
             self._save_all(ready, None)
-            for archive in ready:
-                self._break(archive, problem)
+            self._break_all(ready, stream, problem)
             return False
         finally:
             stream.close()
         self._save_all(ready, end if stream.is_at_end else None)
+        self._break_all(ready, stream, None)
         return not stream.is_at_end
 
     def _read(self, stream: Stream, ready: Sequence[LogArchive], end: LogEnd) -> None:
@@ -191,6 +191,17 @@ class ServerFollower:
         gap = gaps.opened(archive, why)
         logger.warning("the log of %s breaks off: %s", archive.database, why.code)
         bases.ask_for_one(archive.database, gap.noticed_at)
+
+    def _break_all(self, ready: Sequence[LogArchive], stream: Stream, why: Problem | None) -> None:
+        """What was lost concerns those that had not come further; some have reasons of their own."""
+        reached = in_order(stream.reached.file, stream.reached.position)
+        for archive in ready:
+            if (follower := self._followers.get(archive.pk)) is None:
+                continue
+            if follower.broken is not None:
+                self._break(archive, follower.broken)
+            elif why is not None and follower.order <= reached:
+                self._break(archive, why)
 
     def _drop(self, key: int) -> None:
         if (follower := self._followers.pop(key, None)) is not None:

@@ -49,7 +49,16 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("happens", CODES, ids=lambda each: each.__name__)
+@pytest.mark.one_flavour("mysql")
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(purge, id="purged", marks=pytest.mark.soak),
+        pytest.param(reset, id="begun anew", marks=pytest.mark.soak),
+        # Only the time at its head tells the file from the one before.
+        pytest.param(reset_and_grown, id="begun anew and grown"),
+    ],
+)
 def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
     own_server: DatabaseServer, ship: Ship, happens: Callable[[DatabaseServer], None]
 ) -> None:
@@ -92,6 +101,7 @@ def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
     assert len(shipped.transactions()) == 2
 
 
+@pytest.mark.soak
 def test_an_old_data_folder_put_back_is_a_gap(ship: Ship) -> None:
     with logging("mariadb") as server:
         shipped = ship(ship_shop(server))
@@ -132,9 +142,7 @@ def test_switched_off_and_on_again_is_a_gap(shared_mariadb: DatabaseServer, ship
     assert shipped.gaps[0].ends is not None
 
 
-def test_an_edited_host_and_another_server_are_gaps(
-    shared_mariadb: DatabaseServer, shared_mysql: DatabaseServer, ship: Ship
-) -> None:
+def test_an_edited_host_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
     row = shipped.database.server
     row.host = "localhost"
@@ -145,6 +153,18 @@ def test_an_edited_host_and_another_server_are_gaps(
     assert [gap.code for gap in shipped.gaps] == ["log.address_changed"]
 
 
+def test_another_server_behind_the_address_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    shared_mariadb.execute("SET GLOBAL server_id = 77")
+    try:
+        shipped.look()
+    finally:
+        shared_mariadb.execute("SET GLOBAL server_id = 7")
+
+    assert [gap.code for gap in shipped.gaps] == ["log.another_server"]
+
+
+@pytest.mark.one_flavour("mariadb")
 def test_killed_between_the_gap_and_its_base_it_is_still_there(
     own_server: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,8 @@ def test_rows_are_rebuilt_from_names_alone(shipped: Shipped) -> None:
 
 
 def test_the_chain_is_read_back_and_what_is_missing_is_told(shipped: Shipped) -> None:
+    # As whoever is asked to read it has it, who knows which repository it is.
+    shipped.database.repository.refresh_from_db()
     access = repository_access(shipped.database.repository)
     LogPiece.objects.update(read_back_at=None, sealed=True)
     found = reading_back.read_back(shipped.database, access, lambda: None)
