@@ -148,7 +148,9 @@ OF_THE_GATE = {
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
-OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying|shipping)(\..*)?"
+OPENED = (
+    r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying|shipping)(\..*)?"
+)
 # What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
 PLAYED = r"backups\.actions\.accept"
 
