@@ -79,8 +79,8 @@ HOUSE = {
         "requests scheduling sentinel snapshots text verdict"
     ),
     "shipping": (
-        "alerting binlog catalog choices dumpfile endpoints errors keeping models mysql process requests "
-        "restic runs snapshots text"
+        "alerting binlog catalog choices dumpfile endpoints errors keeping models mysql process replaying "
+        "requests restic runs snapshots text"
     ),
     "actions": (
         "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
@@ -219,7 +219,10 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        r"backups\.((binlog|dumpfile)(\..*)?|at_first_use|errors|text\.sentences)",
+        (
+            r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors"
+            r"|text\.sentences)"
+        ),
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",
