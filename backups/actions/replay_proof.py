@@ -142,6 +142,7 @@ def _look_at_base(story: Story, scratch: Scratch) -> None:
 def _replay(story: Story, access: restic.Access, scratch: Scratch, progress: Progress) -> None:
     """Replay what lies between; what of its failures says something of the log is the verdict."""
     pair = story.pair
+    assert pair.after is not None  # noqa: S101  so it is where no verdict is known before
     log = StoredLog(access, scratch.row.database, pair.pieces)
     route = Route(source_name(pair.base), scratch.database, pair.after, pair.until)
     try:
