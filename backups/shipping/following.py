@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from backups import process, restic
 from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
-from backups.errors import Problem
+from backups.errors import UNEXPECTED, Problem
 from backups.models import Database, LogArchive, Server, Snapshot
 from backups.shipping import bases, ends, gaps, leases, reading_back, storing
 from backups.shipping.cutting import databases_in
@@ -60,6 +61,10 @@ class ServerFollower:
         except Problem as problem:
             for archive in archives:
                 self._failed(archive, problem)
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  an odd log of one server keeps no other waiting
+            self._unexpected(archives, error)
         return False
 
     def _follow(self, archives: Sequence[LogArchive]) -> bool:
@@ -187,6 +192,15 @@ class ServerFollower:
         self._drop(archive.pk)
         storing.note_problem(archive, problem)
         gaps.tell_lateness(archive)
+
+    def _unexpected(self, archives: Sequence[LogArchive], error: Exception) -> None:
+        """What nobody expected is told without its words, which may be somebody's data."""
+        name = type(error).__name__
+        places = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("the log of %s: %s\n%s", self.server, name, places)
+        problem = Problem(phrase("Something unexpected happened ({error}).", error=name), code=UNEXPECTED)
+        for archive in archives:
+            self._failed(archive, problem)
 
     def _break(self, archive: LogArchive, why: Problem) -> None:
         self._drop(archive.pk)

@@ -19,9 +19,10 @@ _FRAME = re.compile(rb"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE\s+SAVEPOINT|XA
 
 @dataclass(frozen=True)
 class Touch:
-    """Whether a statement is to be kept for the database, and why no replay goes past it."""
+    """Whether a statement is to be kept for the database, what it defines, and why no replay goes past it."""
 
     is_ours: bool
+    changed: tuple[str, ...] = ()
     barrier: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ def judge(database: str, speech: Speech, *, folds_case: bool) -> Judge:
     def judge_one(query: Query) -> Touch:
         found = judged(speech.logged(query), database, folds_case=folds_case)
         if isinstance(found, Ours):
-            return Touch(is_ours=True)
+            return Touch(is_ours=True, changed=found.changed)
         if isinstance(found, Barrier):
             return Touch(is_ours=True, barrier=found.code.value, params=dict(found.params))
         return NOTHING

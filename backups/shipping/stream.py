@@ -13,6 +13,7 @@ from backups.binlog import MAGIC, Facts, Format, Gap, GtidSet, LogFile, Marker, 
 from backups.dumpfile.log_positions import Place
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import Fetched, LogLost, fetch
+from backups.shipping.held import Held
 from backups.text.sentences import phrase, template
 
 # One fetch takes no more of it; what is left comes with the next one, at once.
@@ -122,7 +123,7 @@ class Stream:
         if first.is_repeated:
             self._advance()
             reading = Reading(log_format, begin.position, whole=begin.position)
-        for what in binlog.read(self._chunks(first), reading):
+        for what in binlog.read(self._chunks(first), reading, Held):
             self._facts.note(what)
             if self._is_of_the_head(what):
                 continue
