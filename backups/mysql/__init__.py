@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from backups.mysql.greeting import corrected, refuse_uncorrectable
     from backups.mysql.introspection import (
         Inventory,
-        charsets_by_collation,
         count_rows,
         database_defaults,
         database_exists,
