@@ -534,4 +534,17 @@ INSERT INTO `ü` VALUES (1, '')
 CREATE TABLE `ö` LIKE `ü`
 """,
     ),
+    Trap(
+        "tables without transactions",
+        """
+CREATE TABLE m (i INT PRIMARY KEY, v VARCHAR(9)) ENGINE = MyISAM
+CREATE TABLE t (i INT PRIMARY KEY, v VARCHAR(9))
+INSERT INTO t VALUES (1, 'a')
+INSERT INTO m VALUES (1, 'a'), (2, 'b')
+UPDATE m SET v = 'c'
+INSERT INTO t VALUES (2, 'b')
+DELETE FROM m WHERE i = 1
+""",
+        always=True,
+    ),
 )
