@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -134,6 +134,16 @@ def test_in_a_gap_it_is_said_what_can_be_had() -> None:
     assert "has a gap from 2026-11-28 12:20:00 to 2026-11-28 12:40:00 (It was purged)" in problem.sentence()
     assert "from 2026-11-28 12:00:00 to 2026-11-28 12:20:00" in problem.do
     assert "from 2026-11-28 12:40:00 to 2026-11-28 13:00:00" in problem.do
+
+
+def test_what_people_are_told_can_be_typed() -> None:
+    """Times with parts of a second are told in whole ones that can be had."""
+    odd = replace(BROKEN, bases=[base(0), base(40.005, 2)], gaps=[gap(20.005, 40.005)], marks=[])
+    problem = refusal(odd, to(at(30)))
+
+    assert "from 2026-11-28 12:00:00 to 2026-11-28 12:20:00, from 2026-11-28 12:40:01 to" in problem.do
+    assert drafted(odd, to(at(20))).base.key == 1
+    assert drafted(odd, to(at(40) + timedelta(seconds=1))).base.key == 2
 
 
 def test_an_open_gap_has_no_end_yet() -> None:
