@@ -139,7 +139,7 @@ def _barrier_told(barrier: Barrier) -> str:
         "The log cannot be replayed past {file}, position {position}. {why}",
         file=barrier.place.file,
         position=barrier.place.position,
-        why=told(barrier.code, {}),
+        why=told(barrier.code, barrier.params),
     )
 
 
