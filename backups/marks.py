@@ -245,6 +245,8 @@ class _Raises:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.number = _number()
+        # It was committed, or taken back.
+        self.is_over = False
         self.tables: Counter[str] = Counter()
         # Whose databases' marks are raised; None of all.
         self.rows: frozenset[touched.Row] | None = frozenset()
@@ -327,9 +329,12 @@ def _groups(connection: Any, rows: frozenset[touched.Row] | None) -> list[str]:
 def _pending(tables: Collection[str]) -> list[Any]:
     """What this process has written whose mark is not raised yet: also while other hooks of the commit run.
 
-    After a rollback it is one number more in each version until the next write, which changes nothing.
+    Once that transaction is over it is another number than within it, since it may have been taken back with
+    all that was read there. It stays in each version until the next write, which changes nothing.
     """
     noted: _Raises | None = getattr(connection, "vedetta_unmarked", None)
     if noted is None or noted.tables.keys().isdisjoint(tables):
         return []
+    if not noted.is_over and _noted(connection) is not noted:
+        noted.is_over, noted.number = True, _number()
     return [noted.number, sum(noted.tables.values()), *connection.savepoint_ids]

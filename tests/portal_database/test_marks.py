@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
 
 import pytest
@@ -177,6 +178,31 @@ def test_other_hooks_of_a_commit_see_what_was_committed(run: Run, monkeypatch: p
     before = marks.version()
     write()
     assert len({before, *seen, marks.version()}) == 3
+
+
+@pytest.mark.parametrize("within", [nullcontext, transaction.atomic])
+def test_nothing_is_kept_of_what_was_read_in_a_transaction_that_was_taken_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch, within: Callable[[], AbstractContextManager[object]]
+) -> None:
+    """Whether what is read next is read in a transaction or not."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    of_all, of_table = marks.Kept[str](), marks.Kept[str]()
+
+    def read() -> str:
+        return Run.objects.get(pk=run.pk).error
+
+    def told() -> tuple[str, str]:
+        version = marks.version()
+        return of_all.get(version, read), of_table.get(marks.Versions().of("backups_run"), read)
+
+    with suppress(LookupError), transaction.atomic():
+        Run.objects.update(error="never committed")
+        assert told() == ("never committed", "never committed")
+        raise LookupError
+
+    with within():
+        assert told() == ("", "")
+        assert marks.version() == marks.version()
 
 
 def test_what_is_kept_is_made_anew_when_something_was_written_or_set(run: Run, settings: Settings) -> None:
