@@ -162,6 +162,7 @@ if TYPE_CHECKING:
         NoDefiner,
         NoMoreConnections,
         OfTheServer,
+        ReferredTo,
         RefusesFunctions,
         ServerGone,
         ServerUnreachable,
