@@ -114,7 +114,8 @@ def version_of(found: Rows, tables: Collection[str] = TABLES) -> str:
 
 
 def _values(found: Rows) -> list[int]:
-    return sorted(value for kind, value in found if kind == MARK)
+    # Beside beats, servers make decimal numbers of them.
+    return sorted(int(value) for kind, value in found if kind == MARK)
 
 
 def group_of(database: int) -> int:
@@ -137,9 +138,9 @@ class Versions:
     def __init__(self, bound_seconds: int = 0, *, with_beats: bool = False) -> None:
         nameless = _beats().values_list(Value("", output_field=CharField()), "beat")
         found = list(_every_mark().union(nameless) if with_beats else _every_mark())
-        self._values = {name: value for name, value in found if name}
+        self._values = {name: int(value) for name, value in found if name}
         # How the running runs' beats stood at that moment; none where nobody asked.
-        self.beats = [value for name, value in found if not name]
+        self.beats = [int(value) for name, value in found if not name]
         if len(self._values.keys() & _EVERY) < len(_EVERY):
             _make(_EVERY)
             self._values = dict(_every_mark())
@@ -223,7 +224,8 @@ _READS = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMM
 
 def written(sql: str) -> frozenset[str]:
     """The tables of TABLES to whose marks a statement gives another number; rather one too many."""
-    start = sql[:12].lstrip().upper()
+    # Servers have each part of a union in brackets.
+    start = sql[:12].lstrip("( \t\r\n").upper()
     if start.startswith(_KNOWN_WRITES) and (found := _WRITES.match(sql)):
         table = found[1]
         if table not in TABLES or _is_of_the_moment(sql, table):

@@ -340,7 +340,7 @@ def test_queries_do_not_grow_with_the_databases(past: History) -> None:
     assert len(more) == len(few) <= 8
 
 
-def test_a_row_more_costs_a_few_calls(past: History) -> None:
+def test_a_row_more_costs_a_few_calls_on_sqlite(past: History) -> None:
     """Of a year of 200 databases there are 300,000, and a person waits for the page."""
 
     def called() -> int:
