@@ -563,7 +563,7 @@ def test_who_waits_is_heard_before_each_statement_that_is_looked_through_for_row
         for _ in range(3):
             both.after.kept.add(ready("VALUES (1,1)"))
         both.picked = {"t": {}}
-        for _ in both.kept_of_picked(lambda: heard.append("tick")):
+        for _ in both.kept_of_picked(both.after, lambda: heard.append("tick")):
             heard.append("statement")
 
     assert heard == ["tick", "statement"] * 3

@@ -161,7 +161,7 @@ def _seen(now: Moment, both: Comparison, path: Path, progress: Progress) -> Coun
             for side, of in ((keeping.THEN, both.before), (keeping.NOW, both.after))
         )
         now.read(set(both.picked), then, progress)
-        for ready in both.kept_of_picked(progress.tick):
+        for ready in both.kept_of_picked(both.after, progress.tick):
             after.take(ready)
         store.finish(
             {table: keeping.Aside(0, both.after.layouts[table], (b"", b"")) for table in both.picked}
