@@ -42,7 +42,7 @@ class Subject:
         with_connection(self.shop, lambda c: sample.change(c, CHANGE_PERCENT))
         self.ours.backup()
         rows = self.ours.portal.rows("SELECT snapshot_id FROM backups_snapshot ORDER BY time")
-        self.then, self.later = (str(snapshot) for (snapshot,) in rows)
+        self.then, self.later = (str(row["snapshot_id"]) for row in rows)
 
     def ways(self) -> dict[str, Callable[[], Cost]]:
         """What is measured, by its name."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 # What of a side waits at most before it is given up to find the rest of it on the other side.
 ENOUGH_BYTES = 4 << 20
 _FIRST_BYTES, _MOST_AT_ONCE = 1 << 12, 1 << 20
-_FIRST_LOOK = 1 << 14
+_FIRST_LOOK = 1 << 11
 _LOOK_GROWS = 8
 # So often what looks like the end of a row is looked at, before rows are cut one by one.
 _TRIES = 20
@@ -31,18 +31,30 @@ def rows_within(text: bytes, between: bytes) -> list[bytes]:
     parts = text.split(boundary)
     if b"\n" in between:
         return parts
-    if b"\\" in text:
-        odd = {at for at, part in enumerate(parts) if not is_outside(part)}
-    else:
-        odd = {at for at, part in enumerate(parts) if part.count(b"'") & 1}
-    return _mended(parts, odd, boundary) if odd else parts
+    # What is left out stands within texts, and so does what comes together by that.
+    plain = _without_escapes(text).split(boundary)
+    if len(plain) == len(parts) and not any(part.count(b"'") & 1 for part in plain):
+        return parts
+    odd = {at for at, part in enumerate(parts) if _without_escapes(part).count(b"'") & 1}
+    return _mended(parts, odd, boundary)
 
 
-def is_outside(text: bytes) -> bool:
-    """Whether what begins outside of a text, in letters of one or of UTF-8's bytes, ends so."""
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b"\\'", b"")
-    return not text.count(b"'") & 1
+def _without_escapes(text: bytes) -> bytes:
+    """A text without what stands behind backslashes and looks like a quote or a backslash."""
+    return text.replace(b"\\\\", b"").replace(b"\\'", b"") if b"\\" in text else text
+
+
+def _counted(plain: bytes, boundary: bytes) -> int:
+    """How many rows stand side by side, of which nothing but their number is wanted; without escapes."""
+    parts = plain.split(boundary)
+    quotes = [part.count(b"'") & 1 for part in parts]
+    if not any(quotes):
+        return len(parts)
+    count, is_open = 1, False
+    for is_odd in quotes[:-1]:
+        is_open ^= bool(is_odd)
+        count += not is_open
+    return count
 
 
 def _mended(parts: Sequence[bytes], odd: set[int], boundary: bytes) -> list[bytes]:
@@ -163,20 +175,14 @@ class Settling:
         ends = length == len(text) - one.at, length == len(beside) - other.at
         if any(ends) and not self._goes_on(length, ends):
             length, ends = length - 1, (False, False)
-        if not any(ends):
-            length = self._whole_rows(text, one.at, length)
-            if not length:
-                return False
-        self.settled += self._count(text[one.at + 1 : one.at + length - 1])
+        length, count = self._whole_rows(text, one.at, length, is_end=any(ends))
+        if not length:
+            return False
+        self.settled += count
         for side in self._sides:
             side.forward(side.at + length + len(self._between))
         self._wanted = 0
         return True
-
-    def _count(self, text: bytes) -> int:
-        if b"\n" in self._between:
-            return text.count(self._boundary) + 1
-        return len(rows_within(text, self._between))
 
     def _goes_on(self, length: int, ends: Sequence[bool]) -> bool:
         """Whether where the rows of one text end, another row of the other begins."""
@@ -185,17 +191,23 @@ class Settling:
             for side, is_end in zip(self._sides, ends, strict=True)
         )
 
-    def _whole_rows(self, text: bytes, at: int, length: int) -> int:
-        """How many of so many bytes are whole rows, the next of which has begun; 0 where none is sure to."""
+    def _whole_rows(self, text: bytes, at: int, length: int, *, is_end: bool) -> tuple[int, int]:
+        """How many of so many bytes are whole rows, and how many rows; 0 where none is sure to be whole.
+
+        Unless the rows end there, the next one has begun.
+        """
         stop = at + length
         for _ in range(_TRIES):
-            end = text.rfind(self._boundary, at, stop)
-            if end < 0:
-                return 0
-            if b"\n" in self._between or is_outside(text[at : end + 1]):
-                return end + 1 - at
-            stop = end + len(self._boundary) - 1
-        return 0
+            end = stop if is_end else text.rfind(self._boundary, at, stop) + 1
+            if end <= 0:
+                break
+            if b"\n" in self._between:
+                return end - at, text.count(self._boundary, at, end) + 1
+            plain = _without_escapes(text[at:end])
+            if is_end or not plain.count(b"'") & 1:
+                return end - at, _counted(plain, self._boundary)
+            stop = end + len(self._boundary) - 2
+        return 0, 0
 
     # ------------------------------------------------------------ What is not
 

@@ -90,7 +90,12 @@ def test_which_chosen_tables_are_there_is_asked_when_the_live_dump_begins(
         access=SimpleNamespace(secret_values=list),
     )
     monkeypatch.setattr(compared_sides, "make_ready", lambda *_, **__: ready)
-    monkeypatch.setattr(compared_sides.LaterNow, "_of_chosen", lambda _: did.append("tables") or ())
+
+    def of_chosen(_: object) -> tuple[str, ...]:
+        did.append("tables")
+        return ()
+
+    monkeypatch.setattr(compared_sides.LaterNow, "_of_chosen", of_chosen)
     story = SimpleNamespace(
         request=SimpleNamespace(database=SimpleNamespace(database="shop"), tables=("t",)),
         progress=SimpleNamespace(mask_secrets=lambda _: None, tick=lambda: None),

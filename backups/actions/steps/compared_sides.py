@@ -127,9 +127,14 @@ class _Later(Protocol):
 
     side: Side
     source: str
-    phase: str
-    # How long it may wait for the earlier side, in seconds.
-    patience: float | None
+
+    @property
+    def phase(self) -> str:
+        """What reading it is called where it is read alone."""
+
+    @property
+    def patience(self) -> float | None:
+        """How long it may wait for the earlier side, in seconds."""
 
     def is_known_same(self) -> bool:
         """Whether nothing of either dump has to be read."""
@@ -148,7 +153,7 @@ class LaterSnapshot:
     """The later one is a snapshot: of it is read what differs."""
 
     phase = "later dump"
-    patience = None
+    patience: float | None = None
 
     def __init__(self, story: Story, until: Snapshot) -> None:
         self._story = story
@@ -182,7 +187,7 @@ class LaterNow:
     """The later one is the database as it is now, which is dumped as for a backup, over one connection."""
 
     phase = "live dump"
-    patience = _PATIENCE_SECONDS
+    patience: float | None = _PATIENCE_SECONDS
 
     def __init__(self, story: Story) -> None:
         self._story = story
