@@ -157,6 +157,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "triggers_ran": any(each.get("event") != UNSEEN_KEYS for each in _list(story.told.get("triggers"))),
         "proof": proof_words(story),
         "rounded": rounded_of(story.told),
+        "undo_proof": undo_words(story),
         "digests": [
             (words, str(story.told[name]))
             for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
@@ -274,6 +275,18 @@ def proof_words(story: Story) -> str:
         "the tables of the copy.",
         moment=moment,
     )
+
+
+def undo_words(story: Story) -> str:
+    """What is proved of the undo that can be downloaded; nothing of a version that did not try it."""
+    proved = story.told.get("undo_proved")
+    if proved is True:
+        return phrase(
+            "Its undo was run on the same copy right after it, and made all rows as they were before."
+        )
+    if proved is False:
+        return phrase("Its undo could not be proved on the same copy: the log says why. Read it before use.")
+    return ""
 
 
 def _source_url(source: Run | None) -> str:

@@ -252,3 +252,12 @@ def test_who_may_not_restore_sees_nothing_of_it(proved: Run, login: Login) -> No
     for role in ("Viewer", "Operator"):
         assert answers(login(role)) == {403}
     assert Run.objects.filter(action="rows_back").count() == 1
+
+
+def test_whether_the_undo_in_the_file_is_proved_stands_beside_the_proof(proved: Run, login: Login) -> None:
+    client = login("Restorer")
+    for is_proved, words in ((True, "made all rows as they were before"), (False, "could not be proved")):
+        proved.result["rows_back"]["undo_proved"] = is_proved
+        proved.save()
+        assert words in client.get(page_of(proved)).content.decode()
+    assert f"{page_of(proved, 'rows-back-script')}?undo=1" in client.get(page_of(proved)).content.decode()
