@@ -55,7 +55,7 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("live dump", expected=snapshot.total_bytes_processed)
     finder = Finder(picked.tables, picked.rows, dict((snapshot.manifest or {}).get("collations", {})))
     with moment(live, finder, progress) as now:
-        defined = rows_live.defined(request.database, live)
+        defined = rows_live.defined(live)
         judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
         made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
         told = {**_told(request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from backups import mysql
+from backups.actions import apply_rows
 from backups.actions.kept_rows import answer
 from backups.actions.steps import rows_copy
 from backups.admin.rows_back_story import page_context, story_of
-from backups.models import Database, Snapshot
+from backups.choices import Status
+from backups.errors import Problem
+from backups.models import Database, Run, Snapshot
 from backups.requests import ApplyRowsRequest, Choice, RowsBackRequest
 from tests.actions.test_rows_back import TABLES, compared, played, told, well
 from tests.actions.tools import back_up, log_of, with_least
@@ -108,3 +111,89 @@ def test_an_undo_that_cannot_be_proved_says_so_and_keeps_nobody_from_the_rows(
     assert "The undo beside this script is not proved: " in log_of(proved)
     assert "could not be proved" in str(page_context(story_of(proved))["undo_proof"])
     well(ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True))
+
+
+def test_after_a_try_that_nobody_heard_of_one_row_that_was_set_back_is_told_as_it_is(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    database, before = accident(may_restore, make_database)
+    proved = well(RowsBackRequest(database, compared(database, before, *ALL), CHOICES))
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+    first = well(wish)
+    # As if its worker had died right after the COMMIT, and then somebody deletes one of the rows again.
+    Run.objects.filter(pk=first.pk).update(status=Status.LOST, phase="apply", result={})
+    may_restore.execute("DELETE FROM people WHERE id = 2")
+    there = rows(may_restore)
+
+    second = played(wish)
+
+    assert (second.status, second.error_code) == ("failed", "rows.unheard_of")
+    assert "By now 1 row is as before it, and 5 are as after it" in second.error
+    assert "Nothing was changed by this one." in second.error
+    assert rows(may_restore) == there
+    story = story_of(Run.objects.get(pk=proved.pk))
+    assert (story.applied, story.may_undo) == (None, False), "the page says neither that it was given back"
+    assert "Nobody can tell how it ended" in str(page_context(story)["run"].error)
+    with pytest.raises(Problem) as caught:
+        RowsBackRequest(database, Run.objects.get(pk=first.pk)).refuse_unfit()
+    assert caught.value.code == "rows.unheard_of"
+
+    # Once that row is as it was given back, it is certain.
+    may_restore.execute("INSERT INTO people VALUES (2, 'O\\'Neill', '2020-01-01 00:00:00')")
+    third = well(wish)
+    assert told(third)["state"] == "already"
+    assert story_of(Run.objects.get(pk=proved.pk)).may_undo
+
+
+def test_where_only_rows_of_before_are_found_a_lost_try_is_simply_repeated(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    database, before = accident(may_restore, make_database)
+    proved = well(RowsBackRequest(database, compared(database, before, *ALL), CHOICES))
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+    there = rows(may_restore)
+    first = well(wish)
+    undo = well(RowsBackRequest(database, first))
+    well(ApplyRowsRequest(database, undo, knows_triggers=True, without_safety=True))
+    assert rows(may_restore) == there
+    Run.objects.filter(pk=first.pk).update(status=Status.LOST, phase="apply", result={})
+
+    assert told(well(wish))["state"] == "applied"
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        "CREATE TRIGGER late BEFORE UPDATE ON people FOR EACH ROW SET NEW.name = 'by a trigger'",
+        pytest.param("ALTER TABLE people ADD more INT", marks=pytest.mark.soak),
+    ],
+)
+def test_what_is_defined_between_the_last_look_and_the_script_rolls_all_of_it_back(
+    may_restore: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, altered: str
+) -> None:
+    database, before = accident(may_restore, make_database)
+    proved = well(RowsBackRequest(database, compared(database, before, *ALL), CHOICES))
+    wish = ApplyRowsRequest(database, proved, knows_triggers=True, without_safety=True)
+    there = [row[:2] for row in may_restore.query("SELECT id, name FROM people ORDER BY id")]
+    refuse_beside = apply_rows._refuse_beside
+
+    def meanwhile(*args: Any) -> None:
+        refuse_beside(*args)
+        may_restore.server.execute(
+            altered.replace("people", f"`{may_restore.name}`.people").replace(
+                "TRIGGER late", f"TRIGGER `{may_restore.name}`.late"
+            )
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(apply_rows, "_refuse_beside", meanwhile)
+        run = played(wish)
+
+    assert (run.status, run.error_code) == ("failed", "rows.defined_otherwise")
+    assert "rolled back" in run.error
+    assert may_restore.query("SELECT id, name FROM people ORDER BY id") == there
+    # And known for what it is: it is not looked for what it may have done.
+    assert (played(wish).error_code, told(run).get("state")) == ("rows.defined_otherwise", "")
+    again = well(RowsBackRequest(database, compared(database, before, *ALL), CHOICES))
+    if "TRIGGER" in altered:
+        assert told(again)["triggers"][0]["trigger"] == "late"
