@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups import mysql
 from backups.actions.steps import kept_files, rows_copy, rows_live
 from backups.actions.steps.findings import Scratch
-from backups.actions.steps.rows_chosen import Chosen, chosen
+from backups.actions.steps.rows_chosen import Chosen, chosen, made_whole
 from backups.actions.steps.rows_found import Finder, lost_columns
 from backups.actions.steps.rows_moment import Live, Moment, moment
 from backups.actions.steps.scratch import scratch_database
@@ -57,6 +57,8 @@ def run(run: Run, progress: Progress) -> Outcome:
     with moment(live, finder, progress) as now:
         defined = rows_live.defined(live)
         judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
+        if any(each.columns for each in request.choices):
+            judged = made_whole(judged)
         made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
         told = {**_told(request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}
         if made:
@@ -77,6 +79,9 @@ def _told(request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Cha
         "is_undo": request.is_undo,
         "rows": len(made),
         "tables": rows_copy.rows_by_kind(made),
+        "only_columns": [
+            {"table": each.table, "columns": list(each.columns)} for each in request.choices if each.columns
+        ],
         "proved": False,
         "left_out": [
             {"table": table, "rows": count}

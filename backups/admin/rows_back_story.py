@@ -18,7 +18,14 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import UNSEEN_KEYS, attempts, rounded_words, told_of, unseen_words
+from backups.requests.rows_back import (
+    UNSEEN_KEYS,
+    attempts,
+    columns_words,
+    rounded_words,
+    told_of,
+    unseen_words,
+)
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -254,10 +261,11 @@ def _not_proved(each: Mapping[str, Any]) -> str:
 
 
 def rounded_of(told: Mapping[str, Any]) -> list[str]:
-    """Of which tables values come back rounded, each in a sentence."""
+    """Of which tables values come back rounded, or some columns alone, each in a sentence."""
     return [
-        rounded_words(str(each.get("table")), map(str, columns))
-        for each in _list(told.get("rounded"))
+        words(str(each.get("table")), map(str, columns))
+        for name, words in (("only_columns", columns_words), ("rounded", rounded_words))
+        for each in _list(told.get(name))
         if isinstance(columns := each.get("columns"), list)
     ]
 

@@ -116,6 +116,7 @@ def test_a_comparison_keeps_its_rows_for_its_owner_alone(
     assert "secret value" not in f"{run.result}{log_of(run)}"
     assert run.result["kept"]["tables"][-1] == {
         "table": "people", "gone": 1, "new": 1, "changed": 2, "beyond": 0, "same_columns": True,
+        "columns": ["name", "seen"],
     }  # fmt: skip
     asked = {"ask": "where", "table": "people", "kinds": [], "where": "then.name = 'Bert'"}
     assert (

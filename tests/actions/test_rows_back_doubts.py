@@ -197,3 +197,46 @@ def test_what_is_defined_between_the_last_look_and_the_script_rolls_all_of_it_ba
     again = well(RowsBackRequest(database, compared(database, before, *ALL), CHOICES))
     if "TRIGGER" in altered:
         assert told(again)["triggers"][0]["trigger"] == "late"
+
+
+def test_one_column_alone_is_given_back_whatever_became_of_the_others(
+    may_restore: Shop, make_database: MakeDatabase
+) -> None:
+    may_restore.execute(
+        "CREATE TABLE goods (id INT PRIMARY KEY, price INT, stock INT, note VARCHAR(20)) ENGINE=InnoDB;"
+        "INSERT INTO goods VALUES (1, 10, 1, 'a'), (2, 20, 2, 'b'), (3, 30, 3, 'c'), (4, 40, 4, 'd')"
+    )
+    database = make_database(may_restore)
+    before = back_up(database)
+    may_restore.execute(
+        "UPDATE goods SET price = 0 WHERE id < 4; UPDATE goods SET stock = 9 WHERE id > 1;"
+        "DELETE FROM goods WHERE id = 1"
+    )
+    difference = compared(database, before, "goods")
+    (kept,) = difference.result["kept"]["tables"]
+    assert kept["columns"] == ["price", "stock"]
+    # After the comparison another column changes, and of one row the price itself.
+    may_restore.execute("UPDATE goods SET stock = 7 WHERE id = 2; UPDATE goods SET price = 5 WHERE id = 3")
+    there = may_restore.query("SELECT * FROM goods ORDER BY id")
+
+    wanted = Choice("goods", ("changed",), columns=("price",))
+    proved = well(RowsBackRequest(database, difference, (wanted,)))
+    assert (told(proved)["rows"], told(proved)["left_out"]) == (1, [{"table": "goods", "rows": 1}])
+    assert "these columns alone: price." in str(page_context(story_of(proved))["rounded"])
+    also = well(RowsBackRequest(database, difference, (wanted,), with_changed_again=True))
+    applied = well(ApplyRowsRequest(database, also, knows_triggers=True, without_safety=True))
+
+    assert may_restore.query("SELECT * FROM goods ORDER BY id") == [
+        (2, 20, 7, "b"), (3, 30, 9, "c"), (4, 40, 9, "d"),
+    ]  # fmt: skip
+    undo = well(RowsBackRequest(database, applied))
+    well(ApplyRowsRequest(database, undo, knows_triggers=True, without_safety=True))
+    assert may_restore.query("SELECT * FROM goods ORDER BY id") == there
+    for column in ("id", "colour"):
+        refused = played(
+            RowsBackRequest(database, difference, (Choice("goods", ("changed",), (), (column,)),))
+        )
+        assert refused.error_code == "rows.no_such_column"
+    assert Choice.from_json(wanted.as_json()) == wanted
+    old = {name: wanted.as_json()[name] for name in ("table", "kinds", "ranges")}
+    assert Choice.from_json(old) == Choice("goods"), "a worker of before gives no whole rows back"
