@@ -152,7 +152,7 @@ class Comparison:
         if layout.is_whole and not any(counts):
             return None
         return TableDifference(
-            table, "", *counts, then, now, [unquoted(name) for name in layout.key],
+            table, "", *counts, then, now, [unquoted(name) for name in layout.key], layout.is_key_new,
             layout.came, layout.gone, layout.retyped,
         )  # fmt: skip
 

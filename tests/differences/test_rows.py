@@ -24,7 +24,7 @@ from backups.differences.result import Differences, TableDifference
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, Room, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
-from backups.differences.told import doubts, in_short, row_words
+from backups.differences.told import doubts, how_words, in_short, row_words
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.rows import rows_head
@@ -231,6 +231,29 @@ def test_an_added_column_does_not_make_all_rows_changed(files: tuple[RowFile, Ro
     later = (ID, "`n` int", "`more` int", "PRIMARY KEY (`id`)")
 
     assert differ(files, "(1,1),(2,2)", "(1,1,9),(2,3,9)", *KEYED, later=later) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ("(1,1),(2,2),(3,3)", "(2,2),(3,4),(5,5)", (1, 1, 1)),
+        # What the new key forbids: of two rows that would have it one is the later one's, changed or not.
+        ("(1,1),(1,2)", "(1,1)", (1, 0, 0)),
+        ("(1,1),(1,1)", "(1,2)", (1, 0, 1)),
+        ("(NULL,1),(NULL,2)", "(3,1)", (2, 1, 0)),
+    ],
+)
+def test_a_key_that_came_tells_rows_apart_that_had_none(
+    files: tuple[RowFile, RowFile], before: str, after: str, counts: tuple[int, ...]
+) -> None:
+    later = ("`a` int NOT NULL", "`b` int", "PRIMARY KEY (`a`)")
+
+    assert differ(files, before, after, *KEYLESS, later=later) == counts
+    assert layout_of(shape(*KEYLESS), shape(*later)).is_key_new
+    other = shape(*later[:2], "PRIMARY KEY (`a`)", "UNIQUE KEY `u` (`b`)")
+    assert not layout_of(shape(*later), other).is_key_new
+    table = {"gone": 1, "change": "", "key": ["a"], "columns_came": [], "columns_gone": []}
+    assert how_words({**table, "columns_retyped": [], "is_key_new": True}).endswith("only the later side has")
 
 
 def test_composite_keys_are_not_mixed_up(files: tuple[RowFile, RowFile]) -> None:
