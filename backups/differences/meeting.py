@@ -63,6 +63,10 @@ class Meeting:
             if self._at[1 - side] == place or section.name in self.met:
                 self.met.add(section.name)
 
+    def has_begun(self) -> bool:
+        """Whether the earlier side has come to its first table, or has none."""
+        return self._at[BEFORE] >= 0
+
     def finish(self, side: int) -> None:
         """A side was read to its end."""
         with self._changed:

@@ -86,7 +86,11 @@ def test_which_chosen_tables_are_there_is_asked_when_the_live_dump_begins(
 ) -> None:
     did: list[str] = []
     ready = SimpleNamespace(
-        source=SimpleNamespace(server=SimpleNamespace(password=""), info=ServerInfo(MARIADB, "11.4.2")),
+        source=SimpleNamespace(
+            server=SimpleNamespace(password=""),
+            info=ServerInfo(MARIADB, "11.4.2"),
+            programs=SimpleNamespace(takes_init_command=True),
+        ),
         access=SimpleNamespace(secret_values=list),
     )
     monkeypatch.setattr(compared_sides, "make_ready", lambda *_, **__: ready)

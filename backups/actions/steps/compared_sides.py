@@ -42,8 +42,10 @@ from backups.requests import DiffRequest
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase
 
-# For so long a live dump may wait for the repository: its server ends who does not read for a minute.
-_PATIENCE_SECONDS = 20.0
+# For so long a live dump may wait for the repository in the midst of its transaction; less where the server
+# ends who does not read for a minute, and the dump program cannot tell it to wait.
+_PATIENCE_SECONDS = 300.0
+_SHORT_PATIENCE_SECONDS = 20.0
 # Of a dump that can be read once more, what of its rows is kept so that it need not be.
 _MOST_KEPT_BYTES = 64_000_000
 
@@ -187,13 +189,14 @@ class LaterNow:
     """The later one is the database as it is now, which is dumped as for a backup, over one connection."""
 
     phase = "live dump"
-    patience: float | None = _PATIENCE_SECONDS
 
     def __init__(self, story: Story) -> None:
         self._story = story
         database, progress = story.request.database, story.progress
         ready = make_ready(database, progress.tick, is_safety_copy=True)
         self._server, info = ready.source.server, ready.source.info
+        can_wait = ready.source.programs.takes_init_command
+        self.patience: float | None = _PATIENCE_SECONDS if can_wait else _SHORT_PATIENCE_SECONDS
         progress.mask_secrets([*ready.access.secret_values(), self._server.password])
         self._nothing = {"sections": [], "server": {"flavour": info.flavour, "version": info.version}}
         self.side = Side(Held(self._nothing), timezone.now())
@@ -289,6 +292,9 @@ def _at_once(story: Story, later: _Later) -> None:
         Sifter(meeting, AFTER, may_settle),
     )
     with snapshot_beside(story.stored, before.read, story.progress, meeting.call_off) as beside:
+        if _is_live(later) and tables:
+            # What comes before them in the snapshot may be large, and no transaction is to wait for that.
+            beside.wait_for(meeting.has_begun, story.progress)
         later.read(after.read, loading, beside)
     if any(later.has(table) and table not in meeting.met for table in tables):
         raise NotMet

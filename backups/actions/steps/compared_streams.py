@@ -180,6 +180,13 @@ class Beside:
         if self._thread.raised:
             raise NotMet  # what it really was is told where it was begun
 
+    def wait_for(self, is_there: Callable[[], bool], progress: Progress) -> None:
+        """Wait for something of its reading. Raises what `tick` does, Cancelled."""
+        tick = _tick(Loading(), progress, self)
+        while not is_there():
+            process.sleep_tick()
+            tick()
+
 
 @contextmanager
 def snapshot_beside(
