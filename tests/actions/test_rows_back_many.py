@@ -10,6 +10,7 @@ from tests.backups.worlds import Portal, Shop
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.soak]
 
 ROWS = 200_000
+RESTORED = ("restore", "--snapshot", "latest", "--replace", "--table", "prices")
 ALL_BACK = ("rows_back", "latest", "--table", "prices", "--all", "--apply", "--yes", "--json")
 
 
@@ -43,9 +44,9 @@ def test_more_rows_than_the_limit_are_told_with_the_restore_of_the_table_or_give
         "200,000 rows of prices differ, and 50,000 are kept: ROWS_BACK_LIMIT is 50,000."
         in refused.json["error"]
     )
-    assert "manage.py restore --replace --table" in refused.json["error"]
+    assert "manage.py restore --snapshot ID --replace --table T" in refused.json["error"]
     assert shop.query("SELECT DISTINCT cents FROM prices") == [(0,)]
-    restored = portal.manage("restore", "--replace", "--table", "prices", "--yes", "--json", deadline=600)
+    restored = portal.manage(*RESTORED, "--yes", "--json", deadline=600)
     assert (restored.code, sums(shop)) == (0, then), restored.err
 
     shop.execute("UPDATE prices SET cents = 0")

@@ -159,7 +159,7 @@ def refuse_incomplete(table: KeptTable) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
-                command="manage.py restore --replace --table",
+                command="manage.py restore --snapshot ID --replace --table T",
             ),
         )
 
@@ -177,7 +177,7 @@ def _refuse_too_many(rows: Collection[int]) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the tables ({command}), or choose fewer rows.",
-                command="manage.py restore --replace --table",
+                command="manage.py restore --snapshot ID --replace --table T",
             ),
         )
 
