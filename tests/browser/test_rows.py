@@ -48,14 +48,14 @@ DELETE FROM imported; INSERT INTO imported VALUES (101, 1), (102, 2);
 """
 
 
-def fill(shop: Shop) -> None:
-    """Thirty people with two purchases each, down to notes of their lines and what was returned of these;
+def fill(shop: Shop, each: int) -> None:
+    """Thirty people with so many purchases each, their lines, notes of these, what was returned of both;
     reviews, prices, and what an import will replace."""
     shop.execute(TABLES)
     for number in range(1, 31):
         name = HOSTILE if number == 7 else f"person {number}"
         shop.execute(f"SET NAMES utf8mb4; INSERT INTO people VALUES ({number}, 0x{name.encode().hex()})")
-    both = ", ".join(f"({n}, {n % 30 + 1})" for n in range(1, 61))
+    both = ", ".join(f"({n}, {n % 30 + 1})" for n in range(1, 30 * each + 1))
     shop.execute(f"INSERT INTO purchases VALUES {both}; INSERT INTO purchase_lines VALUES {both}")
     shop.execute("INSERT INTO line_notes SELECT id, id FROM purchase_lines")
     shop.execute("INSERT INTO returns SELECT id, id, id FROM purchase_lines WHERE id % 3 = 0")
@@ -117,10 +117,10 @@ def apply(page: Page, shop: Shop, why: str) -> None:
     expect(story).to_contain_text("Given back, all in one transaction", timeout=A_RUN_MS)
 
 
-def play_accident(site: Site, sign_in: Callable[..., Person]) -> None:
+def play_accident(site: Site, sign_in: Callable[..., Person], each: int = 2) -> None:
     """Rows are deleted down three levels of keys, changed, replaced; given back, taken back, and again."""
     shop = site.shop
-    fill(shop)
+    fill(shop, each)
     assert site.portal.backup().code == 0
     before = state(shop)
     page = sign_in("restorer").goto("/admin/backups/snapshot/")
