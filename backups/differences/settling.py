@@ -213,6 +213,8 @@ class Settling:
 
     def _apart(self) -> bool:
         """Leave over the rows until both go on alike; answers whether it came to something."""
+        if self._one_apart():
+            return True
         looked = _FIRST_LOOK
         if any(side.size < looked and not side.is_over for side in self._sides):
             return False  # what is missing here may come at once
@@ -225,6 +227,38 @@ class Settling:
             if all(look.is_all for look in looks):
                 return self._nothing_alike(looks)
             looked *= _LOOK_GROWS
+
+    def _one_apart(self) -> bool:
+        """Leave over one row that is changed, gone or new, if the next ones are the same."""
+        both = [self._two_rows(side) for side in self._sides]
+        (row, then), (beside, then_beside) = both
+        if not then or not then_beside:
+            return False
+        if then == then_beside:
+            apart = (row, beside)
+        elif then == beside:
+            apart = (row, b"")
+        elif row == then_beside:
+            apart = (b"", beside)
+        else:
+            return False
+        for side, text in zip(self._sides, apart, strict=True):
+            if text:
+                side.left.append(text)
+                side.forward(side.at + len(text) + len(self._between))
+        self._wanted = 0
+        return True
+
+    def _two_rows(self, side: _Side) -> tuple[bytes, bytes]:
+        """The next two rows, brackets and all; the second is empty where that is not certain."""
+        text = side.texts[0]
+        end = text.find(self._boundary, side.at) + 1
+        begin = end + len(self._between)
+        last = text.find(self._boundary, begin) + 1 if end else 0
+        row, then = text[side.at : end], text[begin:last] if last else b""
+        if b"\n" not in self._between and any(_without_escapes(each).count(b"'") & 1 for each in (row, then)):
+            return row, b""
+        return row, then
 
     def _look(self, side: _Side, size: int) -> _Look:
         if side.at + size >= len(side.texts[0]) and len(side.texts) > 1:
