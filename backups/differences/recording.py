@@ -51,11 +51,13 @@ class Recorded:
         """Keep a statement. Raises Problem where there is no room."""
         if self.kept is None:
             return
-        self.file.room.take(len(ready.text))
-        self.kept_bytes += len(ready.text)
-        if self.most_kept is not None and self.kept_bytes > self.most_kept:
+        size, room = len(ready.text), self.file.room
+        if self.most_kept is not None and (self.kept_bytes + size > self.most_kept or room.left < size * 4):
+            # It is read once more instead.
             self.let_go_of_kept()
             return
+        room.take(size)
+        self.kept_bytes += size
         self.kept.add(ready)
 
     def drop(self, table: str, size: int) -> None:

@@ -91,6 +91,11 @@ class Room:
         if is_full:
             raise self._full()
 
+    @property
+    def left(self) -> int:
+        """How many bytes more there may be."""
+        return self._most - self._taken
+
     def give(self, size: int) -> None:
         """So many bytes are not needed any more."""
         with self._one_by_one:

@@ -567,6 +567,19 @@ def test_kept_statements_count_for_as_long_as_they_are_kept() -> None:
     assert raised.value.code == "diff.no_room"
 
 
+def test_of_a_dump_that_can_be_read_again_no_more_is_kept_than_there_is_room_for() -> None:
+    with comparison("") as both:
+        room, side = both.before.file.room, both.before
+        for most, taken, is_kept in ((1000, 0, True), (20, 0, False), (1000, room.left - 60, False)):
+            side.kept, side.most_kept = Kept(""), most
+            room.take(taken)
+            side.keep(ready("VALUES (1,1)"))
+            assert (side.kept is not None) == is_kept
+            side.let_go_of_kept()
+            room.give(taken)
+            assert side.kept_bytes == 0
+
+
 def test_who_waits_is_heard_while_a_large_table_is_dealt_out(
     files: tuple[RowFile, RowFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
