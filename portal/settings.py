@@ -307,6 +307,11 @@ VERIFY_MYSQL_SSL_MODE = env.choice("VERIFY_MYSQL_SSL_MODE", "", _TLS_MODES)
 VERIFY_MYSQL_SSL_CA = env.text("VERIFY_MYSQL_SSL_CA", "")
 # Empty: the user that backs up restores as well.
 RESTORE_MYSQL_USER = env.text("RESTORE_MYSQL_USER", "")
+# Empty: the user that restores replays the log as well.
+REPLAY_MYSQL_USER = env.text("REPLAY_MYSQL_USER", "")
+# MariaDB checks no right on tables when it applies a log. Nothing but our own fence keeps a replay out of the
+# live database, so that it goes beside that only where somebody says so.
+REPLAY_ON_LIVE = env.boolean("REPLAY_ON_LIVE", default=False)
 # 0 is not set: then nobody knows.
 VERIFY_MAX_MB = env.integer("VERIFY_MAX_MB", 0)
 

@@ -105,7 +105,13 @@ PARTS = {
     "restores": Part(
         "every mode with every kind of object and fault, on both servers",
         "reckoned 18 minutes",
-        ("tests/loading/test_spread.py", "tests/management", "tests/restoring", "tests/rows_back"),
+        (
+            "tests/loading/test_spread.py",
+            "tests/management",
+            "tests/moments",
+            "tests/restoring",
+            "tests/rows_back",
+        ),
     ),
     "databases": Part(
         "the portal's own rows on PostgreSQL, MariaDB and MySQL, and a database that is away",

@@ -36,6 +36,7 @@ HOUSE = {
     "secret_references": "errors keys restic text",
     "dumping": "at_first_use dumpfile errors mysql process text",
     "loading": "dumpfile errors mysql process text",
+    "replaying": "binlog dumpfile errors mysql text",
     "differences": "dumpfile errors loading text",
     "rows_back": "differences dumpfile errors text",
     "validators": "secret_references text",
@@ -50,6 +51,7 @@ HOUSE = {
     "scheduling": "choices marks models text",
     "snapshots": "choices dumpfile errors models text",
     "templatetags": "choices installation models text",
+    "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
     "gate": "errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
@@ -59,7 +61,7 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models restoring runs snapshots text",
+    "requests": "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text",
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -79,9 +81,10 @@ HOUSE = {
         "restic runs snapshots text"
     ),
     "actions": (
-        "aim alerting catalog choices configuration differences dumpfile dumping endpoints errors gate "
-        "keeping keys loading models mysql portal_copy process reports repositories requests restic "
-        "restoring rows_back runs scheduling secret_references shipping snapshots text validators verdict"
+        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors gate "
+        "keeping keys loading models moments mysql portal_copy process replaying reports repositories "
+        "requests restic restoring rows_back runs scheduling secret_references shipping snapshots text "
+        "validators verdict"
     ),
     "admin": (
         "actions choices configuration differences downloads errors gate keeping marks models notifications "
@@ -95,8 +98,8 @@ HOUSE = {
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
         "actions catalog choices configuration differences endpoints errors gate installation keeping keys "
-        "models portal_copy process reports repositories requests restic restoring runs scheduling shipping "
-        "snapshots text validators verdict worker"
+        "models moments portal_copy process reports repositories requests restic restoring runs scheduling "
+        "shipping snapshots text validators verdict worker"
     ),
     "tasks": "alerting choices errors models requests runs scheduling text worker",
     "apps": "checks marks runs tasks text worker",
@@ -123,7 +126,7 @@ MANY_FOR_A_REASON: dict[str, str] = {}
 
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = (
-    r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading)(\..*)?"
+    r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading|replaying)(\..*)?"
     r"|text.(checked|kinds|sentences|terminal))"
 )
 # What plays an action.
@@ -143,7 +146,9 @@ OF_THE_GATE = {
 
 # What the web process shows and asks with, and what it never opens: the worker does (`requests.questions`).
 ASKING = r"portal(\..*)?|backups\.(admin|requests)(\..*)?"
-OPENED = r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|shipping)(\..*)?"
+OPENED = (
+    r"backups\.(mysql|restic|endpoints|secret_references|dumping|loading|process|replaying|shipping)(\..*)?"
+)
 # What these pages import of `actions`, which opens all: it changes rows and a status file, and opens nothing.
 PLAYED = r"backups\.actions\.accept"
 

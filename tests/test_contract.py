@@ -77,6 +77,8 @@ COMMANDS = {
         "--database",
         "--snapshot",
         "--time",
+        "--moment",
+        "--before-transaction",
         "--output",
         "--into",
         "--replace",

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backups import mysql, secret_references
 from backups.actions.steps import tried
+from backups.actions.steps.moment_preview import with_moment
 from backups.alerting import channel_delivery, delivery
 from backups.catalog import made_here
 from backups.endpoints import restoring_server
@@ -50,6 +51,8 @@ def _preview(question: PreviewQuestion) -> Answer:
         planned = plan(
             wanted.database, wanted.snapshot, mode=wanted.mode, target=wanted.target, tables=wanted.tables
         )
+    if wanted.until is not None:
+        planned = with_moment(planned, wanted.until, ANSWER_SECONDS)
     return planned.told()
 
 

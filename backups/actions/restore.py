@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from backups import aim, mysql, restic
 from backups.actions.steps import room
@@ -17,6 +17,8 @@ from backups.actions.steps.loaded import (
     tell_what_sleeps,
 )
 from backups.actions.steps.loading import load_snapshot
+from backups.actions.steps.moment_file import moment_to_file
+from backups.actions.steps.moment_replay import ToMoment
 from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.reading import judged_whole, load_options, refuse_damaged, streamed_whole
 from backups.actions.steps.refusing import NOT_THE_SNAPSHOTS_FAULT
@@ -74,8 +76,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     for doubt in suspicions.doubts(restore.snapshot):
         progress.warn(doubt)
     access = opened(run, progress)
+    moment = ToMoment(restore, access, progress)
     try:
-        _play(restore, access, progress)
+        moment.find()
+        _play(restore, access, moment, progress)
     except restic.ResticError as error:
         if not isinstance(error, NOT_THE_SNAPSHOTS_FAULT):
             error.do = f"{error.do} {selection.instead_of(restore.snapshot)}".strip()
@@ -84,32 +88,51 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def _play(restore: Restore, access: restic.Access, progress: Progress) -> None:
+def _play(restore: Restore, access: restic.Access, moment: ToMoment, progress: Progress) -> None:
+    if restore.mode == RestoreMode.FILE and moment.is_wanted:
+        moment_to_file(restore, access, moment, progress)
+        return
     if restore.mode == RestoreMode.FILE:
         refuse_unknown_tables(restore, lambda: announced_tables(restore, access, progress))
         to_file(restore, progress, lambda write: streamed_whole(restore, access, progress, write))
         return
     place = place_of(restore, restore.run, progress)
     folds_names = mind_spelling(restore, place)
-    refuse_unknown_tables(
-        restore, lambda: made_tables(restore, access, place, progress), folds_names=folds_names
-    )
+    if not moment.is_wanted:
+        refuse_unknown_tables(
+            restore, lambda: made_tables(restore, access, place, progress), folds_names=folds_names
+        )
     refuse_without_rows(
         restore.snapshot, restore.tables, restore.target, place.server, folds_names=folds_names
     )
     if restore.mode != RestoreMode.NEW:
         refuse_missing_privileges(restore, place)
-    _MODES[RestoreMode(restore.mode)](restore, access, place, progress)
+    if restore.mode == RestoreMode.IN_PLACE:
+        _in_place(restore, access, place, progress)
+    else:
+        _MODES[RestoreMode(restore.mode)](Loads(restore, access, place, moment), progress)
 
 
-def _into_new(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
+class Loads(NamedTuple):
+    """What is loaded from where to where, and the moment that the log is replayed to, if any."""
+
+    restore: Restore
+    access: restic.Access
+    place: mysql.ProbedServer
+    moment: ToMoment
+
+
+def _into_new(loads: Loads, progress: Progress) -> None:
     """Into a database that holds nothing yet. What was made is taken away again on failure."""
+    restore, access, place, moment = loads
+    moment.prepare(place, restore.target)
     clear_what_died(restore, place)
     made = make_empty_target(restore, place)
     try:
         with room.full_disk_told(restore.target, instead=WITHOUT_A_COPY):
             loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, restore.target, progress)
+        moment.replay(place, restore.target, loading)
         tell_what_sleeps(restore, loading, place, progress)
         note_loaded_rows(restore, place, progress)
     except BaseException as error:
@@ -134,18 +157,21 @@ def _refuse_unmade(restore: Restore, loading: Loading) -> None:
     refuse_unless_whole(restore)
 
 
-def _replace(restore: Restore, access: restic.Access, place: mysql.ProbedServer, progress: Progress) -> None:
+def _replace(loads: Loads, progress: Progress) -> None:
     """Into a shadow database first; the live one is touched by one atomic RENAME."""
+    restore, access, place, moment = loads
     shadow = mysql.derived_name(restore.target, "restore", restore.run_id)
     restores.restore_note(
         restore, incoming=shadow, kept_in=mysql.derived_name(restore.target, "before", restore.run_id)
     )
+    moment.prepare(place, shadow)
     _refuse_what_stands_in_the_way(restore, place)
     with shadow_database(restore, place, shadow, progress):
         save_before(restore, progress)
         with room.full_disk_told(shadow, instead=WITHOUT_A_COPY):
             loading = _load(restore, access, place, progress)
         refuse_unlike_snapshot(restore, loading, place, shadow, progress)
+        moment.replay(place, shadow, loading)
         _take_sequences_along(restore, loading, place, progress)
         with mysql.connect(place.server) as connection:
             _refuse_what_stays(restore, connection, shadow, restore.target)
@@ -235,10 +261,9 @@ def _broken_off(restore: Restore, error: Problem, *, has_changed: bool) -> Probl
     )
 
 
-_MODES: dict[RestoreMode, Callable[[Restore, restic.Access, mysql.ProbedServer, Progress], None]] = {
+_MODES: dict[RestoreMode, Callable[[Loads, Progress], None]] = {
     RestoreMode.NEW: _into_new,
     RestoreMode.REPLACE: _replace,
-    RestoreMode.IN_PLACE: _in_place,
 }
 
 
@@ -254,10 +279,10 @@ def _load(
     progress.phase("load", expected=snapshot.total_bytes_processed)
     loading = loading or Loading()
     inventory = (snapshot.manifest or {}).get("inventory", {})
-    loading.tables_wanted = len(restore.tables) or len(inventory.get("table", []))
+    loading.tables_wanted = len(restore.tables_to_load) or len(inventory.get("table", []))
     # Into the one beside the live database, where there is one.
-    options = load_options(restore, restore.incoming or restore.target, restore.tables)
-    connections = load_connections(snapshot, place.server, progress, tables=restore.tables)
+    options = load_options(restore, restore.incoming or restore.target, restore.tables_to_load)
+    connections = load_connections(snapshot, place.server, progress, tables=restore.tables_to_load)
     try:
         seconds = load_snapshot(
             OpenedSnapshot(snapshot, access),

@@ -13,8 +13,10 @@ from backups.binlog.wire import Wire
 # Of `Query.flags2`, as a client's options of a session: sql/query_options.h of both servers.
 AUTO_IS_NULL, NOT_AUTOCOMMIT = 1 << 14, 1 << 19
 NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS = 1 << 26, 1 << 27
-# MariaDB's: CHECK constraints are not held, and IF EXISTS is meant in each DDL.
-NO_CHECK_CONSTRAINTS, IF_EXISTS = 1 << 23, 1 << 28
+# MariaDB's, as 10.11 was seen to write them: CHECK constraints are not held, IF EXISTS is meant in each DDL,
+# TIMESTAMPs have no default that is not told, and the columns of a history may be written.
+NO_CHECK_CONSTRAINTS, IF_EXISTS = 1 << 15, 1 << 28
+EXPLICIT_TIMESTAMP_DEFAULTS, INSERT_HISTORY = 1 << 24, 1 << 30
 # So many databases changed by a statement that it names none.
 _MANY_DATABASES = 254
 # The parts of an ALTER that MariaDB logs when it begins and when it ends (binlog_alter_two_phase).

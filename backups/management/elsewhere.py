@@ -98,8 +98,8 @@ def _servers(request: Request) -> list[Callable[..., object]]:
             return [endpoints.database_server, endpoints.scratch_server]
         case ApplyRowsRequest():
             return [endpoints.restoring_server, endpoints.database_server]
-        case RestoreRequest(mode=RestoreMode.FILE):
-            return []
+        case RestoreRequest(mode=RestoreMode.FILE, until=until):
+            return [endpoints.scratch_server] if until else []
         case RestoreRequest(mode=mode, without_safety=without) if mode in OVERWRITING_MODES and not without:
             return [endpoints.restoring_server, endpoints.database_server]
         case _ if request.action in RESTORE_ACTIONS:

@@ -98,6 +98,15 @@ class Restore(models.Model):
             )
         return f"Snapshot {self.snapshot.short_id}"
 
+    @property
+    def tables_to_load(self) -> list[str]:
+        """Which tables come out of the snapshot; empty is all of them.
+
+        For a moment after it those that were not chosen are needed too: rows that go with another table's by
+        a foreign key are in no log, and tables may have been renamed.
+        """
+        return [] if self.until else list(self.tables)
+
     def of_same_target(self) -> models.QuerySet[Restore]:
         """All restores that go to the same database of the same server, this one too."""
         there = Restore.objects.filter(

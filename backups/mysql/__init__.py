@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from backups.mysql.damage_errors import is_immovable
     from backups.mysql.ddl import (
         create_database,
+        drop_all_but,
         drop_database,
         drop_definitions,
         drop_everything,

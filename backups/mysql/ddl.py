@@ -110,6 +110,10 @@ def drop_views(connection: Any, database: str, names: Collection[str] | None = N
 def drop_definitions(connection: Any, database: str, *, but_views: Collection[str] = ()) -> None:
     """Drop all that is no table: triggers, views, events, routines, packages, libraries."""
     drop_triggers(connection, database)
+    _drop_what_is_of_no_table(connection, database, but_views)
+
+
+def _drop_what_is_of_no_table(connection: Any, database: str, but_views: Collection[str] = ()) -> None:
     held = inventory(connection, database)
     drop_views(connection, database, set(held.get("view", [])).difference(but_views))
     if "package" in held:
@@ -130,6 +134,29 @@ def drop_everything(connection: Any, database: str) -> None:
     for kind in ("table", "sequence"):
         for name in held.get(kind, []):
             execute(connection, f"DROP {kind.upper()} IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def drop_all_but(connection: Any, database: str, tables: Collection[str]) -> None:
+    """Drop all but these tables and sequences, with their triggers and the sequences that they draw from."""
+    held = inventory(connection, database)
+    _drop_what_is_of_no_table(connection, database)
+    execute(connection, "SET SESSION foreign_key_checks = 0")
+    for name in held.get("table", []):
+        if name not in tables:
+            execute(connection, f"DROP TABLE IF EXISTS {quote(database)}.{quote(name)}")
+    sequences = [name for name in held.get("sequence", []) if name not in tables]
+    if not sequences:
+        return
+    drawn_from = _defaults(connection, database)
+    for name in sequences:
+        if not any(f"{quote(name)})" in default for default in drawn_from):
+            execute(connection, f"DROP SEQUENCE IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def _defaults(connection: Any, database: str) -> list[str]:
+    """The defaults that draw from sequences."""
+    question = Question("COLUMNS", "COLUMN_DEFAULT", condition="AND COLUMN_DEFAULT LIKE '%%val(%%'")
+    return [str(default) for (default,) in rows_of(connection, database, question)]
 
 
 # A default as MariaDB tells it: texts, names, numbers, signs. No more than that is sent back.

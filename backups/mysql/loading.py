@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ from backups.mysql.session import (
 from backups.text.sentences import phrase
 from backups.text.terminal import bounded
 
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 # MySQL's; MariaDB lets a load do without.
 CHECK_IS_VIOLATED = 3819
 # That, and what ends in no number.
@@ -106,7 +108,7 @@ class LoadingConnection:
         if value is None:
             return self._begun.get(name, "DEFAULT")
         # Numbers as such: some settings take no text.
-        return value if value.isdigit() else quote_text(value)
+        return value if _NUMBER.fullmatch(value) else quote_text(value)
 
     def _assign(self, changed: Mapping[str, str]) -> None:
         """Set settings to literals: one by one where not all may be set, as those that may not are noted."""

@@ -65,7 +65,7 @@ class PreviewQuestion(Question):
     @classmethod
     def from_row(cls, asked: Mapping[str, Any]) -> Self:
         """The question again."""
-        if asked["version"] != RestoreRequest.version:
+        if asked["version"] not in range(1, RestoreRequest.version + 1):
             raise ValueError(asked["version"])
         snapshot = Snapshot.objects.select_related("repository").get(pk=asked["snapshot"])
         database = Database.objects.select_related("repository").get(pk=asked["database"])

@@ -13,6 +13,8 @@ from backups import aim
 from backups.choices import OVERWRITING_MODES, Action, DefinerPolicy, RestoreMode
 from backups.errors import Problem
 from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.moments.rows import draft_of
+from backups.moments.until import Until
 from backups.requests.base import NOTHING_DONE, About, Request, database_of
 from backups.restoring import kept_states
 from backups.runs import lifecycle, refusals
@@ -60,10 +62,12 @@ class RestoreRequest(_Aimed):
     """Bring a snapshot, or some tables of it, to a target.
 
     `across` are the names that a person gave of the snapshot's database and of the one that is to hold it,
-    where they differ; `known_bad` says that they want one that is known to be bad.
+    where they differ; `known_bad` says that they want one that is known to be bad. With `until` the log is
+    replayed on it up to that moment (since version 2).
     """
 
     action = Action.RESTORE
+    version = 2
 
     database: Database
     snapshot: Snapshot
@@ -75,6 +79,7 @@ class RestoreRequest(_Aimed):
     known_bad: bool = False
     reason: str = ""
     across: tuple[str, str] | None = None
+    until: Until | None = None
 
     def __post_init__(self) -> None:
         # In whichever order they were named, the wish is the same.
@@ -91,10 +96,13 @@ class RestoreRequest(_Aimed):
             definers=self.definers,
             without_safety=self.without_safety,
             reason=self.reason,
+            until=self.until.stored() if self.until else None,
         )
 
     def refuse_unfit(self) -> None:
         """Raise Problem for a target unfit for the mode, or a snapshot unfit for the target."""
+        if self.until is not None:
+            _refuse_unfit_moment(self)
         aim.refuse_unfit_target(self.database, self.mode, self.target, None)
         aim.refuse_unfit_snapshot(self.database, self.snapshot, self.mode, self.across)
         aim.refuse_known_bad(self.snapshot, insisted=self.known_bad)
@@ -110,7 +118,12 @@ class RestoreRequest(_Aimed):
             "known_bad": self.known_bad,
             "reason": self.reason,
             "across": list(self.across) if self.across else None,
+            **({"until": self.until.stored()} if self.until else {}),
         }
+
+    def stored(self) -> dict[str, Any]:
+        """What `Run.request` holds of it: what a worker of before can play, it can read as well."""
+        return {**super().stored(), "version": self.version if self.until else 1}
 
     def options(self) -> dict[str, Any]:
         """All but one thing had columns of their own."""
@@ -137,6 +150,7 @@ class RestoreRequest(_Aimed):
             known_bad=bool(payload["known_bad"]),
             reason=str(payload["reason"]),
             across=(str(across[0]), str(across[1])) if across else None,
+            until=Until.from_row(payload.get("until")),
         )
 
     @classmethod
@@ -237,6 +251,19 @@ class DefineRequest(_AfterRestore):
     """Make the views, triggers, routines and events that a restore left out."""
 
     action = Action.DEFINE
+
+
+def _refuse_unfit_moment(wanted: RestoreRequest) -> None:
+    """Raise Problem where it cannot be had, or not in this way."""
+    if wanted.mode == RestoreMode.IN_PLACE:
+        raise Problem(
+            phrase("A moment cannot be restored straight into the live database."),
+            code="moment.in_place",
+            safe=NOTHING_DONE,
+            do=phrase("Restore it in the place of the live database, into a new one, or to a file."),
+        )
+    assert wanted.until is not None  # noqa: S101  only then is it asked
+    draft_of(wanted.database, wanted.until).from_base(wanted.snapshot.pk)
 
 
 def _both_names(database: Database, snapshot: Snapshot, mode: RestoreMode) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import median
 from typing import Any
@@ -46,10 +46,17 @@ class Plan:
     refers: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
+    # Of a restore to a moment: where that is in the log and what is replayed.
+    moment: Mapping[str, Any] | None = None
+
+    def with_moment(self, moment: Mapping[str, Any] | None, seconds: float | None) -> Plan:
+        """The same with what the log adds to it, and how long all of it takes."""
+        return replace(self, moment=moment, seconds=seconds)
 
     def told(self) -> dict[str, Any]:
         """It as JSON has it, without what its snapshot's row says."""
-        return {"seconds": self.seconds, **{name: getattr(self, name) for name in _LISTS}}
+        moment = {"moment": dict(self.moment)} if self.moment is not None else {}
+        return {"seconds": self.seconds, **{name: getattr(self, name) for name in _LISTS}, **moment}
 
 
 _LISTS = ("replaced", "vanishing", "new", "staying", "refers", "warnings", "obstacles")
@@ -61,13 +68,20 @@ def heard(snapshot: Snapshot, mode: RestoreMode, target: str, told: Mapping[str,
     """A plan that was told. Raises Problem for what another version told."""
     try:
         lists = {name: _texts(told.get(name, []) if name in _LATER else told[name]) for name in _LISTS}
-        return _of_rows(snapshot, mode, target, _seconds(told["seconds"]), **lists)
+        plan = _of_rows(snapshot, mode, target, _seconds(told["seconds"]), **lists)
+        return plan.with_moment(_moment(told.get("moment")), plan.seconds)
     except (KeyError, ValueError) as error:
         raise Problem(
             phrase("This version of the portal does not know the worker's answer."),
             code="restore.plan_unknown",
             do=phrase("See that portal and worker are of the same version, then look again."),
         ) from error
+
+
+def _moment(told: object) -> Mapping[str, Any] | None:
+    if told is None or isinstance(told, Mapping):
+        return told
+    raise ValueError("no moment")
 
 
 def _texts(told: object) -> list[str]:
@@ -95,6 +109,7 @@ def _of_rows(
         verified=snapshot.verified_at is not None,
         bytes=snapshot.total_bytes_processed,
         seconds=seconds,
+        moment=None,
         **lists,
     )
 

@@ -24,7 +24,7 @@ PORTALS_OWN = frozenset(
 # Of Compose's own database server, in whose environment alone it is.
 ROOT = "MYSQL_ROOT_PASSWORD"
 # What may be referred to without being declared.
-_DECLARED_BY_THEMSELVES = ("MYSQL_*", "RESTIC_*", "AWS_*", "VERIFY_*", "RESTORE_*")
+_DECLARED_BY_THEMSELVES = ("MYSQL_*", "RESTIC_*", "AWS_*", "VERIFY_*", "RESTORE_*", "REPLAY_*")
 
 
 def may_be_referred_to(name: str, declared: Iterable[str]) -> bool:

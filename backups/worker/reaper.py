@@ -12,7 +12,7 @@ from backups import mysql, process, restic
 from backups.actions.steps import kept_files, scratch_log
 from backups.actions.steps.dropping import drop_scratch
 from backups.alerting import alerts
-from backups.choices import Action, RestoreMode
+from backups.choices import RestoreMode
 from backups.endpoints import database_server, repository_access, restoring_server, scratch_server
 from backups.errors import Problem
 from backups.models import Repository, Restore, Run
@@ -113,9 +113,9 @@ def _drop_scratch(dead: Run) -> None:
     if not isinstance(name, str) or not _made_by(dead, name, swapping):
         _leave_alone(dead, "scratch")
         return
-    find_server = (
-        _where_it_verified if dead.action in (Action.VERIFY, Action.ROWS_BACK) else _where_it_restored
-    )
+    # A restore to a moment makes its file there as well.
+    is_scratch = mysql.is_derived(name, ("verify",), dead.pk)
+    find_server = _where_it_verified if is_scratch else _where_it_restored
     try:
         if told := drop_scratch(dead.pk, find_server(dead), name):
             notes.run_append_error(dead, told)

@@ -47,6 +47,7 @@ ALLOWED = {
     "env:AWS_SECRET_ACCESS_KEY": True,
     "env:VERIFY_MYSQL_PASSWORD": True,
     "env:RESTORE_MYSQL_PASSWORD": True,
+    "env:REPLAY_MYSQL_PASSWORD": True,
     "env:SHOP_PASSWORD": True,
     "env:SHOP_PASSWORD_FILE": True,
     "env:OFFSITE_KEY": True,

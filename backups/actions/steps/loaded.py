@@ -163,7 +163,7 @@ def refuse_unlike_snapshot(
     """What was loaded must be all that was in the snapshot. Raises Problem."""
     progress.phase("check")
     has_manifest = restore.snapshot.manifest is not None
-    by_sections = has_manifest and not restore.tables
+    by_sections = has_manifest and not restore.tables_to_load
     sections = loading.digester.sections({}) if by_sections else []
     with mysql.connect(place.server) as connection:
         found = mysql.inventory(connection, database)
@@ -203,7 +203,7 @@ def loaded_words(restore: Restore, held: Mapping[str, list[str]], loaded: Mappin
         if name not in loaded.get(kind, [])
     ]
     but = phrase(" Left out, as told above: {left}.", left=joined(left, ", ")) if left else ""
-    if not restore.tables:
+    if not restore.tables_to_load:
         return phrase(
             "{more} that the snapshot holds was loaded.{but}",
             more=(phrase("All other") if left else phrase("All")),

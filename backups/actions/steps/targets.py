@@ -21,7 +21,7 @@ WITHOUT_A_COPY = phrase("restore in place or to a file, which needs no second co
 
 def _refuse_without_room(connection: Any, restore: Restore, place: mysql.ProbedServer) -> None:
     room.refuse_without_room(
-        connection, place.server, restore.snapshot, tables=restore.tables, instead=WITHOUT_A_COPY
+        connection, place.server, restore.snapshot, tables=restore.tables_to_load, instead=WITHOUT_A_COPY
     )
 
 

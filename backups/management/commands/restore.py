@@ -25,6 +25,8 @@ from backups.management.base import (
 from backups.management.elsewhere import missing_here
 from backups.management.passed_over import passed_over
 from backups.models import Database, Snapshot
+from backups.moments.rows import draft_of
+from backups.moments.until import Until, at_moment, before_transaction
 from backups.requests import RestoreRequest
 from backups.snapshots.selection import resolve_snapshot, snapshot_at
 from backups.text.sentences import phrase
@@ -39,11 +41,7 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_database(parser)
-        which = parser.add_mutually_exclusive_group(required=True)
-        add_snapshot(which, help=phrase("latest, an id or its beginning"))
-        which.add_argument(
-            "--time", type=_moment, help=phrase('the newest backup not after it, as in "2025-10-20 15:00:00"')
-        )
+        _add_which(parser)
         where = parser.add_mutually_exclusive_group(required=True)
         where.add_argument(
             "--output", metavar="DIR", type=given, help=phrase("write the SQL into a folder, or - for stdout")
@@ -85,7 +83,8 @@ class Command(VedettaCommand):
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
-        snapshot = _snapshot(database, options)
+        until = options["moment"] or options["before_transaction"]
+        snapshot = _snapshot(database, options, until)
         mode, target = _where(database, options)
         if target == STANDARD_OUTPUT and self.as_json:
             raise WrongUsage(phrase("--output - and --json both want standard output."))
@@ -103,6 +102,7 @@ class Command(VedettaCommand):
             known_bad=options["known_bad"],
             reason=options["reason"] or "",
             across=tuple(options["across"]) if options["across"] else None,
+            until=until,
         )
         if mode == RestoreMode.FILE and (missing := missing_here(wanted)) is not None:
             self._file_of_the_worker(target, missing)
@@ -115,7 +115,7 @@ class Command(VedettaCommand):
         if is_strange and mode not in OVERWRITING_MODES and not options["yes"]:
             _ask_of_strange(database, snapshot)
         if mode in OVERWRITING_MODES and not options["yes"]:
-            _ask(database, snapshot, mode)
+            _ask(database, snapshot, mode, until)
         run = self.play(wanted)
         where = run.result.get("file", target)
         self.say(phrase("{restore} was restored to {where}.", restore=run.restore.what, where=where))
@@ -151,6 +151,23 @@ class Command(VedettaCommand):
         )
 
 
+def _add_which(parser: ArgumentParser) -> None:
+    """What is restored: a snapshot, or a moment of the stored log."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    add_snapshot(which, help=phrase("latest, an id or its beginning"))
+    which.add_argument(
+        "--time", type=_moment, help=phrase('the newest backup not after it, as in "2025-10-20 15:00:00"')
+    )
+    which.add_argument(
+        "--moment", type=_until(at_moment),
+        help=phrase('as it was at that moment, by the stored log, as in "2025-10-20 14:31:59"'),
+    )  # fmt: skip
+    which.add_argument(
+        "--before-transaction", metavar="ID", type=_until(before_transaction),
+        help=phrase("as it was just before a transaction of the stored log: FILE:POSITION or its GTID"),
+    )  # fmt: skip
+
+
 # What is not as it was in the snapshot, where there is such.
 TOLD = (
     "left_out",
@@ -162,6 +179,8 @@ TOLD = (
     "computed_anew",
     "not_kept",
     "load_connections",
+    "moment",
+    "events_of_log_disabled",
 )
 
 
@@ -181,7 +200,21 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def _snapshot(database: Database, options: Mapping[str, Any]) -> Snapshot:
+def _until(read: Callable[[str], Until]) -> Callable[[str], Until]:
+    """`read` as argparse is to take it. Raises ArgumentTypeError."""
+
+    def until(text: str) -> Until:
+        try:
+            return read(given(text))
+        except Problem as problem:
+            raise ArgumentTypeError(problem.sentence()) from None
+
+    return until
+
+
+def _snapshot(database: Database, options: Mapping[str, Any], until: Until | None) -> Snapshot:
+    if until is not None:
+        return Snapshot.objects.select_related("repository").get(pk=draft_of(database, until).base.key)
     if options["time"] is not None:
         return snapshot_at(database, options["time"])
     return resolve_snapshot(database, options["snapshot"])
@@ -222,7 +255,7 @@ def _ask_of_strange(database: Database, snapshot: Snapshot) -> None:
         raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
 
 
-def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
+def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode, until: Until | None) -> None:
     """Have the database's name typed out. Raises WrongUsage where nobody can, or will not."""
     if not sys.stdin.isatty():
         raise WrongUsage(phrase("This overwrites {database}: say --yes.", database=database.database))
@@ -236,9 +269,15 @@ def _ask(database: Database, snapshot: Snapshot, mode: RestoreMode) -> None:
             host=host,
             snapshot=snapshot.short_id,
             local_time=f"{snapshot.local_time:%Y-%m-%d %H:%M:%S}",
-            more=("" if snapshot.made_here else phrase(", which this installation did not make")),
+            more=_more(snapshot, until),
         ),
         file=sys.stderr,
     )
     if input(phrase("Type {name} to go on: ", name=name)) != database.database:
         raise WrongUsage(phrase("Not confirmed. Nothing was touched."))
+
+
+def _more(snapshot: Snapshot, until: Until | None) -> str:
+    if until is not None:
+        return phrase(" and the log that was stored since, up to {until}", until=until.told)
+    return "" if snapshot.made_here else phrase(", which this installation did not make")

@@ -1,0 +1,212 @@
+"""Why a moment cannot be had, and which can: never the nearest instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from backups.binlog.barriers import why_of
+from backups.errors import Problem
+from backups.moments.timeline import Barrier, Log, Piece
+from backups.moments.until import local
+from backups.moments.windows import Window
+from backups.text.sentences import joined, phrase
+
+_NOTHING = phrase("Nothing was started and nothing was touched.")
+# Of many windows those that are nearest to what was asked for.
+_NAMED = 3
+
+
+def refuse_without_any(log: Log, windows: Sequence[Window]) -> None:
+    """Raise Problem where no moment at all can be had."""
+    if windows:
+        return
+    if not log.is_on and not log.pieces:
+        raise Problem(
+            phrase("The binary log of this database is not archived, so only its backups can be restored."),
+            code="moment.no_archive",
+            safe=_NOTHING,
+            do=phrase("Restore a backup. For the future, switch it on: manage.py log_archive on."),
+        )
+    raise Problem(
+        phrase(
+            "No moment can be restored yet: there is no backup with an exact position in the log that is "
+            "stored."
+        ),
+        code="moment.no_base",
+        safe=_NOTHING,
+        do=phrase("Back the database up, or restore a backup that is there."),
+    )
+
+
+def of_moment(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
+    """Why a moment lies in none of the windows."""
+    if moment < windows[0].begins:
+        return Problem(
+            phrase(
+                "{moment} is earlier than any moment that can be restored: the first is {first}.",
+                moment=local(moment),
+                first=local(windows[0].begins),
+            ),
+            code="moment.before_first",
+            safe=_NOTHING,
+            do=phrase("Choose a later one, or restore the newest backup before it (--time)."),
+        )
+    if moment > windows[-1].ends and (log.stored_until is None or moment > log.stored_until):
+        return Problem(
+            phrase(
+                "{moment} is later than what is stored ({until}).",
+                moment=local(moment),
+                until=local(log.stored_until or windows[-1].ends),
+            ),
+            code="moment.after_end",
+            safe=_NOTHING,
+            do=phrase("Choose an earlier moment, or wait until the log of it is stored."),
+        )
+    before = max((each for each in windows if each.ends < moment), key=lambda each: each.ends)
+    if before.barrier is not None:
+        return behind_barrier(local(moment), before.barrier, windows, moment)
+    if before.lacking is not None:
+        return not_kept(before.lacking, can_be_had(windows, moment))
+    return in_gap(moment, log, windows)
+
+
+def in_gap(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
+    """The log of that time is not stored."""
+    found = [gap for gap in log.gaps if gap.begins <= moment and (gap.ends is None or moment <= gap.ends)]
+    gap = found[-1] if found else None
+    if gap is None or gap.ends is None:
+        return Problem(
+            phrase(
+                "The log is not stored from {begins} on{why}.",
+                begins=local(gap.begins) if gap else local(moment),
+                why=phrase(" ({sentence})", sentence=gap.sentence.rstrip(".")) if gap else "",
+            ),
+            code="moment.in_gap",
+            safe=_NOTHING,
+            do=can_be_had(windows, moment),
+        )
+    return Problem(
+        phrase(
+            "The log has a gap from {begins} to {ends} ({sentence}).",
+            begins=local(gap.begins),
+            ends=local(gap.ends),
+            sentence=gap.sentence.rstrip("."),
+        ),
+        code="moment.in_gap",
+        safe=_NOTHING,
+        do=can_be_had(windows, moment),
+    )
+
+
+def behind_barrier(
+    what: str, barrier: Barrier, windows: Sequence[Window], moment: datetime | None = None
+) -> Problem:
+    """Something between the dump and the moment cannot be replayed."""
+    return Problem(
+        phrase(
+            "{what} cannot be restored: the log cannot be replayed past {place}{at} ({why}).",
+            what=what,
+            place=f"{barrier.place.file}:{barrier.place.position}",
+            at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
+            why=why_of(barrier.code),
+        ),
+        code="moment.behind_barrier",
+        safe=_NOTHING,
+        do=can_be_had(windows, moment or barrier.moment),
+        params={"barrier": barrier.code, **barrier.params},
+    )
+
+
+def not_kept(piece: Piece, do: str = "") -> Problem:
+    """Its log was forgotten."""
+    return Problem(
+        phrase("The log from {place} on is not kept any more.", place=f"{piece.file}:{piece.start}"),
+        code="moment.not_kept",
+        safe=_NOTHING,
+        do=do or phrase("Choose a later moment, or restore a backup."),
+    )
+
+
+def piece_missing(piece: Piece) -> Problem:
+    """It should be in the repository, and is not."""
+    return Problem(
+        phrase(
+            "A piece of the log is missing in the repository: snapshot {snapshot}, {file} from {start} to "
+            "{end}.",
+            snapshot=piece.snapshot_id[:8],
+            file=piece.file,
+            start=piece.start,
+            end=piece.end,
+        ),
+        code="moment.piece_missing",
+        safe=_NOTHING,
+        do=phrase("Choose a moment before it, or restore a backup. Then make a backup, as a new beginning."),
+    )
+
+
+def hole(before: Piece, piece: Piece) -> Problem:
+    """Two pieces do not meet, and no gap was noted between them."""
+    return Problem(
+        phrase(
+            "The log of {file} from position {end} to {start} is not stored.",
+            file=before.file,
+            end=before.end,
+            start=piece.start,
+        ),
+        code="moment.hole",
+        safe=_NOTHING,
+        do=phrase("Choose a moment before it, or restore a backup. Then make a backup, as a new beginning."),
+    )
+
+
+def base_gone() -> Problem:
+    """While a restore waited, its dump was forgotten or found to be bad."""
+    return Problem(
+        phrase("The backup that the moment would be restored from cannot be used for it any more."),
+        code="moment.base_gone",
+        safe=_NOTHING,
+        do=phrase("Start the restore again: it takes another one, if there is one."),
+    )
+
+
+def before_dump(what: str) -> Problem:
+    """A dump of seconds before the moment turned out to be later than it."""
+    return Problem(
+        phrase("{what} turned out to be before the backup that it would be restored from.", what=what),
+        code="moment.before_dump",
+        safe=_NOTHING,
+        do=phrase("Choose a moment a minute earlier or later."),
+    )
+
+
+def unknown_transaction(text: str) -> Problem:
+    """None that is stored."""
+    return Problem(
+        phrase("The stored log has no transaction {transaction}.", transaction=text),
+        code="moment.unknown_transaction",
+        safe=_NOTHING,
+        do=phrase("See the list of transactions for where it begins, or give a moment."),
+    )
+
+
+def ambiguous(text: str) -> Problem:
+    """The server began its log anew, with the same names."""
+    return Problem(
+        phrase("Several transactions begin at {place}: the log was begun anew since.", place=text),
+        code="moment.ambiguous_transaction",
+        safe=_NOTHING,
+        do=phrase("Give a moment instead."),
+    )
+
+
+def can_be_had(windows: Sequence[Window], moment: datetime | None) -> str:
+    """Which moments there are, those around one first named."""
+    if moment is None or not windows:
+        return phrase("Restore a backup, or choose another moment.")
+    near = sorted(windows, key=lambda each: min(abs(each.begins - moment), abs(each.ends - moment)))
+    named = [
+        phrase("from {begins} to {ends}", begins=local(each.begins), ends=local(each.ends))
+        for each in sorted(near[:_NAMED], key=lambda each: each.begins)
+    ]
+    return phrase("These can be restored: {named}.", named=joined(named, ", "))

@@ -1,0 +1,61 @@
+"""Which statements of the log are run again, and as what: `binlog.statements` alone says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backups import mysql
+from backups.binlog.barriers import Barrier
+from backups.binlog.logged import Logged
+from backups.binlog.queries import Query
+from backups.binlog.statements import AnothersForSure, Ours, judged
+from backups.dumpfile.dialect import Dialect
+from backups.replaying import barriers
+from backups.replaying.problems import Where, stands_in_the_way
+from backups.replaying.settings import Collations
+from backups.replaying.steps import Definition
+
+# Of a session that the log says nothing of.
+_UNTOLD = "utf8mb4"
+
+
+@dataclass(frozen=True)
+class LetOut:
+    """A statement that may be sent, as it is in the target's words. `ours` says what it defines."""
+
+    text: bytes
+    ours: Ours
+
+
+@dataclass(frozen=True)
+class Judge:
+    """`folds_case` where the server's lower_case_table_names is not 0."""
+
+    source: str
+    target: str
+    info: mysql.ServerInfo
+    collations: Collations
+    folds_case: bool
+
+    def is_source(self, database: bytes) -> bool:
+        """Whether rows of that database are the source's."""
+        name = database.decode(errors="surrogateescape")
+        return name == self.source or (self.folds_case and name.lower() == self.source.lower())
+
+    def of(self, definition: Definition, where: Where) -> LetOut | None:
+        """What may be sent of a statement; None where it did not change the source. Raises Problem."""
+        verdict = judged(self._logged(definition.query), self.source, folds_case=self.folds_case)
+        if isinstance(verdict, AnothersForSure):
+            return None
+        if isinstance(verdict, Barrier):
+            raise barriers.problem(verdict, where)
+        if not isinstance(verdict, Ours) or definition.has_variables:
+            raise stands_in_the_way(where)
+        return LetOut(verdict.text(self.target), verdict)
+
+    def _logged(self, query: Query) -> Logged:
+        charset = _UNTOLD
+        if query.charsets is not None:
+            _, charset = self.collations.by_number.get(query.charsets[0], ("", ""))
+        dialect = Dialect.of(is_mariadb=self.info.flavour == mysql.MARIADB, number=self.info.number)
+        return Logged.of(query.text, query.database, query.sql_mode or 0, (charset, dialect), query.updated)

@@ -1,0 +1,123 @@
+"""The one way from a replay to the server: whatever goes there goes past the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import MySQLdb
+
+from backups import mysql
+from backups.binlog.events import Format
+from backups.binlog.queries import Query
+from backups.mysql.answers import as_text, fetch_rows
+from backups.replaying.fence import refuse_others
+from backups.replaying.judging import LetOut
+from backups.replaying.problems import Where, packet_too_small, setting_withheld, unknown_collation
+from backups.replaying.rows import MOST_BYTES, Group, binlog, fits, in_fragments, packet_for, statements
+from backups.replaying.settings import Collations, Settings, UnknownCollation, settings_of
+from backups.replaying.steps import Begin, Definition, End, Savepoint
+
+# Of what a session has these are asked for once: to set one anew may be forbidden, and is not needed then.
+_ASKED = ("default_collation_for_utf8mb4", "default_table_encryption", "explicit_defaults_for_timestamp")
+_SPELLED = {"ON": "1", "OFF": "0"}
+
+
+@dataclass
+class Line:
+    """A connection into the target, and what its session was told. Nothing else may use it meanwhile."""
+
+    connection: mysql.LoadingConnection
+    info: mysql.ServerInfo
+    where: Where
+    collations: Collations
+    bytes_sent: int = 0
+    _told: Settings = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = ", ".join(f"'{name}'" for name in _ASKED)
+        with self.where.translated(self._driver):
+            rows = fetch_rows(self._driver, f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})", 2)
+        for name, value in rows:
+            self._told[as_text(name).lower()] = _SPELLED.get(as_text(value), as_text(value))
+
+    @property
+    def _driver(self) -> Any:
+        return self.connection.driver
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether a MariaDB is at the other end."""
+        return self.info.flavour == mysql.MARIADB
+
+    def begin_format(self, log_format: Format) -> None:
+        """Tell the server how the events are written that follow. Raises Problem."""
+        self._say(binlog(log_format.without_checksums().raw))
+        if not self.is_mariadb:
+            # The event has left it at what a file of a log begins with, and then nothing can be changed.
+            self._say(b"SET @@SESSION.gtid_next = 'AUTOMATIC'")
+
+    def begin(self, begin: Begin) -> None:
+        """Begin a transaction, its session as it was then. Raises Problem."""
+        if begin.query is None:
+            self._set({"timestamp": str(begin.when)})
+        else:
+            self._set(self._settings_of(begin.query))
+        self._say(b"BEGIN")
+
+    def end(self, end: End) -> None:
+        """Commit, or roll back what can be. Raises Problem."""
+        self._say(end.value.encode())
+
+    def savepoint(self, savepoint: Savepoint) -> None:
+        """Set, go back to or release one. Raises Problem."""
+        self._say(f"{savepoint.verb} `vedetta_{savepoint.number}`".encode())
+
+    def rows(self, groups: Iterable[Group]) -> None:
+        """Change rows of the target. Raises Problem, NotOurs."""
+        limit = self.connection.longest_statement or MOST_BYTES * 4
+        fragments = 2 if self.is_mariadb else 1
+        for raw in statements(groups, min(MOST_BYTES, fits(limit))):
+            if len(raw) > fits(limit, fragments=fragments):
+                raise packet_too_small(self.where, limit, packet_for(len(raw), fragments=fragments))
+            refuse_others(raw, self.where.target.encode())
+            self.bytes_sent += len(raw)
+            for statement in [binlog(raw)] if len(raw) <= fits(limit) else in_fragments(raw):
+                self._say(statement)
+
+    def define(self, definition: Definition, let_out: LetOut) -> None:
+        """Run a statement as it was let out, under the settings that it had. Raises Problem."""
+        self._set({**self._settings_of(definition.query), **definition.values})
+        self.bytes_sent += len(let_out.text)
+        try:
+            self._driver.query(let_out.text)
+            self._driver.drop_answers()
+        except MySQLdb.Error as error:
+            # It failed in the same way before, and has done as much as then.
+            if not definition.query.error or error.args[0] != definition.query.error:
+                with self.where.translated(self._driver):
+                    raise
+        self._told = {name: value for name, value in self._told.items() if name not in definition.values}
+
+    def _settings_of(self, query: Query) -> Settings:
+        try:
+            return settings_of(query, self.collations, self.info)
+        except UnknownCollation as unknown:
+            raise unknown_collation(self.where, unknown.number) from None
+
+    def _set(self, settings: Settings) -> None:
+        """Tell the session what it was not told last. Raises MissingPrivilege."""
+        changes = {name: value for name, value in settings.items() if self._told.get(name, "") != value}
+        if not changes:
+            return
+        with self.where.translated(self._driver):
+            self.connection.set(changes)
+        if withheld := sorted(self.connection.withheld.intersection(changes)):
+            raise setting_withheld(self.where, ", ".join(withheld))
+        self._told |= changes
+
+    def _say(self, statement: bytes) -> None:
+        with self.where.translated(self._driver):
+            self._driver.query(statement)
+            self._driver.drop_answers()

@@ -1,0 +1,36 @@
+"""What has led replays astray: it is made again byte for byte, or it ends the replay with its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from backups.errors import Problem
+from tests.replaying.playing import Played
+from tests.replaying.session import say
+from tests.replaying.traps import TRAPS, Trap
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [pytest.param(trap, id=trap.name, marks=[] if trap.always else pytest.mark.soak) for trap in TRAPS],
+)
+def test_a_trap_leads_to_the_same_or_ends_the_replay(played: Played, trap: Trap) -> None:
+    if played.server.flavour not in trap.flavours:
+        pytest.skip("the other kind of server has no such thing")
+    database = {"source": played.source, "other": played.other}[trap.database]
+    say(played.server, database, map(played.named, trap.statements))
+    before = played.tables_of(played.other)
+
+    if trap.ends is None:
+        replayed = played.replay()
+        assert replayed.transactions
+        assert played.differing() == set()
+    else:
+        with pytest.raises(Problem) as raised:
+            played.replay()
+        if isinstance(trap.ends, str):
+            assert raised.value.code == trap.ends
+        else:
+            assert raised.value.code == "replay.barrier"
+            assert raised.value.params["barrier"] == trap.ends.value
+    assert played.tables_of(played.other) == before
