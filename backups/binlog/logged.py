@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backups.binlog.queries import Query
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.encodings import bytes_of, text_of
 from backups.dumpfile.lexer import Unexpected
 
 # https://mariadb.com/kb/en/server-system-variables/#sql_mode, sql/sql_class.h
-_ANSI_QUOTES, _ORACLE, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 9, 1 << 20
+_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 20
 # A name that begins so is that of a folder or file as it is on disk, whatever else it is called by.
 # https://dev.mysql.com/doc/refman/8.0/en/identifier-mapping.html
 _AS_ON_DISK = "#mysql50#"
@@ -30,29 +31,20 @@ class Logged:
     dialect: Dialect
     ansi_quotes: bool = False
     no_backslash_escapes: bool = False
-    oracle: bool = False
     updated: frozenset[str] | None = None
 
     @classmethod
-    def of(
-        cls,
-        text: bytes,
-        database: bytes,
-        sql_mode: int,
-        read_as: tuple[str, Dialect],
-        updated: tuple[bytes, ...] | None = None,
-    ) -> Logged:
-        """From what a Query event holds. `read_as` is the client's character set and the server's dialect."""
-        charset, dialect = read_as
+    def of(cls, query: Query, charset: str, dialect: Dialect) -> Logged:
+        """A Query event's. `charset` is the name of its client's, `dialect` the log's server's."""
+        modes = query.sql_mode or 0
         return cls(
-            text,
-            _in_utf8(database),
+            query.text,
+            _in_utf8(query.database),
             charset,
             dialect,
-            bool(sql_mode & _ANSI_QUOTES),
-            bool(sql_mode & _NO_BACKSLASH_ESCAPES),
-            dialect.is_mariadb and bool(sql_mode & _ORACLE),
-            None if updated is None else frozenset(map(_in_utf8, updated)),
+            ansi_quotes=bool(modes & _ANSI_QUOTES),
+            no_backslash_escapes=bool(modes & _NO_BACKSLASH_ESCAPES),
+            updated=None if query.updated is None else frozenset(map(_in_utf8, query.updated)),
         )
 
     @property

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from backups.binlog.barriers import Code, Stops
 from backups.binlog.statement_words import Qualifier, Reading, Role
 from backups.dumpfile.lexer import Kind, Token, Unexpected
 
 # Behind the tables of a FROM. All are reserved: an alias may be called by any other word.
 _ENDS_FROM = frozenset(b"WHERE GROUP HAVING ORDER LIMIT UNION EXCEPT INTERSECT INTO FOR WITH".split())
 _JOINS = (b"JOIN", b"STRAIGHT_JOIN")
+_BEFORE_COLUMNS = (b"ALL", b"DISTINCT", b"DISTINCTROW")
 _HINTS = (b"USE", b"IGNORE", b"FORCE")
 _SEQUENCES = (b"NEXTVAL", b"LASTVAL", b"SETVAL")
 _SIGNS = frozenset(b",()=<>!+-*/%|&^~.:?")
@@ -42,6 +44,10 @@ class _Level:
         self.state = state
         # Whether a FROM would be that of a SELECT, and not one in EXTRACT or TRIM.
         self.selects = False
+        # Of the column that is selected: how often we were named before it, its words, whether it has a name.
+        self.places_before = 0
+        self.words = 0
+        self.has_name = True
 
 
 class Selected:
@@ -56,7 +62,7 @@ class Selected:
         self._of_columns: set[str] = set()
 
     def read(self) -> None:
-        """Take it all. Raises Unexpected."""
+        """Take it all. Raises Unexpected, and Stops for a column that would be called otherwise elsewhere."""
         while (token := self._words.token) is not None:
             self._words.take()
             if token.kind == Kind.SIGN:
@@ -64,11 +70,25 @@ class Selected:
             elif token.kind == Kind.TEXT:
                 self._level_goes_on()
             elif self._reading.is_number(token):
+                self._level.words += 1
                 self._reading.pass_number(token)
             else:
                 self._name_or_word(token)
+        self._end_item()
         if len(self._levels) != 1 or self._of_columns - self._alone:
             raise Unexpected
+
+    def _begin_item(self) -> None:
+        level = self._level
+        level.places_before, level.words, level.has_name = len(self._reading.places), 0, False
+
+    def _end_item(self) -> None:
+        """A column that is given no name is called by its text, with the database's name in it."""
+        level = self._level
+        names_ours = len(self._reading.places) > level.places_before
+        if not level.has_name and level.words != 1 and names_ours:
+            raise Stops(Code.NOT_REPEATABLE)
+        level.has_name = True
 
     @property
     def _level(self) -> _Level:
@@ -77,21 +97,28 @@ class Selected:
     def _level_goes_on(self) -> None:
         if self._level.state == _In.TABLES:
             raise Unexpected
+        self._level.words += 1
 
     def _sign(self, token: Token) -> None:
         level = self._level
+        # What is in parentheses is more than one word.
+        level.words += 2 * (token.text not in (b",", b")", b";"))
         if token.says(b"("):
             inner = _In.TABLES if level.state == _In.TABLES else _In.EXPRESSION
             if inner == _In.TABLES:
                 level.state = _In.ALIAS
             self._levels.append(_Level(inner))
         elif token.says(b")"):
+            self._end_item()
             self._levels.pop()
             if not self._levels:
                 raise Unexpected
         elif token.says(b","):
             if level.state in (_In.ALIAS, _In.CONDITION):
                 level.state = _In.TABLES
+            elif level.selects:
+                self._end_item()
+                self._begin_item()
         elif token.says(b";"):
             self._words.the_end()
         elif token.says(b"."):
@@ -105,6 +132,7 @@ class Selected:
             self._alone.add(self._words.plain(token).casefold())
         if len(parts) == 1 and token.kind == Kind.WORD and self._keyword(token.text.upper()):
             return
+        self._level.words += 1
         if self._level.state == _In.TABLES:
             self._table(parts)
         else:
@@ -114,9 +142,16 @@ class Selected:
         """What a keyword means for where names stand; False for what may be a name."""
         level = self._level
         if word == b"SELECT":
+            self._end_item()
             level.state, level.selects = _In.EXPRESSION, True
+            self._begin_item()
         elif word == b"FROM" and level.selects and level.state == _In.EXPRESSION:
+            self._end_item()
             level.state, level.selects = _In.TABLES, False
+        elif word in _BEFORE_COLUMNS and level.selects and not level.words:
+            pass
+        elif word == b"AS" and level.selects:
+            level.has_name = True
         elif word == b"TABLE" or (word in _JOINS and level.state != _In.EXPRESSION):
             level.state = _In.TABLES
         elif word in (b"VALUES", b"WITH") and level.state == _In.TABLES:

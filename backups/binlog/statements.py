@@ -142,11 +142,10 @@ def _ours(reading: Reading, told: Told) -> Ours:
         tuple(each.name for each in reading.named if each.role == role and each.name)
         for role in (Role.CHANGED, Role.PARENT, Role.READ)
     )
+    tables = changed if told.kind in ("table", "view", "sequence") else ()
     if told.table:
         # Of a trigger, which is named first, and of an index, which has no database's name.
         tables, changed = (told.table,), changed[:-1]
-    else:
-        tables = changed if told.kind in ("table", "view", "sequence") else ()
     return Ours(
         told.verb,
         told.kind,

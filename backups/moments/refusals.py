@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from backups.binlog.barriers import why_of
+from backups.binlog.barriers import told
 from backups.errors import Problem
 from backups.moments.timeline import Barrier, Log, Piece
 from backups.moments.until import local
@@ -105,17 +105,31 @@ def behind_barrier(
     """Something between the dump and the moment cannot be replayed."""
     return Problem(
         phrase(
-            "{what} cannot be restored: the log cannot be replayed past {place}{at} ({why}).",
+            "{what} cannot be restored: the log cannot be replayed past {place}{at}. {why}",
             what=what,
             place=f"{barrier.place.file}:{barrier.place.position}",
             at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
-            why=why_of(barrier.code),
+            why=_why(barrier),
         ),
         code="moment.behind_barrier",
         safe=_NOTHING,
         do=can_be_had(windows, moment or barrier.moment),
         params={"barrier": barrier.code, **barrier.params},
     )
+
+
+def _why(barrier: Barrier) -> str:
+    """As a sentence, from what a row keeps of it."""
+    if barrier.code in _OF_EVENTS:
+        return _OF_EVENTS[barrier.code]
+    return told(barrier.code, {name: str(value) for name, value in barrier.params.items()})
+
+
+# What is no statement.
+_OF_EVENTS = {
+    "log.incident": phrase("The server lost changes there, as it says itself."),
+    "log.unknown_event": phrase("It holds an event there that is not known."),
+}
 
 
 def not_kept(piece: Piece, do: str = "") -> Problem:

@@ -1,9 +1,10 @@
-"""What the tests of statements share: two servers to read as, and a statement judged for the database shop."""
+"""What tests of statements share: two servers to read as, and what a statement is to the database shop."""
 
 from __future__ import annotations
 
+from backups.binlog.barriers import Barrier, Code
 from backups.binlog.logged import Logged
-from backups.binlog.statements import Barrier, Code, Judged, Ours, judged
+from backups.binlog.statements import Judged, Ours, judged
 from backups.dumpfile.dialect import Dialect
 
 MARIADB = Dialect.of(is_mariadb=True, number=(10, 11, 19))
@@ -25,7 +26,8 @@ def logged(text: str | bytes, default: str = "shop", dialect: Dialect = MARIADB,
 
 def judge(statement: Logged | str, *, folds_case: bool = False) -> Judged:
     """What it is to shop."""
-    return judged(logged(statement) if isinstance(statement, str) else statement, "shop", folds_case=folds_case)
+    said = logged(statement) if isinstance(statement, str) else statement
+    return judged(said, "shop", folds_case=folds_case)
 
 
 def let_out(statement: Logged | str, *, folds_case: bool = False) -> str:

@@ -149,7 +149,7 @@ def test_a_barrier_ends_a_window_until_the_next_dump() -> None:
     problem = refusal(BARRED, to(at(35)))
     assert problem.code == "moment.behind_barrier"
     assert problem.params["barrier"] == "log.database_replaced"
-    assert "the database was dropped or made anew" in problem.what
+    assert "The database was dropped or made anew." in problem.what
     assert "from 2026-11-28 12:00:00 to 2026-11-28 12:30:00" in problem.do
 
 
