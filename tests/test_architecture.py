@@ -61,7 +61,9 @@ HOUSE = {
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
-    "requests": "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text",
+    "requests": (
+        "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text"
+    ),
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
         "sentinel text"
@@ -69,8 +71,8 @@ HOUSE = {
     "people": "configuration errors models text",
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
-        "catalog choices configuration endpoints errors gate installation keys marks models notifications "
-        "runs scheduling sentinel snapshots text verdict"
+        "catalog choices configuration endpoints errors gate installation keys marks models moments "
+        "notifications runs scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping keys marks models notifications process reports "
@@ -81,15 +83,15 @@ HOUSE = {
         "restic runs snapshots text"
     ),
     "actions": (
-        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors gate "
-        "keeping keys loading models moments mysql portal_copy process replaying reports repositories "
+        "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
+        "gate keeping keys loading models moments mysql portal_copy process replaying reports repositories "
         "requests restic restoring rows_back runs scheduling secret_references shipping snapshots text "
         "validators verdict"
     ),
     "admin": (
-        "actions choices configuration differences downloads errors gate keeping marks models notifications "
-        "people reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
-        "validators verdict"
+        "actions choices configuration differences downloads errors gate keeping marks models moments "
+        "notifications people reports repositories requests restoring runs scheduling sentinel snapshots "
+        "templatetags text validators verdict"
     ),
     "worker": (
         "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from backups.choices import Action
+from backups.keeping import log_archives
 from backups.models import Alert, LogGap, Run
 from backups.shipping import gaps, switching
 from backups.shipping.minutes import Minutes
@@ -118,7 +119,7 @@ def test_switched_off_and_on_again_is_a_gap(shared_mariadb: DatabaseServer, ship
     write(shipped, 1)
     shipped.look()
     until = shipped.archive.stored_until
-    switching.switch_off(shipped.database, "a test")
+    log_archives.switch_off(shipped.database, "a test")
     write(shipped, 2)
     shipped.look()
     assert len(shipped.transactions()) == 1
@@ -177,7 +178,7 @@ def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServe
         for _ in range(2)
     )
 
-    assert gaps.acknowledge(shipped.database, first.pk, "ada") == 1
+    assert log_archives.acknowledge(shipped.database, first.pk, "ada") == 1
 
     second.refresh_from_db()
     assert second.acknowledged_at is None
