@@ -81,9 +81,9 @@ def read_definition(reading: Reading, *, alters: bool) -> Head:
         # https://dev.mysql.com/doc/refman/9.4/en/create-json-duality-view.html
         words.accept(b"RELATIONAL")
         words.expect(b"DUALITY", b"VIEW")
-        return _view(reading)
+        return _view(reading, are_named=True)
     if kind == b"VIEW":
-        return _view(reading)
+        return _view(reading, are_named=False)
     if kind == b"EVENT":
         return _changed_event(reading) if alters else _event(reading)
     if kind == b"TRIGGER" and not alters:
@@ -93,14 +93,15 @@ def read_definition(reading: Reading, *, alters: bool) -> Head:
     raise Unexpected
 
 
-def _view(reading: Reading) -> Head:
+def _view(reading: Reading, *, are_named: bool) -> Head:
     words = reading.words
     words.accept(b"IF", b"NOT", b"EXISTS")
     named = reading.object()
     if words.sees(b"("):
+        are_named = True
         reading.pass_in_parentheses()
     words.expect(b"AS")
-    Selected(reading).read()
+    Selected(reading, are_named=are_named).read()
     return Head("view", named)
 
 

@@ -51,9 +51,10 @@ class _Level:
 
 
 class Selected:
-    """Reads a SELECT to the end of the statement."""
+    """Reads a SELECT to the end of the statement; `are_named` where its columns are named before it."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, *, are_named: bool) -> None:
+        self._are_named = are_named
         self._reading = reading
         self._words = reading.words
         self._levels = [_Level(_In.EXPRESSION)]
@@ -86,7 +87,8 @@ class Selected:
         """A column that is given no name is called by its text, with the database's name in it."""
         level = self._level
         names_ours = len(self._reading.places) > level.places_before
-        if not level.has_name and level.words != 1 and names_ours:
+        has_name = level.has_name or (self._are_named and len(self._levels) == 1)
+        if not has_name and level.words != 1 and names_ours:
             raise Stops(Code.NOT_REPEATABLE)
         level.has_name = True
 

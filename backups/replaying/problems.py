@@ -273,6 +273,20 @@ def base_not_in_log(place: Place) -> ReplayProblem:
     )
 
 
+def gap(at: Place, start: int) -> ReplayProblem:
+    """The next part of a file begins behind the end of the one before."""
+    return ReplayProblem(
+        phrase(
+            "The log has a gap: of {file}, what is between position {position} and {start} is missing.",
+            file=at.file,
+            position=at.position,
+            start=start,
+        ),
+        code="replay.gap",
+        do=BEFORE_OR_LATER,
+    )
+
+
 def log_ends_early(at: Place, until: Place) -> ReplayProblem:
     """What there is of the log does not reach the end that was asked for."""
     return ReplayProblem(

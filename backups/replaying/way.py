@@ -25,15 +25,11 @@ from backups.replaying.settings import Collations
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the log, or a `piece` of one, whose bytes come in `chunks`.
-
-    `end` is up to where in the file it tells all of the database; None for where its last event ends.
-    """
+    """A file of the log, or a piece of one, whose bytes come in `chunks`."""
 
     file: str
     chunks: Iterable[bytes]
     piece: Piece | None = None
-    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,8 @@ class _Way:
             self.has_begun = True
         if self.has_begun and part.file != self.at.file:
             self.at = Place(part.file, 0)
+        if self.has_begun and part.piece is not None and part.piece.start > self.at.position > 0:
+            raise problems.gap(self.at, part.piece.start)
         reading = Reading(piece=part.piece)
         until = self._end_in(part)
         for each in read(part.chunks, reading, lambda: HeldEvents(self.route.folder)):
@@ -114,7 +112,7 @@ class _Way:
             else:
                 self._take(each)
         if self.has_begun:
-            covered = reading.whole if part.end is None else part.end
+            covered = reading.whole if part.piece is None else part.piece.end
             self.at = Place(part.file, max(self.at.position, covered))
         return until is not None and self.has_begun and self.at.position >= until
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from backups.catalog import series
 from backups.errors import Problem
 from backups.keeping import stand_downs, suspicions
-from backups.models import Database, Repository, Snapshot, SnapshotQuerySet
+from backups.models import Database, LogArchive, Repository, Snapshot, SnapshotQuerySet
 from backups.restoring import kept_states
 from backups.snapshots import holds, naming, retention, selection
 from backups.text.sentences import phrase
@@ -111,7 +111,7 @@ def _asked_for_in_all(present: SnapshotQuerySet, now: datetime) -> AskedFor | No
 class _Known:
     """What was read of several databases at once: snapshots by their keys, and of which there is more to ask.
 
-    Those that `wait` for a person, are `retired`, were `doubted` or `restored`.
+    Those that `wait` for a person, are `retired`, were `doubted` or `restored`, or have their log stored.
     """
 
     snapshots: Mapping[int, Sequence[Snapshot]]
@@ -120,6 +120,7 @@ class _Known:
     retired: Set[int]
     doubted: Set[int]
     restored: Set[int]
+    logged: Set[int]
 
 
 def _known_of(databases: Sequence[Database], present: SnapshotQuerySet) -> _Known | None:
@@ -137,6 +138,7 @@ def _known_of(databases: Sequence[Database], present: SnapshotQuerySet) -> _Know
             stand_downs.which_are_retired(keys),
             set(holds.doubted().filter(database__in=keys).values_list("database_id", flat=True)),
             kept_states.which_saved(keys),
+            set(LogArchive.objects.filter(database__in=keys).values_list("database_id", flat=True)),
         )
     except OperationalError:
         raise
@@ -175,7 +177,11 @@ class _Subject:
         snapshots = self.known.snapshots[self.database.pk]
         saved = selection.safety_copies_among(snapshots, self.known.saved)
         return holds.Present(
-            snapshots, saved, self.present, may_be_suspicious=self.database.pk in self.known.doubted
+            snapshots,
+            saved,
+            self.present,
+            may_be_suspicious=self.database.pk in self.known.doubted,
+            may_have_log=self.database.pk in self.known.logged,
         )
 
 

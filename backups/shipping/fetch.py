@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from backups import mysql
@@ -53,7 +53,7 @@ class TooFar(mysql.MySQLProblem):
     code = "log.too_far"
 
 
-def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Iterator[Fetched]:
+def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Generator[Fetched, None, None]:
     """The events from `begin` on, in order, to `end` and no further. Raises MySQLProblem, LogLost."""
     if begin.position > _LARGEST_POSITION:
         raise TooFar(

@@ -12,6 +12,7 @@ from backups.binlog import MAGIC, Gap, GtidSet, Kind, Transaction
 from backups.models import Database, LogArchive, LogPiece, Snapshot
 from backups.shipping.cutting import Barrier, Cutter, incident
 from backups.shipping.ends import LogEnd
+from backups.shipping.fetch import LogLost
 from backups.shipping.spool import Spool
 from backups.shipping.statements import judge
 from backups.shipping.storing import Piece
@@ -45,17 +46,25 @@ class Follower:
         # Full ones, then the one that grows.
         self._full: list[tuple[Piece, dict[str, Any]]] = []
         self._growing: Piece | None = None
+        known = archive.gtids or {}
+        # Where it was begun, in front of which there may be a gap.
+        self._from: dict[str, Any] = known.get("from") or {}
         self._next_start = self._start_of_next(begin) if base is None else begin.position
         self._begun_at = None if base is None else base.time
-        told = (archive.gtids or {}).get("set")
+        # Why it cannot go on, though the others of its server can.
+        self.broken: LogLost | None = None
+        told = known.get("set")
         self.gtids = None if told is None else GtidSet.parse(told)
 
     def _start_of_next(self, begin: Begin) -> int:
         """What was read behind the last piece held nothing of ours, and is told with the next one."""
+        if begin.made is None:
+            return begin.position
         last = LogPiece.objects.filter(
             database=self.archive.database, server_uuid=self._server, file=begin.file, file_made=begin.made
         )
-        ends = [end for end in last.values_list("end", flat=True) if end <= begin.position]
+        first = int(self._from["position"]) if self._from.get("file") == begin.file else len(MAGIC)
+        ends = [end for end in last.values_list("end", flat=True) if first <= end <= begin.position]
         return max(ends, default=begin.position)
 
     @property
@@ -73,9 +82,8 @@ class Follower:
 
         `databases` are those whose rows it holds and nothing else, as `cutting.databases_in` tells.
         """
-        if in_order(item.file, item.start) < self.order:
+        if in_order(item.file, item.start) < self.order or self._is_of_another_log(item.format.made):
             return
-        self._refuse_remade(item.format.made)
         if item.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
@@ -88,18 +96,19 @@ class Follower:
             self._take_marker(item)
         self._seal_if_full(gtids)
 
-    def _refuse_remade(self, made: int) -> None:
-        """The file in which a dump begins was begun before the dump."""
+    def _is_of_another_log(self, made: int) -> bool:
+        """Whether the file in which a dump has its position was begun after the dump."""
         if self._begun_at is not None and made > self._begun_at.timestamp() + _CLOCKS_DIFFER:
-            raise lost(Gap.REMADE, self.reached.file)
+            self.broken = lost(Gap.REMADE, self.reached.file)
         self._begun_at = None
+        return self.broken is not None
 
     def arrive(self, reached: Begin, gtids: GtidSet | None) -> None:
         """All up to here was taken."""
         if in_order(reached.file, reached.position) < self.order:
             return
-        if reached.made is not None:
-            self._refuse_remade(reached.made)
+        if reached.made is not None and self._is_of_another_log(reached.made):
+            return
         if reached.file != self.reached.file:
             self._end_file(gtids)
             self._next_start = len(MAGIC)
@@ -167,7 +176,9 @@ class Follower:
 
     def where(self, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
         """Columns of the archive that say how far the log is stored."""
-        return where(self.archive.database, reached, gtids)
+        columns = where(self.archive.database, reached, gtids)
+        columns["gtids"]["from"] = self._from
+        return columns
 
     def close(self) -> None:
         """Give back what it holds."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,14 +14,14 @@ from backups import process, restic
 from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
-from backups.errors import Problem
+from backups.errors import UNEXPECTED, Problem
 from backups.models import Database, LogArchive, Server, Snapshot
 from backups.shipping import bases, ends, gaps, leases, reading_back, storing
 from backups.shipping.cutting import databases_in
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
 from backups.shipping.follower import Follower, where
-from backups.shipping.stream import Begin, Stream
+from backups.shipping.stream import Begin, Stream, in_order
 from backups.text.sentences import phrase
 
 # Of each minute of a database, for pieces that are to be read back.
@@ -60,6 +61,10 @@ class ServerFollower:
         except Problem as problem:
             for archive in archives:
                 self._failed(archive, problem)
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  an odd log of one server keeps no other waiting
+            self._unexpected(archives, error)
         return False
 
     def _follow(self, archives: Sequence[LogArchive]) -> bool:
@@ -74,12 +79,12 @@ class ServerFollower:
             self._read(stream, ready, end)
         except (LogLost, Unreadable) as problem:
             self._save_all(ready, None)
-            for archive in ready:
-                self._break(archive, problem)
+            self._break_all(ready, stream, problem)
             return False
         finally:
             stream.close()
         self._save_all(ready, end if stream.is_at_end else None)
+        self._break_all(ready, stream, None)
         return not stream.is_at_end
 
     def _read(self, stream: Stream, ready: Sequence[LogArchive], end: LogEnd) -> None:
@@ -115,6 +120,8 @@ class ServerFollower:
     def _begin_at(self, archive: LogArchive, base: Snapshot, end: LogEnd) -> None:
         log = base.log or {}
         begin = Begin(str(log["file"]), None, int(log["position"]))
+        columns = where(archive.database, begin, None)
+        columns["gtids"]["from"] = {"file": begin.file, "position": begin.position}
         with transaction.atomic():
             leases.hold(archive)
             gaps.ended(archive, base.time)
@@ -125,7 +132,7 @@ class ServerFollower:
                 address=archive.database.server.address,
                 # All that was committed before is in the dump.
                 stored_until=base.time,
-                **where(archive.database, begin, None),
+                **columns,
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
@@ -155,7 +162,7 @@ class ServerFollower:
             leases.hold(archive)
             told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
-            if end is not None:
+            if end is not None and end.is_prompt:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
         gaps.tell_lateness(archive)
@@ -186,11 +193,31 @@ class ServerFollower:
         storing.note_problem(archive, problem)
         gaps.tell_lateness(archive)
 
+    def _unexpected(self, archives: Sequence[LogArchive], error: Exception) -> None:
+        """What nobody expected is told without its words, which may be somebody's data."""
+        name = type(error).__name__
+        places = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("the log of %s: %s\n%s", self.server, name, places)
+        problem = Problem(phrase("Something unexpected happened ({error}).", error=name), code=UNEXPECTED)
+        for archive in archives:
+            self._failed(archive, problem)
+
     def _break(self, archive: LogArchive, why: Problem) -> None:
         self._drop(archive.pk)
         gap = gaps.opened(archive, why)
         logger.warning("the log of %s breaks off: %s", archive.database, why.code)
         bases.ask_for_one(archive.database, gap.noticed_at)
+
+    def _break_all(self, ready: Sequence[LogArchive], stream: Stream, why: Problem | None) -> None:
+        """What was lost concerns those that had not come further; some have reasons of their own."""
+        reached = in_order(stream.reached.file, stream.reached.position)
+        for archive in ready:
+            if (follower := self._followers.get(archive.pk)) is None:
+                continue
+            if follower.broken is not None:
+                self._break(archive, follower.broken)
+            elif why is not None and follower.order <= reached:
+                self._break(archive, why)
 
     def _drop(self, key: int) -> None:
         if (follower := self._followers.pop(key, None)) is not None:

@@ -195,7 +195,7 @@ def connected(server: mysql.Server) -> Iterator[Wire]:
     finally:
         wire.close()
         with suppress(pymysql.Error, OSError, ValueError):
-            connection._force_close()  # type: ignore[attr-defined]  # no QUIT: the server may still be sending
+            connection._force_close()  # no QUIT: the server may still be sending
 
 
 def _opened(server: mysql.Server) -> socket.socket:

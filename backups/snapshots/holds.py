@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, TEST_RESTORES, Action, Status, SuspicionState
+from backups.dumpfile.log_positions import How
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import ROWS_KEPT, SAFETY_KEPT
@@ -22,6 +23,7 @@ NEWEST = phrase("newest snapshot, kept whatever the policy says")
 MADE_LAST = phrase("made last, kept whatever its time says")
 NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
 NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
+BASE_OF_LOG = phrase("base of the log: what is stored of it is replayed on no older snapshot")
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = template("safety snapshot of restore {restore}, kept for 30 days after it whatever the policy says")
 STANDS = template(
@@ -54,13 +56,15 @@ class Present:
     """The snapshots of a row that are there, newest first, read once for all holds that look at them.
 
     `saved` are the keys of those that were saved before a restore, and `rows` finds the same ones again.
-    `may_be_suspicious` is false where it is known that nobody has to say anything of their database.
+    `may_be_suspicious` is false where it is known that nobody has to say anything of their database, and
+    `may_have_log` where it is known that its binary log is not stored.
     """
 
     snapshots: Sequence[Snapshot]
     saved: Set[int]
     rows: SnapshotQuerySet
     may_be_suspicious: bool = True
+    may_have_log: bool = True
 
     def backups(self) -> list[Snapshot]:
         """These without what was saved before restores."""
@@ -184,7 +188,7 @@ def saved(present: Present, now: datetime) -> Held:
 def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
     reading = Run.objects.filter(
-        action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF, Action.ROWS_BACK], snapshot__in=rows
+        action__in=[*TEST_RESTORES, Action.RESTORE, Action.DIFF, Action.ROWS_BACK], snapshot__in=rows
     )
     # Whose rows somebody may want back, or the whole table where they are too many.
     compared = reading.filter(action=Action.DIFF, finished_at__gt=now - ROWS_KEPT, result__has_key="kept")
@@ -273,7 +277,18 @@ def before_suspicious(present: Present, now: datetime) -> Held:
             )
 
 
+def base_of_log(present: Present, _now: datetime) -> Held:
+    """The newest at which a stored log can be replayed: without it no moment since can be had."""
+    if not present.may_have_log:
+        return
+    # Each way to have one; to Django, `exact` would be a lookup.
+    exact = present.rows.made_here().not_known_bad().filter(manifest__log__how__in=[*map(str, How)])
+    found = exact.filter(database__log_archive__isnull=False).newest_first().defer("manifest").first()
+    if found is not None:
+        yield found, BASE_OF_LOG
+
+
 # Asked of each database by itself; the rest is asked of all that lies under one row.
 OF_EACH_DATABASE: tuple[Hold, ...] = (
-    newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious,
+    newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious, base_of_log,
 )  # fmt: skip

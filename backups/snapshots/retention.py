@@ -77,6 +77,7 @@ _IN_SHORT = {
     "pinned": phrase("pinned"),
     "last copy of a table": phrase("last copy of a table"),
     "before a suspicious one": phrase("before a suspicious one"),
+    "base of the log": phrase("base of the log"),
 }
 
 

@@ -33,6 +33,9 @@ RENAME /* gh-ost */ TABLES {}a TO {shop.}b, {}b TO {}role
 CREATE UNIQUE INDEX shop ON {}a (shop)
 CREATE SEQUENCE {}s START WITH -1
 CREATE VIEW {}v AS SELECT shop.id, {shop.}shop.id, {shop.}f(1) AS f FROM shop JOIN {shop.}b USING (id)
+CREATE VIEW {}v (n) AS SELECT COUNT({shop.}a.id) FROM a
+CREATE JSON DUALITY VIEW {}v AS SELECT JSON_DUALITY_OBJECT('i': (SELECT f(i.a) FROM {shop.}i)) FROM o
+CREATE FUNCTION {}f(a INT) RETURNS INT LANGUAGE JAVASCRIPT USING ({shop.}l AS m, {}k) AS 'x'
 CREATE PROCEDURE {shop.}p() DELETE FROM shop.b
 CREATE PACKAGE BODY {shop.}p AS x INT; END
 DROP FUNCTION {}f

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import MySQLdb
+import pytest
 
 from backups.binlog.barriers import Barrier, Code
 from backups.binlog.logged import Logged
@@ -204,3 +205,25 @@ def test_a_copy_becomes_as_the_database_and_nothing_else_changes(logging_server:
         f"SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '{TARGET}'"
     )
     assert states == [("DISABLED",)]
+
+
+@pytest.mark.soak
+def test_quotes_of_another_sql_mode_reach_nothing_else_either(logging_server: DatabaseServer) -> None:
+    mode = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
+    story = Story(logging_server)
+    story.tell(
+        """\
+other: CREATE TABLE "shop"."a" (id INT PRIMARY KEY, "shop" VARCHAR(9) DEFAULT 'C:\\')
+shop: ALTER TABLE "shop" . "a" ADD "b" VARCHAR(9) DEFAULT '\\' COMMENT '"other"."t"', RENAME TO "shop"."b"
+other: CREATE VIEW "shop"."v" AS SELECT "shop"."b"."id", '\\' AS x FROM "shop"."b"
+shop: CREATE TRIGGER "shop"."t" BEFORE INSERT ON "shop"."b" FOR EACH ROW SET @a = '"other"\\'
+""",
+        f"SET sql_mode = '{mode}'",
+    )
+    before = {name: definitions(logging_server, name) for name in ("shop", "other")}
+
+    judgements = story.replay(mode)
+
+    assert barriers(judgements) == []
+    assert definitions(logging_server, TARGET) == before["shop"]
+    assert {name: definitions(logging_server, name) for name in ("shop", "other")} == before

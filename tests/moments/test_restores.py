@@ -106,9 +106,9 @@ def test_a_moment_as_an_sql_file(shipped: Shipped, to_moment: To, tmp_path: Path
     shop.server.load(AFTERWARDS, shop.name)
     until, before = the_mistake(shipped)
 
-    run = succeeded(to_moment(shipped, until, RestoreMode.FILE, str(tmp_path)))
+    run = succeeded(to_moment(shipped, until, RestoreMode.FILE, str(tmp_path / "sql")))
 
-    (file,) = tmp_path.iterdir()
+    (file,) = (tmp_path / "sql").iterdir()
     text = file.read_bytes()
     assert run.result["file"] == str(file)
     assert b"-- Dump completed" in text.splitlines()[-1]

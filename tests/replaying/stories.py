@@ -88,7 +88,7 @@ DEFINITIONS = (
     "INSERT INTO `we``ird .x` VALUES (1)",
     "DROP TABLE {source}.alike",
     "DROP EVENT soon",
-    "CREATE EVENT later ON SCHEDULE EVERY 1 DAY STARTS '2040-01-01 00:00:00' DO DELETE FROM log",
+    "CREATE EVENT later ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO DELETE FROM log",
 )
 FROM_ELSEWHERE = (
     "CREATE TABLE {source}.made_elsewhere (i INT PRIMARY KEY)",
@@ -100,7 +100,7 @@ FROM_ELSEWHERE = (
 AFTERWARDS = """
 INSERT INTO customer (name) VALUES ('late');
 INSERT INTO orders (customer, total, extra) VALUES (1, 7, 'y');
-UPDATE event SET v = 'of a table that was called user' WHERE id = 2;
+UPDATE event SET v = 'once called user' WHERE id = 2;
 INSERT INTO geo VALUES (1, ST_GeomFromText('POINT(3 4)'));
 DELETE FROM taken LIMIT 1;
 """

@@ -11,6 +11,7 @@ import pytest
 
 from backups.binlog.events import MAGIC, Reading, read_events
 from backups.binlog.kinds import GTIDS, Kind
+from backups.binlog.names import Piece
 from backups.dumpfile.log_positions import Place
 from backups.errors import Cancelled, Problem
 from backups.replaying.result import Replayed
@@ -30,9 +31,10 @@ def test_the_copy_is_what_the_source_is_and_all_others_are_untouched(played: Pla
         played.server.execute(played.named(statement), played.other)
     played.load(AFTERWARDS)
     before = played.digests(played.source), played.digests(played.other)
+    until = end_of_log(played.server)
 
     with played.watched() as said:
-        replayed = played.replay()
+        replayed = played.replay(until)
 
     assert (played.digests(played.source), played.digests(played.other)) == before
     # Bodies stay as they are written: they do not run while they are defined.
@@ -45,7 +47,7 @@ def test_the_copy_is_what_the_source_is_and_all_others_are_untouched(played: Pla
     assert played.query("SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()") == [
         ("DISABLED",)
     ]
-    assert replayed.position == end_of_log(played.server)
+    assert replayed.position == until
     assert replayed.transactions > 20
     assert replayed.seen > replayed.transactions
     assert replayed.row_events
@@ -170,22 +172,21 @@ def test_what_is_not_known_ends_the_replay(played: Played) -> None:
     for place in ("between", "within"):
         played.server.execute("DROP TABLE IF EXISTS t", played.target)
         with pytest.raises(Problem) as raised:
-            played.replay(until, parts=unknown_put_in(played, place))
+            played.replay(until, parts=unknown_put_in(played, until, place))
         assert raised.value.code == "replay.barrier"
         assert played.query("SELECT * FROM t") == []
 
 
-def unknown_put_in(played: Played, place: str) -> list[Part]:
+def unknown_put_in(played: Played, until: Place, place: str) -> list[Part]:
     """The log with an event of a kind that nobody knows before the last transaction, or in it."""
     *before, last = parts_of_log(played.server, played.after)
     reading = Reading()
-    found = list(read_events(last.chunks, reading))
+    found = [event for event in read_events(last.chunks, reading) if event.end <= until.position]
     assert reading.format is not None
     kinds = [event.kind for event in found]
     at = len(kinds) - 1 - kinds[::-1].index(Kind.TABLE_MAP)
     if place == "between":
         at = max(number for number, kind in enumerate(kinds) if kind in GTIDS)
-    strange = found[at]._replace(kind=200, body=b"\0" * 20)
-    found.insert(at, strange)
+    found.insert(at, found[at]._replace(kind=200, body=b"\0" * 20))
     data = MAGIC + reading.format.raw + b"".join(event.written(reading.format) for event in found[1:])
-    return [*before, Part(last.file, [data], is_piece=True)]
+    return [*before, Part(last.file, [data], Piece(played.source, last.file, 1, 4, 1 << 40))]

@@ -247,7 +247,8 @@ SET NAMES latin1
 CREATE TABLE `año` (`ñ` INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'é')
 ALTER TABLE {source}.`año` ADD w ENUM('ä', 'ö') DEFAULT 'ö' COMMENT 'ü'
 INSERT INTO `año` (`ñ`) VALUES (1)
-CREATE VIEW {source}.`é` AS SELECT `ñ`, 'ß' AS s FROM {source}.`año`
+CREATE VIEW v AS SELECT `ñ`, 'ß' AS s FROM {source}.`año`
+CREATE PROCEDURE p() SELECT 'ß'
 """,
         always=True,
     ),
@@ -327,7 +328,7 @@ ALTER TABLE {source}.{source} ADD w INT
     Trap(
         "names of all letters",
         """
-CREATE TABLE `a``b ⏎."c'` (`x``⏎` INT PRIMARY KEY, `select` INT)
+CREATE TABLE `a``b ⏎."c'` (`x``⏎y` INT PRIMARY KEY, `select` INT)
 INSERT INTO `a``b ⏎."c'` VALUES (1, 2)
 ALTER TABLE {source}.`a``b ⏎."c'` ADD INDEX `i ``x` (`select`)
 CREATE TABLE `☃é` LIKE `a``b ⏎."c'`
@@ -495,5 +496,42 @@ SET @a = 5
 CREATE TABLE t AS SELECT @a AS a
 """,
         Code.NOT_REPEATABLE,
+    ),
+    Trap(
+        "a view whose name is logged in another character set than its text",
+        """
+SET NAMES latin1
+CREATE TABLE t (i INT)
+CREATE VIEW `é` AS SELECT i, 'ß' AS s FROM t
+""",
+        Code.CHARSET,
+        flavours=MYSQL,
+    ),
+    Trap(
+        "the same of a view of MariaDB's",
+        """
+SET NAMES latin1
+CREATE TABLE t (i INT)
+CREATE VIEW `é` AS SELECT i, 'ß' AS s FROM t
+""",
+        flavours=MARIADB,
+    ),
+    Trap(
+        "the same of a routine",
+        """
+SET NAMES latin1
+CREATE PROCEDURE `é`() SELECT 'ß'
+""",
+        Code.CHARSET,
+    ),
+    Trap(
+        "a trigger and a table with letters of latin1",
+        """
+SET NAMES latin1
+CREATE TABLE `ü` (i INT PRIMARY KEY, v VARCHAR(9))
+CREATE TRIGGER `é` BEFORE INSERT ON `ü` FOR EACH ROW SET NEW.v = 'ß'
+INSERT INTO `ü` VALUES (1, '')
+CREATE TABLE `ö` LIKE `ü`
+""",
     ),
 )

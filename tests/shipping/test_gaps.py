@@ -9,7 +9,7 @@ import pytest
 
 from backups.choices import Action
 from backups.keeping import log_archives
-from backups.models import Alert, LogGap, Run
+from backups.models import Alert, LogArchive, LogGap, Run
 from backups.shipping import gaps, switching
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
@@ -50,7 +50,16 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("happens", CODES, ids=lambda each: each.__name__)
+@pytest.mark.one_flavour("mysql")
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(purge, id="purged", marks=pytest.mark.soak),
+        pytest.param(reset, id="begun anew", marks=pytest.mark.soak),
+        # Only the time at its head tells the file from the one before.
+        pytest.param(reset_and_grown, id="begun anew and grown"),
+    ],
+)
 def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
     own_server: DatabaseServer, ship: Ship, happens: Callable[[DatabaseServer], None]
 ) -> None:
@@ -93,6 +102,7 @@ def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
     assert len(shipped.transactions()) == 2
 
 
+@pytest.mark.soak
 def test_an_old_data_folder_put_back_is_a_gap(ship: Ship) -> None:
     with logging("mariadb") as server:
         shipped = ship(ship_shop(server))
@@ -133,9 +143,7 @@ def test_switched_off_and_on_again_is_a_gap(shared_mariadb: DatabaseServer, ship
     assert shipped.gaps[0].ends is not None
 
 
-def test_an_edited_host_and_another_server_are_gaps(
-    shared_mariadb: DatabaseServer, shared_mysql: DatabaseServer, ship: Ship
-) -> None:
+def test_an_edited_host_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
     row = shipped.database.server
     row.host = "localhost"
@@ -146,6 +154,17 @@ def test_an_edited_host_and_another_server_are_gaps(
     assert [gap.code for gap in shipped.gaps] == ["log.address_changed"]
 
 
+def test_another_server_behind_the_address_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    # As of the one that was followed before a failover.
+    LogArchive.objects.update(server_uuid="of the one before")
+
+    shipped.look()
+
+    assert [gap.code for gap in shipped.gaps] == ["log.another_server"]
+
+
+@pytest.mark.one_flavour("mariadb")
 def test_killed_between_the_gap_and_its_base_it_is_still_there(
     own_server: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,3 +201,22 @@ def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServe
 
     second.refresh_from_db()
     assert second.acknowledged_at is None
+
+
+def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    write(shipped, 1)
+    shipped.look()
+    switching.switch_off(shipped.database, "a test")
+    write(shipped, 2)
+    switching.switch_on(shipped.database, "a test")
+    Run.objects.filter(status="queued").delete()
+    shipped.base()
+    # Another process, which knows no more than the rows.
+    write(shipped, 3)
+    shipped.look()
+
+    before, after = shipped.pieces
+    assert before.end < after.start
+    assert shipped.archive.gtids["from"]["position"] <= after.start
+    assert len(shipped.transactions()) == 2

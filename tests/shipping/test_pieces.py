@@ -6,12 +6,13 @@ import subprocess
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import restic
 from backups.choices import Trigger
 from backups.endpoints import repository_access
-from backups.models import LogPiece, Run, Snapshot
+from backups.models import Database, LogPiece, Run, Snapshot
 from backups.requests import ForgetRequest, RecoverRequest, SnapshotsRequest
 from backups.runs.asked import Asker
 from backups.shipping import reading_back, retention
@@ -126,6 +127,8 @@ def test_rows_are_rebuilt_from_names_alone(shipped: Shipped) -> None:
 
 
 def test_the_chain_is_read_back_and_what_is_missing_is_told(shipped: Shipped) -> None:
+    # As whoever is asked to read it has it, who knows which repository it is.
+    shipped.database.repository.refresh_from_db()
     access = repository_access(shipped.database.repository)
     LogPiece.objects.update(read_back_at=None, sealed=True)
     found = reading_back.read_back(shipped.database, access, lambda: None)
@@ -170,3 +173,21 @@ def test_backups_are_kept_all_and_so_are_pieces(shipped: Shipped, settings: Sett
     play(ForgetRequest(shipped.database.repository))
 
     assert listed(shipped).keys() == before
+
+
+def test_the_newest_base_stays_as_long_as_its_log_is_stored(shipped: Shipped) -> None:
+    base = Snapshot.objects.get()
+    age(shipped, 400 * DAY)
+    # Of a table without snapshots no dump has an exact position.
+    shipped.shop.execute("CREATE TABLE quick (id INT) ENGINE = MyISAM")
+    for days in (30, 20, 10):
+        run = shipped.back_up(shipped.database)
+        assert not run.result["log"]["exact"]
+        Snapshot.objects.filter(made_by=run).update(time=timezone.now() - days * DAY)
+    Database.objects.update(keep_daily=1, keep_weekly=0, keep_monthly=0)
+
+    play(ForgetRequest(shipped.database.repository))
+
+    base.refresh_from_db()
+    assert base.forgotten_at is None
+    assert Snapshot.objects.present().count() == 2

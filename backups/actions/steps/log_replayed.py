@@ -73,7 +73,7 @@ def replay_stored(
 
 def _part(log: StoredLog, piece: LogPiece, played: Played) -> Part:
     name = Piece(log.database, piece.file, piece.file_made, piece.start, piece.end)
-    return Part(piece.file, piece_bytes(log, piece, played), name, end=piece.end)
+    return Part(piece.file, piece_bytes(log, piece, played), name)
 
 
 def piece_bytes(log: StoredLog, piece: LogPiece, played: Played) -> Iterator[bytes]:
