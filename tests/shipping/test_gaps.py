@@ -207,7 +207,7 @@ def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer,
     shipped = ship(ship_shop(shared_mariadb))
     write(shipped, 1)
     shipped.look()
-    switching.switch_off(shipped.database, "a test")
+    log_archives.switch_off(shipped.database, "a test")
     write(shipped, 2)
     switching.switch_on(shipped.database, "a test")
     Run.objects.filter(status="queued").delete()
