@@ -58,9 +58,9 @@ def at(minutes: float) -> datetime:
 def logged(database: Database) -> Database:
     """One with a dump at minute 0 and its log of 50 minutes; no replay goes past minute 40."""
     Snapshot.objects.create(
-        repository=database.repository, database=database, snapshot_id="a" * 64, time=NOON, source="shop",
+        repository=database.repository, database=database, snapshot_id="a" * 64, time=NOON,
         made_here=True, path="/mysql/shop.sql", total_bytes_processed=1_000_000,
-        manifest={"version": 1, "inventory": {"table": ["orders"]}, "log": LOG},
+        manifest={"version": 1, "database": "shop", "inventory": {"table": ["orders"]}, "log": LOG},
     )  # fmt: skip
     LogArchive.objects.create(
         database=database, state=ArchiveState.FOLLOWING, server_uuid="u", file=FILE, file_made=1,
