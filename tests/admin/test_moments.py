@@ -42,6 +42,7 @@ from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
 from backups.restoring.plan import Plan
 from tests.admin.conftest import Login
 from tests.admin.test_restoring import LOOK, START, shown_on, told, wish
+from tests.requests.conftest import WHOLE
 
 FILE = "binlog.000003"
 NOON = timezone.now().replace(microsecond=0) - timedelta(hours=1)
@@ -56,11 +57,11 @@ def at(minutes: float) -> datetime:
 
 @pytest.fixture
 def logged(database: Database) -> Database:
-    """One with a dump at minute 0 and its log of 50 minutes; no replay goes past minute 40."""
+    """One with a dump at minute 0 and its log of 50 minutes."""
     Snapshot.objects.create(
         repository=database.repository, database=database, snapshot_id="a" * 64, time=NOON,
         made_here=True, path="/mysql/shop.sql", total_bytes_processed=1_000_000,
-        manifest={"version": 1, "database": "shop", "inventory": {"table": ["orders"]}, "log": LOG},
+        manifest={**WHOLE, "database": "shop", "inventory": {"table": ["orders"]}, "log": LOG},
     )  # fmt: skip
     LogArchive.objects.create(
         database=database, state=ArchiveState.FOLLOWING, server_uuid="u", file=FILE, file_made=1,
@@ -296,7 +297,7 @@ def rows_of(client: Client, database: Database, **wanted: Any) -> list[str]:
     """The places of the transactions on the list."""
     page = client.get(reverse("database-transactions", args=[database.pk]), wanted)
     assert page.status_code == 200
-    assert page["Cache-Control"] == "no-store"
+    assert "no-store" in page["Cache-Control"]
     return re.findall(rf"before={FILE}%3A(\d+)", page.content.decode())
 
 
