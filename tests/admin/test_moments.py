@@ -47,7 +47,8 @@ from tests.requests.conftest import WHOLE
 FILE = "binlog.000003"
 NOON = timezone.now().replace(microsecond=0) - timedelta(hours=1)
 REASON = "An order was lost last week."
-LOG = {"file": FILE, "position": 1000, "server": {"uuid": "u"}, "exact": True}
+LOG = {"file": FILE, "position": 1000, "gtid": "0-1-5", "server": {"id": 1, "uuid": "u"}, "exact": True,
+       "how": "lock", "why_not": None}  # fmt: skip
 
 
 def at(minutes: float) -> datetime:
