@@ -26,7 +26,7 @@ from backups.runs import history, queue
 from backups.runs.progress import State
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, template
-from backups.worker import answering, due, executor, nightly, reaper
+from backups.worker import answering, due, executor, nightly, reaper, weekly_proofs
 
 logger = logging.getLogger(__name__)
 Ids = ParamSpec("Ids")
@@ -125,4 +125,5 @@ def tend_runs() -> None:
     reaper.run()
     due.runs_due()  # last, as no planned time is passed on while a dead run of the same is there
     nightly.ask_due()
+    weekly_proofs.ask_due()
     history.tidy_at_night()

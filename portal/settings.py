@@ -272,6 +272,8 @@ SECRETS_DIR = env.folder("SECRETS_DIR", "/run/secrets" if Path("/run/secrets").i
 BACKUP_HOST = env.text("BACKUP_HOST", "vedetta")
 BACKUP_CRON = env.cron("BACKUP_CRON", "0 3,15 * * *")
 VERIFY_CRON = env.cron("VERIFY_CRON", "0 5 * * 0")
+# In another night than the verifications: both restore in full.
+REPLAY_CRON = env.cron("REPLAY_CRON", "30 5 * * 3")
 # After the night's backups; what waits its turn does not mind when they take longer.
 MAINTENANCE_CRON = env.cron("MAINTENANCE_CRON", "30 4 * * *")
 FORGET_AFTER = env.choice("FORGET_AFTER", "night", ["night", "backup"])

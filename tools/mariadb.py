@@ -15,7 +15,9 @@ from tools.system import find_program
 # password here, so what it may not do nobody could grant it.
 PRIVILEGES = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, "
-    "CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, TRIGGER, EVENT"
+    "CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, TRIGGER, EVENT, "
+    # To store its binary log, and to replay it; and to keep test restores out of it.
+    "REPLICATION SLAVE, BINLOG MONITOR, BINLOG REPLAY, SET USER, BINLOG ADMIN"
 )
 
 
@@ -45,6 +47,17 @@ class SampleMariaDB(MariaDB):
     """One with a database that is filled with a sample."""
 
     database: str
+
+    def options(self) -> Sequence[str]:
+        """With a binary log by rows, from which any moment can be restored."""
+        return (
+            *super().options(),
+            "--log-bin=binlog",
+            "--binlog-format=ROW",
+            "--server-id=1",
+            "--binlog-expire-logs-seconds=172800",
+            "--log-bin-trust-function-creators=1",
+        )
 
     def statements(self, account: str) -> Sequence[str]:
         """The database, and what a backup and a restore may need."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
-from backups import mysql, restic
-from backups.actions.steps import reach
+from backups import mysql
 from backups.actions.steps.dumped_again import dump_again
 from backups.actions.steps.dumped_ahead import DumpAhead
-from backups.actions.steps.findings import Findings, Scratch, Unreadable
+from backups.actions.steps.findings import Findings, Scratch
 from backups.actions.steps.inventories import (
     collations_of,
     compare_inventory,
@@ -18,8 +14,6 @@ from backups.actions.steps.inventories import (
     same_but_for_numbers,
     without_left_out,
 )
-from backups.actions.steps.load_connections import load_connections
-from backups.actions.steps.loading import load_snapshot
 from backups.actions.steps.opening import OpenedSnapshot, opened
 from backups.actions.steps.proof import (
     bad_news,
@@ -29,30 +23,26 @@ from backups.actions.steps.proof import (
     stamp,
     take_back_proof,
 )
-from backups.actions.steps.refusing import (
-    proves_nothing,
-    refuse_other_engine,
-    refuse_other_spelling,
-    refuse_unlike,
-)
+from backups.actions.steps.refusing import refuse_other_spelling
 from backups.actions.steps.scratch import scratch_database
-from backups.actions.steps.sections import (
-    DumpedTwice,
-    as_counted_then,
-    compare_sections,
-    differing_sections,
+from backups.actions.steps.scratch_load import (
+    ANOTHER_MANIFEST,
+    compare_stream,
+    load_whole,
+    refuse_less_than_all,
+    tell_computed_anew,
+    tell_left_out,
+    tell_unmade,
 )
-from backups.actions.steps.whole import is_by_vedetta, refuse_unless_complete, source_name, whole_load_options
+from backups.actions.steps.sections import DumpedTwice, compare_sections
+from backups.actions.steps.whole import is_by_vedetta, source_name
 from backups.catalog import made_here, records
 from backups.choices import Verdict
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import ManifestDamaged
-from backups.dumpfile.ready import Found
 from backups.dumpfile.spelling import respelled
 from backups.dumpfile.tally import Tally
 from backups.errors import Problem
-from backups.loading.loader import Destination
-from backups.loading.problems import BrokenDump, LoadProblem
 from backups.loading.progress import Loading
 from backups.models import Run, Snapshot
 from backups.runs import notes
@@ -60,7 +50,6 @@ from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots import selection
-from backups.text import formatting
 from backups.text.sentences import joined, phrase, plural
 
 
@@ -77,22 +66,12 @@ def run(run: Run, progress: Progress) -> Outcome:
         findings.scratch_version, findings.scratch_address = str(scratch.info), scratch.server.address
         refuse_other_spelling(snapshot, scratch, respelled((snapshot.manifest or {}).get("inventory", {})))
         loading = Loading(Digester(source_name(snapshot)), tally=Tally(only_numbered=is_by_vedetta(snapshot)))
-        try:
-            _restore(OpenedSnapshot(snapshot, access), scratch, loading, findings, progress)
-        except mysql.OfTheServer as problem:
-            refuse_unlike(snapshot, scratch, problem)
-            raise
-        except (restic.ResticError, LoadProblem, Unreadable) as problem:
-            if proves_nothing(problem):
-                raise
-            refuse_other_spelling(snapshot, scratch, loading.found.clashing)
-            refuse_unlike(snapshot, scratch, problem)
-            if isinstance(problem, LoadProblem) and not isinstance(problem, BrokenDump):
-                reach.refuse_less_than_all(scratch.server, scratch.database)
-            findings.unreadable = problem.sentence()
-        else:
-            refuse_other_spelling(snapshot, scratch, sorted(loading.found.respelled.values()))
-            refuse_other_engine(scratch, loading)
+        ahead = DumpAhead(scratch)
+        # Another program's dump is compared row by row, which needs all of it.
+        loading.look = ahead.look if is_by_vedetta(snapshot) else None
+        load_whole(OpenedSnapshot(snapshot, access), scratch, loading, findings, progress)
+        findings.ahead = ahead.found
+        if not findings.unreadable:
             _compare(snapshot, loading, scratch, findings, progress)
     return _conclude(run, snapshot, findings, progress)
 
@@ -109,31 +88,6 @@ def _snapshot(run: Run) -> Snapshot:
             do=phrase("Back it up first."),
         )
     return newest
-
-
-# ---------------------------------------------------------------- Restore
-
-
-def _restore(
-    stored: OpenedSnapshot, scratch: Scratch, loading: Loading, findings: Findings, progress: Progress
-) -> None:
-    """Load the whole snapshot; raises what shows it to be unreadable."""
-    snapshot = stored.snapshot
-    progress.phase("restore", expected=snapshot.total_bytes_processed)
-    options = whole_load_options(scratch.database, source_name(snapshot))
-    connections = load_connections(snapshot, scratch.server, progress)
-    ahead = DumpAhead(scratch)
-    # Another program's dump is compared row by row, which needs all of it.
-    loading.look = ahead.look if is_by_vedetta(snapshot) else None
-    seconds = load_snapshot(
-        stored,
-        Destination(scratch.server, scratch.info, options, connections),
-        loading,
-        progress,
-        refuse=lambda loading: refuse_unless_complete(snapshot, loading),
-    )
-    findings.restore_seconds, findings.ahead = seconds, ahead.found
-    progress.log(phrase("Restored in {duration}.", duration=formatting.duration(seconds)))
 
 
 # ---------------------------------------------------------------- Compare
@@ -156,12 +110,12 @@ def _compare(
             phrase("stream digest and manifest: the snapshot has none, it was not made by Vedetta")
         )
         if made_here.is_of_another(snapshot, manifest):
-            findings.differences.append(_ANOTHER_MANIFEST)
+            findings.differences.append(ANOTHER_MANIFEST)
         findings.source_version = "unknown"
     else:
         server = manifest["server"]
         findings.source_version = str(mysql.ServerInfo(server["flavour"], server["version"]))
-        _compare_stream(snapshot, written, manifest, findings)
+        compare_stream(snapshot, written, manifest, findings)
         if not findings.differences:
             made_here.learn(snapshot, manifest)
     progress.phase("compare", expected=loading.bytes_read)
@@ -170,7 +124,7 @@ def _compare(
     numbered = loading.tally if loading.tally is not None and loading.tally.only_numbered else None
     tally = Tally(only_numbered=numbered is not None)
     wants_tally = bool(numbered.numbered) if numbered is not None else manifest is None
-    _refuse_less_than_all(loading.found, scratch)
+    refuse_less_than_all(loading.found, scratch)
     again = dump_again(scratch, collations, findings, progress, tally if wants_tally else None)
     wanted = loading.found.inventory() if manifest is None else made_of(stream, loading.found)
     compare_inventory(scratch, without_left_out(wanted, loading.found), findings)
@@ -179,69 +133,10 @@ def _compare(
         compare_sections(DumpedTwice(stream, again, same), manifest, scratch, loading.found, findings)
     elif loading.tally is not None:
         compare_objects(loading, loading.tally, tally, collations, findings)
-    _tell_unmade(loading.found, {scratch.database, source_name(snapshot)}, findings, manifest is not None)
-    _tell_computed_anew(loading, manifest, findings)
-    # What no backup has is told of by the end, and once is enough.
-    known = {left["table"] for left in snapshot.not_in_backup}
-    findings.not_compared += [
-        f"{each.kind} {each.name}: {each.why}"
-        for each in loading.found.left_out
-        if each.kind != "table" or each.name not in known
-    ]
-    findings.not_compared += [f"{each.kind} {each.name}: {each.why}" for each in loading.found.reworded]
-
-
-def _refuse_less_than_all(found: Found, scratch: Scratch) -> None:
-    """Raise MissingPrivilege where what was denied may be in the scratch database itself."""
-    if any(mysql.is_denied(each.code) for each in found.unmade):
-        reach.refuse_less_than_all(scratch.server, scratch.database)
-
-
-def _tell_unmade(found: Found, own: Collection[str], findings: Findings, has_manifest: bool) -> None:
-    """What could not be made is a difference, but where it needs what lies beyond the database.
-
-    Nor is it where the server refuses it as such, or what it calls. The dump's own text of it was compared
-    with the manifest, where there is one.
-    """
-    findings.refused = [each for each in found.unmade if each.is_sound]
-    findings.not_compared += [f"{each.words} {each.do}".rstrip(".") for each in findings.refused]
-    unmade = [each for each in found.unmade if not each.is_sound]
-    beyond = reach.beyond(unmade, own, [each.ready.name for each in findings.refused])
-    findings.differences += [each.words.rstrip(".") for each in unmade if each not in beyond]
-    if has_manifest:
-        findings.not_run += [reach.NotRun(each.ready.kind, each.ready.name, each.why) for each in beyond]
-    else:
-        findings.not_compared += [
-            phrase("{words} It needs what is not in this database", words=each.words) for each in beyond
-        ]
-    findings.not_compared += [each.words for each in findings.not_run]
-
-
-def _tell_computed_anew(loading: Loading, manifest: dict[str, Any] | None, findings: Findings) -> None:
-    """Generated columns that came out otherwise; what MariaDB's dumps have is compared as rows are."""
-    is_in_rows = manifest is not None and manifest["server"]["flavour"] == mysql.MARIADB
-    for each in loading.computed_anew:
-        if each.differ:
-            findings.differences.append(each.words)
-        elif not is_in_rows:
-            findings.not_compared.append(each.words)
-        else:
-            continue
-        findings.computed_anew.append(each)
-
-
-def _compare_stream(
-    snapshot: Snapshot, stream: list[dict[str, Any]], manifest: dict[str, Any], findings: Findings
-) -> None:
-    findings.compared.append(phrase("the stream's digest with the manifest"))
-    as_then = as_counted_then(stream, manifest["sections"])
-    findings.differences += differing_sections(manifest["sections"], as_then, phrase("in the stream"))
-    is_another = snapshot.dump_sha256 and snapshot.dump_sha256 != manifest["sha256"]
-    if is_another or made_here.is_of_another(snapshot, manifest):
-        findings.differences.append(_ANOTHER_MANIFEST)
-
-
-_ANOTHER_MANIFEST = phrase("the manifest is not the one that the backup recorded")
+    own = {scratch.database, source_name(snapshot)}
+    tell_unmade(loading.found, own, findings, has_manifest=manifest is not None)
+    tell_computed_anew(loading, manifest, findings)
+    tell_left_out(snapshot, loading.found, findings)
 
 
 # ---------------------------------------------------------------- Conclude

@@ -17,8 +17,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from backups.admin.base import Notice, may_start, notice_of, proof_label
-from backups.choices import STATUS_COLOURS, VERDICT_COLOURS, Action, Status, Verdict
-from backups.models import Repository, Restore, Run, Snapshot, Verification
+from backups.choices import (
+    REPLAY_COLOURS,
+    STATUS_COLOURS,
+    VERDICT_COLOURS,
+    Action,
+    ReplayVerdict,
+    Status,
+    Verdict,
+)
+from backups.models import ReplayProof, Repository, Restore, Run, Snapshot, Verification
 from backups.text.sentences import phrase
 from backups.verdict import Finding
 
@@ -72,6 +80,7 @@ class Row:
     proof: str = ""
     verification: Verification | None = None
     restore: Restore | None = None
+    replay: ReplayProof | None = None
 
     @property
     def took(self) -> timedelta | None:
@@ -115,7 +124,7 @@ def _backups(row: Model, kind: str) -> Iterable[Row]:
 
 
 def _verifications(row: Model, kind: str) -> Iterable[Row]:
-    """What came to a verdict, and attempts that came to none."""
+    """What came to a verdict, of snapshots and of the log between them, and attempts that came to none."""
     proofs = Verification.objects.filter(**{f"snapshot__{kind}": row}).order_by("-finished_at", "-pk")
     for each in proofs.select_related("snapshot__database", "run").defer("snapshot__manifest")[:_ROWS]:
         colour = VERDICT_COLOURS[Verdict(each.verdict)]
@@ -123,6 +132,14 @@ def _verifications(row: Model, kind: str) -> Iterable[Row]:
             each.finished_at, each.get_verdict_display(), colour, each.run, each.snapshot, verification=each
         )
     yield from _of_runs(Run.objects.filter(action=Action.VERIFY, verification=None, **{kind: row}))
+    replays = ReplayProof.objects.filter(**{f"base__{kind}": row}).order_by("-finished_at", "-pk")
+    related = replays.select_related("base__database", "next", "run")
+    for replay in related.defer("base__manifest", "next__manifest")[:_ROWS]:
+        colour = REPLAY_COLOURS[ReplayVerdict(replay.verdict)]
+        yield Row(
+            replay.finished_at, replay.get_verdict_display(), colour, replay.run, replay.base, replay=replay
+        )
+    yield from _of_runs(Run.objects.filter(action=Action.REPLAY, replay_proof=None, **{kind: row}))
 
 
 def _restores(row: Model, kind: str) -> Iterable[Row]:

@@ -30,7 +30,16 @@ from backups.admin.comparing import difference_of
 from backups.admin.dialogs import dialog
 from backups.admin.filters import DaysFilter
 from backups.admin.restore_story import kept_words, tables_words
-from backups.choices import ACTIVE, RESTORE_ACTIONS, STATUS_COLOURS, VERDICT_COLOURS, Action, Level, Status
+from backups.choices import (
+    ACTIVE,
+    REPLAY_COLOURS,
+    RESTORE_ACTIONS,
+    STATUS_COLOURS,
+    VERDICT_COLOURS,
+    Action,
+    Level,
+    Status,
+)
 from backups.errors import Problem
 from backups.models import Restore, Run, RunLine, Suspicion
 from backups.restoring import kept_states
@@ -266,6 +275,7 @@ def page_context(run: Run) -> dict[str, Any]:
     now = timezone.now()
     usual = live.typical(live.earlier(run)) if not run.is_over else live.Typical(None, {})
     verification = getattr(run, "verification", None)
+    replay = getattr(run, "replay_proof", None)
     restore = _restore_of(run)
     return {
         "run": run,
@@ -285,6 +295,8 @@ def page_context(run: Run) -> dict[str, Any]:
         "checks": _checks(run),
         "verification": verification,
         "verdict_colour": VERDICT_COLOURS.get(verification.verdict) if verification else "",
+        "replay": replay,
+        "replay_colour": REPLAY_COLOURS.get(replay.verdict) if replay else "",
         "relatives": _relatives(run),
     }
 

@@ -29,6 +29,7 @@ from backups.choices import (
     Action,
     AlertEvent,
     AlertState,
+    ReplayVerdict,
     Status,
 )
 from backups.keeping import suspicions
@@ -86,7 +87,7 @@ def run_ended(run_id: int) -> None:
     """Tell people where the run's outcome changes how its subject stands; cancelled changes nothing."""
     run = Run.objects.select_related("database", "repository").get(pk=run_id)
     state = _STATES.get(Status(run.status))
-    if state is None or _is_looked_at(run):
+    if state is None or _is_no_news(run):
         return
     whose = run.repository if run.database is None or run.action in _ABOUT_THE_REPOSITORY else run.database
     subject = phrase("{action} of {whose}", action=run.get_action_display(), whose=whose)
@@ -110,15 +111,18 @@ def run_ended(run_id: int) -> None:
 _WORTH_SECONDS = 5.0
 
 
-def _is_looked_at(run: Run) -> bool:
+def _is_no_news(run: Run) -> bool:
     """Whether who asked for it looks at it: a connection test, a comparison, a script that is proved, one
-    snapshot forgotten by hand.
+    snapshot forgotten by hand; or a proof by replay had nothing to prove, which neither raises nor clears
+    anything.
 
-    The last says nothing of the forget at night, whose alert it would raise or clear.
+    The last but one says nothing of the forget at night, whose alert it would raise or clear.
     """
     form = run.request.get("form") if isinstance(run.request, dict) else None
     is_proof = run.action == Action.ROWS_BACK and form != APPLY_ROWS
-    return run.action in (Action.PREFLIGHT, Action.DIFF) or is_proof or form == FORGET_SNAPSHOT
+    proved_nothing = run.action == Action.REPLAY and run.result.get("verdict") == ReplayVerdict.NOTHING
+    is_asked = run.action in (Action.PREFLIGHT, Action.DIFF) or is_proof or form == FORGET_SNAPSHOT
+    return is_asked or proved_nothing
 
 
 @_harmless

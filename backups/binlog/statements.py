@@ -15,13 +15,13 @@ routines, triggers and events are left as they are written: they do not run whil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from backups.binlog.barriers import Barrier, Code, Stops
 from backups.binlog.logged import Logged, Wanted, is_in_two_charsets, quoted_name
 from backups.binlog.statement_verbs import Told, read_control, read_statement
-from backups.binlog.statement_words import Reading, Role, Words
+from backups.binlog.statement_words import Named, Reading, Role, Words
 from backups.dumpfile.encodings import UNLIKE_ASCII, is_known
 from backups.dumpfile.lexer import Unexpected
 from backups.errors import Problem
@@ -139,10 +139,28 @@ def _weighed(reading: Reading, told: Told) -> Judged:
         return _barrier(Code.MOVED if is_move else Code.OTHER_DATABASE, told, reading)
     if not all(each.is_ours for each in reading.named):
         return _barrier(Code.OTHER_DATABASE, told, reading)
-    if is_in_two_charsets(logged) or quoted_name(wanted.database, logged.charset) is None:
+    if (
+        is_in_two_charsets(logged)
+        or _is_put_together(logged, told, changed)
+        or quoted_name(wanted.database, logged.charset) is None
+    ):
         return Barrier(Code.CHARSET, {"charset": logged.charset})
     ours = _ours(reading, told)
     return replace(ours, _text=lambda target: _text(reading, told, ours, target))
+
+
+def _is_put_together(logged: Logged, told: Told, changed: Iterable[Named]) -> bool:
+    """Whether a server has put what it names, in UTF-8, before what the client said, in its character set.
+
+    MySQL does so with views and their columns, and both servers with routines.
+    """
+    if logged.charset.startswith("utf8") or logged.charset == "binary":
+        return False
+    head, _, _ = logged.text.partition(b" AS ")
+    is_view = told.kind == "view" and not logged.dialect.is_mariadb and not head.isascii()
+    return is_view or (
+        told.kind in ("procedure", "function") and not all(each.name.isascii() for each in changed)
+    )
 
 
 def _ours(reading: Reading, told: Told) -> Ours:

@@ -10,6 +10,7 @@ from backups.choices.actions import (
     FORGET_SNAPSHOT,
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
+    TEST_RESTORES,
     Action,
     may_still,
     right_to_start,
@@ -25,7 +26,7 @@ from backups.choices.channels import (
     DeliveryState,
 )
 from backups.choices.databases import DumpFormat, SslMode
-from backups.choices.logs import ArchiveState, ReplayVerdict
+from backups.choices.logs import REPLAY_COLOURS, ArchiveState, ReplayVerdict
 from backups.choices.repositories import Health
 from backups.choices.restores import (
     OVERWRITING_MODES,

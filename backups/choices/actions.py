@@ -16,6 +16,7 @@ class Action(OpenChoices):
 
     BACKUP = "backup", phrase("Backup")
     VERIFY = "verify", phrase("Verification")
+    REPLAY = "replay", phrase("Proof by replay")
     RESTORE = "restore", phrase("Restore")
     UNDO = "undo", phrase("Undo of a restore")
     DROP_KEPT = "drop_kept", phrase("Drop of kept tables")
@@ -49,6 +50,8 @@ EXCLUSIVE_ACTIONS = frozenset(
 )
 
 
+# What restores into a scratch database, where test restores go, and looks at what came of it.
+TEST_RESTORES = frozenset({Action.VERIFY, Action.REPLAY})
 # Played by the worker that is kept free for them, so that none waits behind a queue of backups.
 RESTORE_ACTIONS = frozenset({Action.RESTORE, Action.UNDO, Action.DROP_KEPT, Action.DEFINE, Action.ROWS_BACK})
 # So are those that somebody waits for and that are over within a minute.
@@ -62,7 +65,7 @@ APPLY_ROWS = "apply_rows"
 # Which right of a person's starts what, by the form of its request; every other one is maintenance.
 _RIGHTS: dict[str, str] = {
     Action.BACKUP: "run_backup",
-    Action.VERIFY: "run_verify",
+    **dict.fromkeys(TEST_RESTORES, "run_verify"),
     Action.PREFLIGHT: "run_backup",
     DRILL: "override_gate",
     # It shows what rows a restore would bring back.

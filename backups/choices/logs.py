@@ -25,3 +25,12 @@ class ReplayVerdict(OpenChoices):
     GAP = "gap", phrase("Gap in the log")
     BARRIER = "barrier", phrase("Cannot be replayed past a change")
     NOTHING = "nothing", phrase("Nothing to prove")
+
+
+REPLAY_COLOURS = {
+    ReplayVerdict.IDENTICAL: "success",
+    ReplayVerdict.DIFFERENT: "danger",
+    ReplayVerdict.GAP: "danger",
+    ReplayVerdict.BARRIER: "warning",
+    ReplayVerdict.NOTHING: "info",
+}

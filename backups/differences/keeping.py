@@ -26,11 +26,12 @@ from backups.differences.kept_rows import (
     unpacked,
 )
 from backups.differences.rowfile import Digests
-from backups.differences.shapes import Layout, Shape, create_table_of
+from backups.differences.shapes import Layout, Shape
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.quoted import unquoted
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.sections import Kind
+from backups.dumpfile.table_text import create_table_of
 from backups.errors import Problem
 from backups.text.sentences import phrase
 

@@ -5,30 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from backups.dumpfile.quoted import DOUBLE_BYTES, NAME_BYTES, TEXT_BYTES, unquoted
+from backups.dumpfile.quoted import unquoted
+from backups.dumpfile.table_text import COLUMN, body_of, is_generated, keys_of, statement
 from backups.loading.table_plan import comparable
 
-_BEGINS = re.compile(rb"CREATE TABLE " + NAME_BYTES + rb" \(\n", re.S)
-_LINE = re.compile(
-    rb"  (?>(?:[^`'\"\n]|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES + rb")+)\n", re.S
-)
-COLUMN = re.compile(
-    rb"  (?P<name>" + NAME_BYTES + rb") (?P<word>\w++)(?P<size>\((?:[^()'`]|" + TEXT_BYTES + rb"|)*+\))?"
-    rb"(?P<more>(?: unsigned)?(?: zerofill)?)",
-    re.S,
-)
-_PART = NAME_BYTES + rb"(?:\(\d+\))?(?: DESC)?"
-# No expression, no period: what these say is no column's value.
-KEY = re.compile(
-    rb"  (?:(?P<primary>PRIMARY) KEY|UNIQUE KEY " + NAME_BYTES + rb")"
-    rb" \((?P<parts>" + _PART + rb"(?:," + _PART + rb"|)*+)\)(?: USING (?:BTREE|HASH))?[,\n ]",
-    re.S,
-)
-_NAMES = re.compile(NAME_BYTES, re.S)
-_IN_QUOTES = re.compile(NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES, re.S)
-_GENERATED = re.compile(rb"\bAS \(|\bAS ROW (?:START|END)\b")
 # Types of one family write the same value in the same letters.
 _INTEGERS = frozenset({b"tinyint", b"smallint", b"mediumint", b"int", b"bigint"})
 _TEXTS = frozenset({b"char", b"varchar", b"tinytext", b"text", b"mediumtext", b"longtext", b"enum", b"set"})
@@ -65,60 +46,16 @@ class Layout:
     retyped: Sequence[str] = ()
 
 
-class Body(NamedTuple):
-    """A CREATE TABLE taken apart: where it begins, a line for each column and key, and its options."""
-
-    begins: int
-    lines: Sequence[bytes]
-    options: bytes
-
-
-def body_of(definition: bytes) -> Body | None:
-    """A CREATE TABLE, which may stand among other statements, taken apart; None without one."""
-    begins = _BEGINS.search(definition)
-    if begins is None:
-        return None
-    lines, at = [], begins.end()
-    while line := _LINE.match(definition, at):
-        at = line.end()
-        lines.append(line[0])
-    return Body(begins.start(), lines, _statement(definition[at:]))
-
-
-def outside_quotes(line: bytes) -> bytes:
-    """A line without what stands in quotes: names, texts, comments."""
-    return _IN_QUOTES.sub(b"", line)
-
-
-def is_generated(line: bytes) -> bool:
-    """Whether a column's line says that the server computes its values."""
-    return _GENERATED.search(outside_quotes(line)) is not None
-
-
 def shape_of(definition: bytes, collations: Mapping[str, str]) -> Shape | None:
     """The shape of a table by its CREATE TABLE, which may stand among other statements; None without one."""
     body = body_of(definition)
     if body is None:
         return None
-    columns: dict[bytes, bytes] = {}
-    without_null: set[bytes] = set()
-    primary: list[Sequence[bytes]] = []
-    unique: list[Sequence[bytes]] = []
-    for line in body.lines:
-        if column := COLUMN.match(line):
-            columns[column["name"]] = _written_as(column, line)
-            if b" NOT NULL" in outside_quotes(line):
-                without_null.add(column["name"])
-        elif key := KEY.match(line):
-            (primary if key["primary"] else unique).append(_NAMES.findall(key["parts"]))
-    keys = [*primary, *(key for key in unique if without_null.issuperset(key))]
-    return Shape(columns, keys, comparable(_statement(definition[body.begins :]), collations))
-
-
-def create_table_of(definition: bytes) -> bytes:
-    """The CREATE TABLE that stands among other statements; nothing without one."""
-    begins = _BEGINS.search(definition)
-    return _statement(definition[begins.start() :]) if begins else b""
+    columns = {
+        column["name"]: _written_as(column, line) for line in body.lines if (column := COLUMN.match(line))
+    }
+    keys = keys_of(body.lines)
+    return Shape(columns, keys, comparable(statement(definition[body.begins :]), collations))
 
 
 def layout_of(before: Shape, after: Shape) -> Layout:
@@ -154,16 +91,3 @@ def _written_as(column: re.Match[bytes], line: bytes) -> bytes:
     if word in _BYTES:
         return b"bytes"
     return word + size + more
-
-
-def _statement(text: bytes) -> bytes:
-    """One statement out of a section of a dump: each ends at the end of a line."""
-    at = 0
-    while (found := _END_OR_QUOTED.search(text, at)) is not None:
-        if found[0].startswith(b";"):
-            return text[: found.start()]
-        at = found.end()
-    return text.rstrip()
-
-
-_END_OR_QUOTED = re.compile(rb";(?=\n)|" + NAME_BYTES + rb"|" + TEXT_BYTES + rb"|" + DOUBLE_BYTES, re.S)

@@ -9,6 +9,7 @@ from backups.dumpfile.manifests import ManifestReader
 from backups.dumpfile.rewriting import with_database
 from backups.dumpfile.sections import DEFINITIONS, ROUTINES, SEE_IT, Kind, Piece, Section, TooLarge, in_words
 from backups.dumpfile.splitter import Splitter
+from backups.dumpfile.table_text import is_keyless
 from backups.text.sentences import phrase
 
 # Of all of them together, which are kept until they are whole. A hundred thousand tables have half as much.
@@ -16,10 +17,13 @@ _MOST_DEFINED = 1 << 30
 
 
 class Digester:
-    """Splits and digests a dump, and finds the manifest at its end. `database` is what it is a dump of."""
+    """Splits and digests a dump, and finds the manifest at its end. `database` is what it is a dump of.
 
-    def __init__(self, database: str = "") -> None:
-        self._database = database
+    With `sums_rows`, rows that nothing orders are summed up, too, for `told`.
+    """
+
+    def __init__(self, database: str = "", *, sums_rows: bool = False) -> None:
+        self._database, self._sums_rows = database, sums_rows
         self.splitter = Splitter()
         self._sections: list[Section] = [self.splitter.section]
         self._manifest = ManifestReader()
@@ -62,6 +66,14 @@ class Digester:
             if not section.is_empty
         ]
 
+    def told(self, collations: Mapping[str, str]) -> list[dict[str, Any]]:
+        """All sections that hold statements, as the manifest of this dump tells them."""
+        return [section.told(collations) for section in self._sections if not section.is_empty]
+
+    def row_sums(self) -> dict[str, dict[str, Any]]:
+        """Of each table whose rows were summed up, what `Section.row_sum` says."""
+        return {each.table: rows for each in self._sections if (rows := each.row_sum) is not None}
+
     def definitions_kept(self) -> dict[tuple[str, str], Section]:
         """The definitions that are there as they came by, by kind and name: views, triggers, events."""
         return {
@@ -95,12 +107,23 @@ class Digester:
                 self._manifest.line(bytes(piece.data))
             else:
                 if piece.section is not self._sections[-1]:
-                    self._sections.append(piece.section)
+                    self._begin(piece.section)
                 named = piece.alters_database
                 data = with_database(bytes(piece.data), "") if named else piece.data
                 piece.section.add(data, self._database)
                 self._count_definitions(piece.section, len(data))
             yield piece
+
+    def _begin(self, section: Section) -> None:
+        before = self._sections[-1]
+        if (
+            self._sums_rows
+            and section.kind == Kind.ROWS
+            and before.kind == Kind.TABLE
+            and is_keyless(before.definition)
+        ):
+            section.sum_rows()
+        self._sections.append(section)
 
     def _count_definitions(self, section: Section, length: int) -> None:
         if section.kind not in DEFINITIONS:

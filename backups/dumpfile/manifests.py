@@ -10,6 +10,8 @@ from typing import Any
 from backups.dumpfile.sections import ROUTINES, Kind
 
 MANIFEST_VERSION = 1
+# Of what a manifest tells so that a replayed log can be proved by it: `Section.told`. Older ones tell none.
+FOR_REPLAY = 1
 _MANIFEST_BEGIN = b"-- Vedetta manifest %d\n" % MANIFEST_VERSION
 _MANIFEST_END = b"-- Vedetta manifest end "
 _LONGEST_MANIFEST = 256 << 20
@@ -44,6 +46,17 @@ def _having(**fields: Fits) -> Fits:
     )
 
 
+def _perhaps(**fields: Fits) -> Fits:
+    return lambda value: (
+        isinstance(value, Mapping)
+        and all(fits(value[name]) for name, fits in fields.items() if name in value)
+    )
+
+
+def _both(one: Fits, other: Fits) -> Fits:
+    return lambda value: one(value) and other(value)
+
+
 def _yes_or_no(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -58,8 +71,14 @@ _LOG = _having(
     how=_or_none(_text),
     why_not=_or_none(_text),
 )
+_DIGESTED = _having(bytes=_number, sha256=_text)
+_SECTION = _both(
+    _having(kind=_text, name=_text, bytes=_number, sha256=_text),
+    _perhaps(auto_increment=_number, rows=_having(count=_number, sum=_text), elsewhere=_DIGESTED),
+)
 _PARTS: Mapping[str, Fits] = {
     "version": _number,
+    "for_replay": _number,
     "sha256": _text,
     "bytes": _number,
     "database": _text,
@@ -75,7 +94,7 @@ _PARTS: Mapping[str, Fits] = {
     "client": _SERVER,
     "inventory": _mapped_to(_list_of(_text)),
     "log": _LOG,
-    "sections": _list_of(_having(kind=_text, name=_text, bytes=_number, sha256=_text)),
+    "sections": _list_of(_SECTION),
 }
 _IN_EACH_DUMP = ("sha256", "bytes", "server", "inventory", "sections")
 

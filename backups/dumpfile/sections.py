@@ -21,6 +21,8 @@ from backups.dumpfile.rewriting import (
     without_qualifiers,
     without_state,
 )
+from backups.dumpfile.row_sums import RowSum
+from backups.dumpfile.table_text import next_number
 from backups.dumpfile.views import FROM_DATABASE, without_own_name
 from backups.errors import Problem
 from backups.text.kinds import kind_word
@@ -52,6 +54,7 @@ class Kind:
 
 ROUTINES = (Kind.PROCEDURE, Kind.FUNCTION, Kind.PACKAGE, Kind.PACKAGE_BODY)
 _NORMALISED = frozenset({Kind.TABLE, Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
+_WRITTEN_OTHERWISE = frozenset({Kind.TRIGGER, Kind.VIEW, Kind.EVENT, *ROUTINES})
 _OF_A_DEFINER = frozenset({Kind.TRIGGER, Kind.VIEW, Kind.EVENT})
 # What is read whole where it is loaded, so that no backup may hold one that is too long for that.
 DEFINITIONS = frozenset({*_NORMALISED, Kind.PLACEHOLDER, Kind.SEQUENCE, Kind.LIBRARY, *ROUTINES})
@@ -82,6 +85,12 @@ class Section:
         self._anybodys: tuple[int, Any] | None = None
         self._head: bytearray | None = None
         self._definition = bytearray()
+        # Of rows that nothing orders, where that is wanted.
+        self._sum: RowSum | None = None
+
+    def sum_rows(self) -> None:
+        """From now on, sum its rows up in such a way that their order does not count."""
+        self._sum = RowSum()
 
     def add(self, data: bytes | memoryview, database: str = "") -> None:
         """Count and digest a piece of the section; a definition is kept until it is whole.
@@ -98,6 +107,8 @@ class Section:
         if self.kind in ROUTINES:
             self.foreign |= databases_of_libraries(bytes(data)) - {database}
             self._add_loosely(bytes(data), database)
+        if self._sum is not None:
+            self._sum.add(data)
         self._size += len(data)
         self._hash.update(data)
 
@@ -180,6 +191,29 @@ class Section:
         size += len(definition)
         entry = {"kind": self.kind, "name": self.name, "bytes": size, "sha256": digest.hexdigest()}
         return {**entry, "table": self.table} if self.kind == Kind.TRIGGER else entry
+
+    @property
+    def row_sum(self) -> dict[str, Any] | None:
+        """How many rows it has and their sum, as a manifest tells them; None unless they were summed up."""
+        return self._sum.told() if self._sum is not None else None
+
+    def told(self, collations: Mapping[str, str]) -> dict[str, Any]:
+        """What a dump's own manifest tells of the section, so that a log that is replayed can be proved.
+
+        Beside what `as_json` says: of a table the number that comes next, of rows that nothing orders their
+        number and a sum, and of what is written otherwise in another database, as `whatever_state` and
+        `whoever_defines` have it, length and digest there.
+        """
+        entry = self.as_json(collations)
+        if self.kind == Kind.TABLE and (counter := next_number(self.definition)) is not None:
+            entry["auto_increment"] = counter
+        elif (rows := self.row_sum) is not None:
+            entry["rows"] = rows
+        elif self.kind in _WRITTEN_OTHERWISE:
+            there = self.as_json(collations, whatever_state=True, whoever_defines=True)
+            if there["sha256"] != entry["sha256"]:
+                entry["elsewhere"] = {name: there[name] for name in ("bytes", "sha256")}
+        return entry
 
 
 def _as_anywhere(event: bytes) -> bytes:

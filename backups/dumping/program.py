@@ -26,7 +26,7 @@ from typing import Any
 from backups import mysql, process
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.log_positions import WhyNot
-from backups.dumpfile.manifests import manifest_of, manifest_text, objects_in
+from backups.dumpfile.manifests import FOR_REPLAY, manifest_of, manifest_text, objects_in
 from backups.dumping import connections, mysqldump
 from backups.dumping.log_position import LogPosition
 from backups.dumping.moment import Content, Unlike, altered, altered_defaults, differing, refuse_two_moments
@@ -107,7 +107,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     chosen = connections.looked_at(order.server, order.database, order.at_once)
     report.connections(*chosen)
     at_once = order.at_once._replace(connections=chosen.number)
-    digester = Digester(order.database)
+    digester = Digester(order.database, sums_rows=not order.to_compare)
     reported_at = 0.0
     mysqldump.widen(out_fd)
     flowed = time.monotonic()
@@ -173,7 +173,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         # Also what was dropped and made again as it was: at the position it may not have been there.
         if any(after.definitions.get(key) != seen for key, seen in before.definitions.items()):
             log.cannot(WhyNot.CHANGED)
-        sections = digester.sections(collations)
+        sections = digester.told(collations)
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         _refuse_unlike(digester, unlike, source)
         inventory = objects_in(sections)
@@ -193,6 +193,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             inventory=inventory,
             computed=told_of,
             binary_log=position,
+            for_replay=FOR_REPLAY,
             log=log.told(inventory.get("table", []), inventory.get("sequence", [])),
         )
         _write(out, manifest_text(manifest))

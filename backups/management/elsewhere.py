@@ -33,6 +33,7 @@ from backups.requests import (
     BackupRequest,
     DiffRequest,
     PreflightRequest,
+    ReplayProofRequest,
     Request,
     RestoreRequest,
     RowsBackRequest,
@@ -92,7 +93,7 @@ def _servers(request: Request) -> list[Callable[..., object]]:
             return [endpoints.database_server, endpoints.scratch_server]
         case BackupRequest() | DiffRequest(until=None):
             return [endpoints.database_server]
-        case VerifyRequest():
+        case VerifyRequest() | ReplayProofRequest():
             return [endpoints.scratch_server]
         case RowsBackRequest():
             return [endpoints.database_server, endpoints.scratch_server]

@@ -70,6 +70,7 @@ NAMES = (
     template("log transaction"), template("log transactions"), template("replay proof"),
     template("replay proofs"), template("keep days"), template("switched at"), template("switched by"),
     template("server uuid"), template("file"), template("file made"), template("position"),
+    template("gtid"), template("snapshot id"), template("lease by"),
     template("gtids"), template("stored until"), template("problem"), template("problem code"),
     template("problem since"), template("start"), template("end"), template("first moment"),
     template("last moment"), template("transactions"), template("barriers"), template("stored at"),

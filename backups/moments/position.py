@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backups.dumpfile.log_positions import Place
 from backups.moments.timeline import Mark, rank
+
+_A_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Seen:
     ends: Place
     moment: datetime
     gtid: str = ""
+    # Whether that is when it was committed; else it is of that second.
+    is_exact: bool = True
 
     def stored(self) -> dict[str, object]:
         """As a row tells of it."""
@@ -73,8 +77,11 @@ def _believed(each: Seen, running: datetime | None, marks: Sequence[Mark]) -> da
     """When it was committed, as far as is known: never before what is ahead of it, and between its marks."""
     earliest = [mark.moment for mark in marks if rank(mark.place) <= rank(each.begins)]
     latest = [mark.moment for mark in marks if rank(mark.place) >= rank(each.ends)]
-    said = each.moment
-    if latest and said > latest[0]:
+    # Of a second that is told alone only its end is late enough for certain.
+    said = each.moment if each.is_exact else each.moment + _A_SECOND
+    if latest and each.moment > latest[0]:
         # No such time had come: it is forged, or the server's clock is ahead.
         said = running or (earliest[-1] if earliest else latest[0])
+    elif latest:
+        said = min(said, latest[0])
     return max(time for time in (said, running, earliest[-1] if earliest else None) if time is not None)

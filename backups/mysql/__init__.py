@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         rename_tables,
         requalify_sequences,
         set_database_defaults,
+        set_next_numbers,
     )
     from backups.mysql.descriptions import Described, described, refuse_unlinked_routines, unlinked_routines
     from backups.mysql.dump_errors import dump_problem, means_nothing
@@ -72,7 +73,6 @@ if TYPE_CHECKING:
     from backups.mysql.greeting import corrected, refuse_uncorrectable
     from backups.mysql.introspection import (
         Inventory,
-        charsets_by_collation,
         count_rows,
         database_defaults,
         database_exists,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ import MySQLdb
 from backups import process
 from backups.dumpfile.quoted import TEXT
 from backups.mysql.answers import as_number, execute, fetch_all, fetch_rows
+from backups.mysql.connection import at_work
 from backups.mysql.introspection import database_defaults, inventory
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem
@@ -59,6 +60,18 @@ def rename_tables(connection: Any, moves: Sequence[tuple[str, str, str]]) -> Non
             cursor.execute(statement)
         cursor.execute("SET SESSION foreign_key_checks = 0")
         cursor.execute(f"RENAME TABLE {parts}")
+
+
+def set_next_numbers(connection: Any, database: str, numbers: Mapping[str, int]) -> None:
+    """Say of tables which number their AUTO_INCREMENT gives next; one that a row has already is not given.
+
+    What only counts is no change of a table's history, of which MariaDB would ask what is to become.
+    """
+    if fetch_all(connection, "SHOW SESSION VARIABLES LIKE 'system_versioning_alter_history'"):
+        execute(connection, "SET SESSION system_versioning_alter_history = 'KEEP'")
+    with at_work(connection):
+        for table, number in numbers.items():
+            execute(connection, f"ALTER TABLE {quote(database)}.{quote(table)} AUTO_INCREMENT = {number:d}")
 
 
 def drop_table(connection: Any, database: str, table: str) -> None:

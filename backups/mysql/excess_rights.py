@@ -21,10 +21,16 @@ _OF_DUMPS = frozenset(
     {"USAGE", "SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "EXECUTE", "LOCK TABLES", "SHOW CREATE ROUTINE"}
 )
 _OF_RESTORES = frozenset(
-    {"SET USER", "SET_ANY_DEFINER", "SET_USER_ID", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER"}
-)
+    {
+        "SET USER", "SET_ANY_DEFINER", "SET_USER_ID", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER",
+        # To replay the binary log.
+        "BINLOG REPLAY", "REPLICATION_APPLIER",
+    }
+)  # fmt: skip
 # With which whoever verifies leaves scratch databases out of the binary log.
 _OF_VERIFICATIONS = frozenset({"BINLOG ADMIN"})
+# With which whoever archives the binary log reads it.
+_OF_ARCHIVES = frozenset({"REPLICATION SLAVE", "REPLICATION REPLICA"})
 _READING = frozenset({"SELECT", "SHOW VIEW", "LOCK TABLES"})
 _EVERYTHING = frozenset({"ALL", "ALL PRIVILEGES"})
 _AS_OTHERS = phrase("make what runs as any other account, and so become administrator of the whole server")
@@ -50,6 +56,8 @@ _EVERYWHERE: Mapping[str, str] = {
     ),
     "REPLICATION SLAVE": phrase("read every change of every database, as a replica does"),
     "REPLICATION REPLICA": phrase("read every change of every database, as a replica does"),
+    "BINLOG REPLAY": phrase("write rows into every table of the server, as the replay of a log does"),
+    "REPLICATION_APPLIER": phrase("write rows as the replay of a log does"),
     "CREATE TABLESPACE": phrase("make and drop files of the server's storage"),
     "EXECUTE": phrase("run every routine of the server with the rights of whoever defined it"),
     "TRIGGER": phrase("make triggers in every database, which run in others' writing"),
@@ -111,13 +119,24 @@ class Excess:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a user is there for: the database that is backed up, none where it only verifies; restoring it."""
+    """What a user is there for: the database that is backed up, none where it only verifies; restoring it.
+
+    `archives`: the server's binary log is stored.
+    """
 
     user: str
     database: str
     dumps: bool = True
     restores: bool = False
     verifies: bool = False
+    archives: bool = False
+
+    @property
+    def of_server(self) -> frozenset[str]:
+        """Rights on the whole server that nobody calls too much."""
+        return frozenset().union(
+            _OF_VERIFICATIONS if self.verifies else (), _OF_ARCHIVES if self.archives else ()
+        )
 
 
 def excess(grants: Iterable[Grant], needs: Needs) -> list[Excess]:
@@ -199,7 +218,7 @@ def _place(grant: Grant) -> str:
 def _of_right(right: str, grant: Grant, needs: Needs) -> tuple[str, bool] | None:
     """What a right lets its holder do, and whether restores need it; None for what all need."""
     if grant.database is None:
-        return None if needs.verifies and right in _OF_VERIFICATIONS else _of_server(right)
+        return None if right in needs.of_server else _of_server(right)
     if right == "USAGE" or _is_scratch(grant.database, needs.database, "__verify_"):
         return None
     if grant.database == _ANY_SCRATCH and not needs.dumps and not needs.restores:

@@ -93,22 +93,6 @@ def default_collations(connection: Any, info: ServerInfo) -> dict[str, str]:
     }
 
 
-def charsets_by_collation(connection: Any) -> dict[int, str]:
-    """The character set of each collation by the number that the server knows it by.
-
-    MariaDB's newer ones are the same for several character sets, and have their numbers in a table beside.
-    """
-    found = {}
-    for question in (
-        "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL",
-        "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY",
-    ):
-        with suppress(MySQLdb.Error):
-            rows = fetch_rows(connection, question, 2)
-            found.update({as_number(number): str(name) for number, name in rows if name})
-    return found
-
-
 def folds_names(connection: Any) -> bool:
     """Whether the server gives tables and databases names in lower case, whatever is asked for."""
     return bool(fetch_all(connection, "SELECT 1 FROM DUAL WHERE @@lower_case_table_names = 1"))

@@ -58,4 +58,4 @@ class Judge:
         if query.charsets is not None:
             _, charset = self.collations.by_number.get(query.charsets[0], ("", ""))
         dialect = Dialect.of(is_mariadb=self.info.flavour == mysql.MARIADB, number=self.info.number)
-        return Logged.of(query.text, query.database, query.sql_mode or 0, (charset, dialect), query.updated)
+        return Logged.of(query, charset, dialect)

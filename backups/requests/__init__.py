@@ -23,6 +23,7 @@ from backups.requests.maintenance import (
 from backups.requests.portal import PortalCopyRequest
 from backups.requests.preflight import DrillRequest, PreflightRequest
 from backups.requests.reading import FORMS, read, read_as
+from backups.requests.replay_proof import ReplayProofRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
 from backups.requests.rows_back import ApplyRowsRequest, Choice, RowsBackRequest
 from backups.requests.verify import VerifyRequest
@@ -49,6 +50,7 @@ __all__ = [
     "RecoverRequest",
     "RepairIndexRequest",
     "RepairSnapshotsRequest",
+    "ReplayProofRequest",
     "RepositoryRequest",
     "Request",
     "RestoreRequest",

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.choices import ACTIVE, FORGET_SNAPSHOT, Action
+from backups.choices import ACTIVE, FORGET_SNAPSHOT, TEST_RESTORES, Action
 from backups.errors import Problem, Refused
 from backups.keeping import pins, suspicions
 from backups.models import Database, Run, Snapshot
@@ -213,7 +213,7 @@ class ForgetSnapshotRequest(Request):
 
 def _refuse_read(snapshot: Snapshot) -> None:
     """Raise Refused while a restore, a verification or a comparison of a snapshot waits or runs."""
-    is_read = Q(action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF, Action.ROWS_BACK], snapshot=snapshot)
+    is_read = Q(action__in=[*TEST_RESTORES, Action.RESTORE, Action.DIFF, Action.ROWS_BACK], snapshot=snapshot)
     is_read |= Q(action=Action.DIFF, database=snapshot.database_id, request__until=snapshot.snapshot_id)
     reading = Run.objects.filter(is_read, status__in=ACTIVE)
     reader = reading.select_related("database", "repository").order_by("pk").first()

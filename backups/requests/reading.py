@@ -24,6 +24,7 @@ from backups.requests.maintenance import (
 )
 from backups.requests.portal import PortalCopyRequest
 from backups.requests.preflight import DrillRequest, PreflightRequest
+from backups.requests.replay_proof import ReplayProofRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
 from backups.requests.rows_back import ApplyRowsRequest, RowsBackRequest
 from backups.requests.verify import VerifyRequest
@@ -35,6 +36,7 @@ FORMS: dict[str, type[Request]] = {
     for each in (
         BackupRequest,
         VerifyRequest,
+        ReplayProofRequest,
         RestoreRequest,
         UndoRequest,
         DropKeptRequest,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from backups.differences.shapes import COLUMN, KEY, Body, body_of, is_generated, outside_quotes, shape_of
+from backups.differences.shapes import shape_of
 from backups.dumpfile.quoted import NAME_BYTES, unquoted
+from backups.dumpfile.table_text import COLUMN, KEY, Body, body_of, is_generated, outside_quotes
 from backups.text.sentences import phrase
 
 

@@ -26,6 +26,7 @@ _NAMED = 5
 _SAFE_WHEN_LOST: dict[str, str] = {
     Action.BACKUP: phrase("No heartbeat was written and earlier snapshots are untouched."),
     Action.VERIFY: phrase("The live database and the snapshots are untouched."),
+    Action.REPLAY: phrase("The live database, the snapshots and the log are untouched."),
     Action.DROP_KEPT: phrase("The live database was not touched."),
     Action.DIFF: phrase("A comparison changes nothing."),
     Action.ROWS_BACK: phrase("The live database was not touched."),

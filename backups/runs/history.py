@@ -20,12 +20,22 @@ from backups.choices import (
     RESTORE_ACTIONS,
     SUSPICION_KEPT,
     TERMINAL,
+    TEST_RESTORES,
     UNSETTLED,
     Action,
     Status,
     SuspicionState,
 )
-from backups.models import DownloadTicket, Restore, Run, RunLine, Snapshot, Suspicion, Verification
+from backups.models import (
+    DownloadTicket,
+    ReplayProof,
+    Restore,
+    Run,
+    RunLine,
+    Snapshot,
+    Suspicion,
+    Verification,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +43,7 @@ logger = logging.getLogger(__name__)
 LINES_OF_GOOD, LINES_OF_OTHERS = timedelta(days=90), timedelta(days=365)
 MAINTENANCE = timedelta(days=365)
 # What restores and proves, and says later where something came from.
-OF_BACKUPS = frozenset({Action.BACKUP, Action.VERIFY, *RESTORE_ACTIONS})
+OF_BACKUPS = frozenset({Action.BACKUP, *TEST_RESTORES, *RESTORE_ACTIONS})
 # Each portion is a transaction of its own, for whose length nobody else can write in an SQLite file.
 _LINES_AT_ONCE, _ROWS_AT_ONCE = 2000, 100
 # Of each minute, so that a worker's process is not kept from its runs.
@@ -103,7 +113,7 @@ def _runs(now: datetime) -> int:
         Q(finished_at__lt=now - MAINTENANCE) & ~Q(action__in=OF_BACKUPS)
     )
     old = Run.objects.filter(is_old, status__in=TERMINAL).filter(
-        _unmentioned(Run, but=[Restore, Verification, Snapshot]),
+        _unmentioned(Run, but=[ReplayProof, Restore, Verification, Snapshot]),
         Q(snapshot=None) | Q(snapshot__forgotten_at__isnull=False),
         ~Exists(Snapshot.objects.present().filter(made_by=OuterRef("pk"))),
         ~Exists(_needed_restores().filter(run=OuterRef("pk"))),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from backups.choices import ACTIVE, TERMINAL, Action, Level, Status
+from backups.choices import ACTIVE, TERMINAL, TEST_RESTORES, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
 from backups.runs.outage import outlast
 from backups.text.sentences import english, joined, parts_of, phrase
@@ -94,4 +94,4 @@ def runs_with_leftover(name: str) -> list[Run]:
 
 
 # Whose runs make a database or a file for themselves.
-_LEAVING = [Action.VERIFY, Action.RESTORE, Action.ROWS_BACK]
+_LEAVING = [*TEST_RESTORES, Action.RESTORE, Action.ROWS_BACK]

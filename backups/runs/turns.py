@@ -17,12 +17,20 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from backups.choices import EXCLUSIVE_ACTIONS, PROMPT_ACTIONS, RESTORE_ACTIONS, Action, Status, Trigger
+from backups.choices import (
+    EXCLUSIVE_ACTIONS,
+    PROMPT_ACTIONS,
+    RESTORE_ACTIONS,
+    TEST_RESTORES,
+    Action,
+    Status,
+    Trigger,
+)
 from backups.models import Database, Run
 
 Address = tuple[str, int]
 
-_AT_THE_DATABASE = RESTORE_ACTIONS | {Action.BACKUP, Action.VERIFY}
+_AT_THE_DATABASE = RESTORE_ACTIONS | TEST_RESTORES | {Action.BACKUP}
 
 
 # `Run.priority`: a schedule's and what follows a run; what a person asked for; what somebody waits for.
@@ -37,7 +45,7 @@ SMALL_SECONDS = 60.0
 # Who wants one run at a time gets that.
 _FEWEST_TO_SHARE = 2
 # What waits for one of these keeps nobody from beginning: no backup would be made for as long.
-_MAY_TAKE_HOURS = RESTORE_ACTIONS | {Action.VERIFY, Action.DIFF}
+_MAY_TAKE_HOURS = RESTORE_ACTIONS | TEST_RESTORES | {Action.DIFF}
 
 
 def priority_of(action: Action, trigger: Trigger) -> int:
@@ -123,7 +131,7 @@ def _may_share_it(run: Run, others: Sequence[Run], small: Callable[[], Collectio
 def _servers(run: Run) -> set[Address]:
     if run.database is None or not (run.action in _AT_THE_DATABASE or _compares_with_now(run)):
         return set()
-    return {_of_test_restores(run.database) if run.action == Action.VERIFY else _live(run.database)}
+    return {_of_test_restores(run.database) if run.action in TEST_RESTORES else _live(run.database)}
 
 
 def _compares_with_now(run: Run) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from backups import binlog
 from backups.binlog import Ending, Event, Format, Kind, Transaction
+from backups.shipping.held import Held
 from backups.shipping.statements import Judge, is_frame
 
 _TEXTS = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
@@ -50,7 +51,9 @@ class Barrier:
 class Cut:
     """What one transaction is to a database."""
 
-    events: list[Event] = field(default_factory=list)
+    events: Held = field(default_factory=Held)
+    # An event of ours before them, which no replay goes past.
+    incident: Event | None = None
     barriers: list[Barrier] = field(default_factory=list)
     # Of each table how many rows, by kind of change.
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -63,6 +66,8 @@ class Cut:
 
     def written(self, log_format: Format) -> Iterator[bytes]:
         """The bytes for a piece."""
+        if self.incident is not None:
+            yield self.incident.written(log_format)
         for event in self.events:
             yield event.written(log_format)
 
@@ -154,7 +159,7 @@ class _Taking:
         self._end_statement()
         if self._unknown is not None:
             first = next(iter(self._cut.events), self._unknown)
-            self._cut.events.insert(0, incident(first, "log.unknown_event"))
+            self._cut.incident = incident(first, "log.unknown_event")
         return self._cut
 
     def _map(self, event: Event) -> None:
@@ -181,8 +186,8 @@ class _Taking:
 
     def _begin_rows(self) -> None:
         if self._ours:
-            self._cut.events += [] if self._has_others else self._texts
-            self._cut.events += self._ours
+            self._cut.events.extend([] if self._has_others else self._texts)
+            self._cut.events.extend(self._ours)
         self._ours, self._texts = [], []
         self.has_ours = True
 
@@ -221,8 +226,10 @@ class _Taking:
             self._cut.barriers.append(Barrier(touch.barrier, touch.params))
         else:
             # What a barrier depends on is never replayed.
-            self._cut.events += before
+            self._cut.events.extend(before)
             self._cut.is_definition = True
+            for name in touch.changed:
+                self._cut.tables.setdefault(name, {})
         self._cut.events.append(event)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -14,8 +14,12 @@ from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.log_positions import Place, WhyNot, sentence_of
 from backups.mysql.log_states import NotExact, log_end
 from backups.mysql.schemas import spelling_for
+from backups.replaying.settings import Collations
 from backups.shipping.statements import Speech
 from backups.text.sentences import phrase
+
+PROMPT = timedelta(milliseconds=250)
+_TRIES = 3
 
 
 class NoLog(mysql.MySQLProblem):
@@ -26,7 +30,10 @@ class NoLog(mysql.MySQLProblem):
 
 @dataclass(frozen=True)
 class LogEnd:
-    """The end of a server's log at a `moment` by our clock: all that was committed before lies before."""
+    """The end of a server's log at a `moment` by our clock: all that was committed before lies before.
+
+    `is_prompt` says that it was told at once, so that what lies before was committed before as well.
+    """
 
     moment: datetime
     place: Place
@@ -36,6 +43,7 @@ class LogEnd:
     # lower_case_table_names.
     cases: int
     speech: Speech
+    is_prompt: bool
 
     @property
     def spelled(self) -> Callable[[str], str]:
@@ -50,17 +58,27 @@ def ask(server: mysql.Server) -> LogEnd:
         who = mysql.log_server(connection)
         cases = mysql.name_cases(connection)
         speech = _speech(connection, info)
-        moment = timezone.now()
         try:
-            place = log_end(connection)
+            moment, place, took = _prompt_end(connection)
         except NotExact as why:
             raise no_log(server, why.why) from None
-    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech)
+    return LogEnd(moment, place, info.flavour, server_name(who), cases, speech, took <= PROMPT)
+
+
+def _prompt_end(connection: Any) -> tuple[datetime, Place, timedelta]:
+    """A server that writes a large transaction keeps whoever asks waiting, and tells of the end after it."""
+    for _ in range(_TRIES):
+        moment = timezone.now()
+        place = log_end(connection)
+        took = timezone.now() - moment
+        if took <= PROMPT:
+            break
+    return moment, place, took
 
 
 def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:
     dialect = Dialect.of(is_mariadb=info.flavour == mysql.MARIADB, number=info.number)
-    return Speech(dialect, mysql.charsets_by_collation(connection))
+    return Speech(dialect, Collations.of(connection))
 
 
 def server_name(who: dict[str, object]) -> str:

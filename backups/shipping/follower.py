@@ -46,11 +46,14 @@ class Follower:
         # Full ones, then the one that grows.
         self._full: list[tuple[Piece, dict[str, Any]]] = []
         self._growing: Piece | None = None
+        known = archive.gtids or {}
+        # Where it was begun, in front of which there may be a gap.
+        self._from: dict[str, Any] = known.get("from") or {}
         self._next_start = self._start_of_next(begin) if base is None else begin.position
         self._begun_at = None if base is None else base.time
         # Why it cannot go on, though the others of its server can.
         self.broken: LogLost | None = None
-        told = (archive.gtids or {}).get("set")
+        told = known.get("set")
         self.gtids = None if told is None else GtidSet.parse(told)
 
     def _start_of_next(self, begin: Begin) -> int:
@@ -60,7 +63,8 @@ class Follower:
         last = LogPiece.objects.filter(
             database=self.archive.database, server_uuid=self._server, file=begin.file, file_made=begin.made
         )
-        ends = [end for end in last.values_list("end", flat=True) if end <= begin.position]
+        first = int(self._from["position"]) if self._from.get("file") == begin.file else len(MAGIC)
+        ends = [end for end in last.values_list("end", flat=True) if first <= end <= begin.position]
         return max(ends, default=begin.position)
 
     @property
@@ -172,7 +176,9 @@ class Follower:
 
     def where(self, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
         """Columns of the archive that say how far the log is stored."""
-        return where(self.archive.database, reached, gtids)
+        columns = where(self.archive.database, reached, gtids)
+        columns["gtids"]["from"] = self._from
+        return columns
 
     def close(self) -> None:
         """Give back what it holds."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from backups import process, restic
 from backups.binlog import Transaction, Unreadable
 from backups.choices import ArchiveState
 from backups.endpoints import database_server
-from backups.errors import Problem
+from backups.errors import UNEXPECTED, Problem
 from backups.models import Database, LogArchive, Server, Snapshot
 from backups.shipping import bases, ends, gaps, leases, reading_back, storing
 from backups.shipping.cutting import databases_in
@@ -60,6 +61,10 @@ class ServerFollower:
         except Problem as problem:
             for archive in archives:
                 self._failed(archive, problem)
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  an odd log of one server keeps no other waiting
+            self._unexpected(archives, error)
         return False
 
     def _follow(self, archives: Sequence[LogArchive]) -> bool:
@@ -86,8 +91,8 @@ class ServerFollower:
         followers = [self._followers[each.pk] for each in ready]
         for item in stream.items():
             self._tick()
-            is_whole = isinstance(item.what, Transaction)
-            databases = databases_in(item.what, end.spelled) if is_whole else None
+            what = item.what
+            databases = databases_in(what, end.spelled) if isinstance(what, Transaction) else None
             for follower in followers:
                 follower.take(item, databases, stream.gtids)
         for follower in followers:
@@ -115,6 +120,8 @@ class ServerFollower:
     def _begin_at(self, archive: LogArchive, base: Snapshot, end: LogEnd) -> None:
         log = base.log or {}
         begin = Begin(str(log["file"]), None, int(log["position"]))
+        columns = where(archive.database, begin, None)
+        columns["gtids"]["from"] = {"file": begin.file, "position": begin.position}
         with transaction.atomic():
             leases.hold(archive)
             gaps.ended(archive, base.time)
@@ -125,7 +132,7 @@ class ServerFollower:
                 address=archive.database.server.address,
                 # All that was committed before is in the dump.
                 stored_until=base.time,
-                **where(archive.database, begin, None),
+                **columns,
             )
         gaps.tell_end(archive.database)
         self._drop(archive.pk)
@@ -155,7 +162,7 @@ class ServerFollower:
             leases.hold(archive)
             told = follower.where(follower.reached, follower.gtids)
             storing.advance(archive, **told, **({"stored_until": end.moment} if end else {}))
-            if end is not None:
+            if end is not None and end.is_prompt:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
         gaps.tell_lateness(archive)
@@ -185,6 +192,15 @@ class ServerFollower:
         self._drop(archive.pk)
         storing.note_problem(archive, problem)
         gaps.tell_lateness(archive)
+
+    def _unexpected(self, archives: Sequence[LogArchive], error: Exception) -> None:
+        """What nobody expected is told without its words, which may be somebody's data."""
+        name = type(error).__name__
+        places = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("the log of %s: %s\n%s", self.server, name, places)
+        problem = Problem(phrase("Something unexpected happened ({error}).", error=name), code=UNEXPECTED)
+        for archive in archives:
+            self._failed(archive, problem)
 
     def _break(self, archive: LogArchive, why: Problem) -> None:
         self._drop(archive.pk)

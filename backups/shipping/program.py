@@ -19,6 +19,7 @@ from backups import binlog
 from backups.binlog import Kind, Piece, Reading
 from backups.errors import Problem
 from backups.mysql.schemas import spelling_for
+from backups.shipping.held import Held
 from backups.text.sentences import phrase
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -88,7 +89,7 @@ def refuse_unlike(parts: Iterable[bytes], piece: Piece, cases: int) -> int:
     ours = same(piece.database)
     reading = Reading(piece=piece)
     count = 0
-    for item in binlog.read(parts, reading):
+    for item in binlog.read(parts, reading, Held):
         if not isinstance(item, binlog.Transaction):
             continue
         count += 1

@@ -104,7 +104,7 @@ def _unknown(
             continue
         if _is_covered(piece, there):
             yield key
-        else:
+        elif not any(_overlap(piece, row) for row in there):
             there.append(adopted(database, info, piece))
 
 
@@ -118,6 +118,12 @@ def _is_covered(piece: Piece, rows: Iterable[LogPiece]) -> bool:
         if start <= reached < end:
             reached = end
     return reached >= piece.end
+
+
+def _overlap(piece: Piece, row: LogPiece) -> bool:
+    """Whether a row tells of a part of it: then it becomes covered, or stays as it is."""
+    is_same_file = (row.file, row.file_made) == (piece.file, piece.made)
+    return is_same_file and row.start < piece.end and piece.start < row.end
 
 
 def adopted(database: Database, info: restic.SnapshotInfo, piece: Piece) -> LogPiece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +12,17 @@ from backups.binlog.barriers import Barrier
 from backups.binlog.logged import Logged
 from backups.binlog.statements import Ours, judged
 from backups.dumpfile.dialect import Dialect
+from backups.replaying.settings import Collations
 
 _FRAME = re.compile(rb"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE\s+SAVEPOINT|XA)\b", re.I)
 
 
 @dataclass(frozen=True)
 class Touch:
-    """Whether a statement is to be kept for the database, and why no replay goes past it."""
+    """Whether a statement is to be kept for the database, what it defines, and why no replay goes past it."""
 
     is_ours: bool
+    changed: tuple[str, ...] = ()
     barrier: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -31,18 +33,19 @@ Judge = Callable[[Query], Touch]
 
 @dataclass(frozen=True)
 class Speech:
-    """How statements in a server's log are read: its dialect, and character sets by numbers of collations."""
+    """How statements in a server's log are read: its dialect, and its collations by their numbers."""
 
     dialect: Dialect
-    charsets: Mapping[int, str]
+    collations: Collations
 
     def logged(self, query: Query) -> Logged:
         """A statement as it is judged."""
-        number = query.charsets[0] if query.charsets else None
-        # What has none was written by the server itself, in UTF-8. A number that nobody knows has no name.
-        charset = "utf8mb4" if number is None else self.charsets.get(number, "")
-        read_as = charset, self.dialect
-        return Logged.of(query.text, query.database, query.sql_mode or 0, read_as, query.updated)
+        if query.charsets is None:
+            # By the server itself, which speaks UTF-8.
+            return Logged.of(query, "utf8mb4", self.dialect)
+        # A number that nobody knows has no name, and is a barrier where that matters.
+        _, charset = self.collations.by_number.get(query.charsets[0], ("", ""))
+        return Logged.of(query, charset, self.dialect)
 
 
 def is_frame(text: bytes) -> bool:
@@ -56,7 +59,7 @@ def judge(database: str, speech: Speech, *, folds_case: bool) -> Judge:
     def judge_one(query: Query) -> Touch:
         found = judged(speech.logged(query), database, folds_case=folds_case)
         if isinstance(found, Ours):
-            return Touch(is_ours=True)
+            return Touch(is_ours=True, changed=found.changed)
         if isinstance(found, Barrier):
             return Touch(is_ours=True, barrier=found.code.value, params=dict(found.params))
         return NOTHING

@@ -229,7 +229,10 @@ def advance(archive: LogArchive, **reached: Any) -> None:
 
 
 def mark(archive: LogArchive, moment: datetime, reached: Begin) -> None:
-    """Note how long the log was at a moment. While it does not grow, the second of two marks moves on."""
+    """Note how long the log was at a moment, to a quarter of a second.
+
+    While it does not grow, the second of two marks moves on.
+    """
     file, made, position = reached
     last = list(LogMark.objects.filter(database=archive.database).order_by("-moment")[:2])
     same = [each for each in last if (each.file, each.file_made, each.position) == (file, made, position)]

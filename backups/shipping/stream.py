@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from backups.binlog import MAGIC, Facts, Format, Gap, GtidSet, LogFile, Marker, 
 from backups.dumpfile.log_positions import Place
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import Fetched, LogLost, fetch
+from backups.shipping.held import Held
 from backups.text.sentences import phrase, template
 
 # One fetch takes no more of it; what is left comes with the next one, at once.
@@ -112,7 +114,7 @@ class Stream:
         if first.file != begin.file:
             self._before, self._facts = self._facts, Facts(first.file, len(MAGIC))
             begin = Begin(first.file, None, len(MAGIC))
-        log_format = Format.parse(first.data)
+        log_format = Format.parse(_with_own_checksum(first) if first.is_repeated else first.data)
         if begin.made is not None and log_format.made != begin.made:
             raise lost(Gap.REMADE, begin.file)
         self._facts.format = log_format
@@ -121,7 +123,7 @@ class Stream:
         if first.is_repeated:
             self._advance()
             reading = Reading(log_format, begin.position, whole=begin.position)
-        for what in binlog.read(self._chunks(first), reading):
+        for what in binlog.read(self._chunks(first), reading, Held):
             self._facts.note(what)
             if self._is_of_the_head(what):
                 continue
@@ -161,6 +163,21 @@ class Stream:
     def close(self) -> None:
         """Hang up."""
         self._events.close()
+
+
+def _with_own_checksum(described: Fetched) -> bytes:
+    """A description of a format that is sent once more, which the server alters a little on its way.
+
+    Where it writes no checksums it leaves the one as it was that this event has all the same.
+    """
+    data = described.data
+    if len(data) < _LEAST_FORMAT or data[-CHECKSUM - 1] != 0:
+        return data
+    return data[:-CHECKSUM] + zlib.crc32(data[:-CHECKSUM]).to_bytes(CHECKSUM, "little")
+
+
+# Shorter ones are refused as what they are.
+CHECKSUM, _LEAST_FORMAT = 4, 80
 
 
 def lost(gap: Gap, file: str) -> LogLost:

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, Action, Status, SuspicionState
+from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, TEST_RESTORES, Action, Status, SuspicionState
+from backups.dumpfile.log_positions import How
 from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import ROWS_KEPT, SAFETY_KEPT
@@ -187,7 +188,7 @@ def saved(present: Present, now: datetime) -> Held:
 def wanted(rows: SnapshotQuerySet, now: datetime) -> Held:
     """What runs are to read that wait or run, and what a restore failed with, which is begun again."""
     reading = Run.objects.filter(
-        action__in=[Action.RESTORE, Action.VERIFY, Action.DIFF, Action.ROWS_BACK], snapshot__in=rows
+        action__in=[*TEST_RESTORES, Action.RESTORE, Action.DIFF, Action.ROWS_BACK], snapshot__in=rows
     )
     # Whose rows somebody may want back, or the whole table where they are too many.
     compared = reading.filter(action=Action.DIFF, finished_at__gt=now - ROWS_KEPT, result__has_key="kept")
@@ -280,7 +281,8 @@ def base_of_log(present: Present, _now: datetime) -> Held:
     """The newest at which a stored log can be replayed: without it no moment since can be had."""
     if not present.may_have_log:
         return
-    exact = present.rows.made_here().not_known_bad().filter(manifest__log__exact=True)
+    # Each way to have one; to Django, `exact` would be a lookup.
+    exact = present.rows.made_here().not_known_bad().filter(manifest__log__how__in=[*map(str, How)])
     found = exact.filter(database__log_archive__isnull=False).newest_first().defer("manifest").first()
     if found is not None:
         yield found, BASE_OF_LOG

@@ -50,6 +50,7 @@ def _of(module: str, function: str = "run") -> Play:
 ACTIONS: dict[str, Play] = {
     Action.BACKUP: _of("backup"),
     Action.VERIFY: _of("verify"),
+    Action.REPLAY: _of("replay_proof"),
     Action.RESTORE: _of("restore"),
     Action.UNDO: _of("undo", "undo"),
     Action.DROP_KEPT: _of("undo", "drop_kept"),
@@ -85,6 +86,7 @@ def load() -> None:
 _SAFE: dict[str, str] = {
     Action.BACKUP: phrase("No snapshot was made, no heartbeat was written; earlier snapshots are safe."),
     Action.VERIFY: phrase("The live database and the snapshots were not touched."),
+    Action.REPLAY: phrase("The live database, the snapshots and the log were not touched."),
     Action.RESTORE: phrase("The live database was not touched."),
     Action.UNDO: phrase("The database is as it was before."),
     Action.DROP_KEPT: phrase("The live database was not touched."),

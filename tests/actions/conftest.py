@@ -25,6 +25,13 @@ from tests.backups.conftest import (  # noqa: F401
 )
 from tests.backups.worlds import Shop
 from tests.servers import DatabaseServer
+from tests.shipping.conftest import (  # noqa: F401
+    own_server,
+    server,
+    shared_mariadb,
+    shared_mysql,
+    ship,
+)
 
 
 @pytest.fixture
@@ -45,5 +52,5 @@ def no_scratch_left(request: pytest.FixtureRequest) -> Iterator[None]:
     names = {"mariadb_server", "mysql_server", "db_server"} & set(request.fixturenames)
     servers: list[DatabaseServer] = [request.getfixturevalue(name) for name in names]
     yield
-    for server in servers:
-        assert scratch_databases(server) == []
+    for each in servers:
+        assert scratch_databases(each) == []

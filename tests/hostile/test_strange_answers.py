@@ -39,7 +39,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "accounts": ["a@b"], "definers": ["`a`@`b`"], "with_functions": True, "folder": "/", "wanted": 1,
     "with_history": False, "besides": None, "tables": ("orders",), "seconds": 20.0, "tick": lambda: None,
     "place": Place("binlog.000001", 4), "state": mysql.LogState(Place("binlog.000001", 4), "", "shop", "", 0),
-    "sequences": ("numbers",),
+    "sequences": ("numbers",), "numbers": {"orders": 7},
 }  # fmt: skip
 
 

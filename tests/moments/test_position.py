@@ -43,6 +43,20 @@ def test_a_forged_time_decides_nothing() -> None:
     assert cut_at(log, at(1.2), marks, Place(FILE, 40)).place == Place(FILE, 50)
 
 
+def test_of_a_second_that_is_told_alone_nothing_counts_before_it_is_over() -> None:
+    """It may have been committed at its end; who wants to be just before a mistake is never behind it."""
+    log = [
+        Seen(each.begins, each.ends, each.moment, is_exact=False)
+        for each in (seen(10, NOON), seen(20, NOON + timedelta(seconds=1)))
+    ]
+
+    assert cut_at(log, NOON + timedelta(seconds=0.9), [], Place(FILE, 4)).place == Place(FILE, 4)
+    assert cut_at(log, NOON + timedelta(seconds=1), [], Place(FILE, 4)).place == Place(FILE, 20)
+    # How long the log was is known besides.
+    marks = [Mark(NOON + timedelta(seconds=1.2), Place(FILE, 30))]
+    assert cut_at(log, NOON + timedelta(seconds=1.2), marks, Place(FILE, 4)).place == Place(FILE, 30)
+
+
 def test_a_long_statement_counts_when_it_was_logged() -> None:
     """It began before the one that is logged ahead of it."""
     log = [seen(10, at(2)), seen(20, at(1)), seen(30, at(3))]

@@ -40,6 +40,7 @@ def the_mistake(shipped: Shipped) -> tuple[Until, list[bytes]]:
     shipped.shop.execute("DELETE FROM customers WHERE id > 1")
     shipped.shop.execute("INSERT INTO journal (what) VALUES ('after the mistake')")
     shipped.look()
+    assert [gap.sentence for gap in shipped.gaps] == []
     listed = LogTransaction.objects.filter(piece__database=shipped.database).order_by("position")
     delete = next(each for each in listed if "delete" in each.tables.get("customers", {}))
     return before_transaction(f"{delete.piece.file}:{delete.position}"), before
@@ -106,9 +107,9 @@ def test_a_moment_as_an_sql_file(shipped: Shipped, to_moment: To, tmp_path: Path
     shop.server.load(AFTERWARDS, shop.name)
     until, before = the_mistake(shipped)
 
-    run = succeeded(to_moment(shipped, until, RestoreMode.FILE, str(tmp_path)))
+    run = succeeded(to_moment(shipped, until, RestoreMode.FILE, str(tmp_path / "sql")))
 
-    (file,) = tmp_path.iterdir()
+    (file,) = (tmp_path / "sql").iterdir()
     text = file.read_bytes()
     assert run.result["file"] == str(file)
     assert b"-- Dump completed" in text.splitlines()[-1]

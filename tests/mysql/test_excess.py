@@ -34,6 +34,8 @@ TOLD: list[tuple[str, str, str]] = [
     ("GRANT SET USER ON *.*", "SET USER", "become administrator of the whole server"),
     ("GRANT SET_ANY_DEFINER ON *.*", "SET_ANY_DEFINER", "become administrator of the whole server"),
     ("GRANT SYSTEM_USER ON *.*", "SYSTEM_USER", "administrators' accounts"),
+    ("GRANT BINLOG REPLAY ON *.*", "BINLOG REPLAY", "write rows into every table"),
+    ("GRANT REPLICATION_APPLIER ON *.*", "REPLICATION_APPLIER", "as the replay of a log does"),
     ("GRANT SELECT ON *.*", "SELECT", "password hashes included"),
     ("GRANT INSERT, UPDATE ON *.*", "INSERT, UPDATE", "the accounts' own included"),
     (
@@ -71,6 +73,15 @@ def test_who_verifies_may_leave_scratch_databases_out_of_the_binary_log() -> Non
 
     assert "delete binary logs" in found.lets
     assert excess(lines, Needs("v", "my_shop", verifies=True)) == []
+
+
+def test_who_archives_the_binary_log_may_read_it() -> None:
+    lines = parse([f"GRANT REPLICATION SLAVE ON *.*{TO}"])
+
+    (found,) = excess(lines, Needs("v", "my_shop"))
+
+    assert "every change of every database" in found.lets
+    assert excess(lines, Needs("v", "my_shop", archives=True)) == []
 
 
 @pytest.mark.parametrize(

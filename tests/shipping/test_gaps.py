@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 
 from backups.choices import Action
-from backups.models import Alert, LogGap, Run
+from backups.models import Alert, LogArchive, LogGap, Run
 from backups.shipping import gaps, switching
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
@@ -42,7 +43,7 @@ def reset_and_grown(server: DatabaseServer) -> None:
         server.execute("INSERT INTO noise.n VALUES (REPEAT('y', 500000))")
 
 
-CODES = {
+CODES: dict[Callable[[DatabaseServer], None], set[str]] = {
     purge: {"log.purged"},
     reset: {"log.purged", "log.shorter", "log.remade"},
     reset_and_grown: {"log.remade", "log.another", "log.purged"},
@@ -155,11 +156,10 @@ def test_an_edited_host_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> 
 
 def test_another_server_behind_the_address_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
-    shared_mariadb.execute("SET GLOBAL server_id = 77")
-    try:
-        shipped.look()
-    finally:
-        shared_mariadb.execute("SET GLOBAL server_id = 7")
+    # As of the one that was followed before a failover.
+    LogArchive.objects.update(server_uuid="of the one before")
+
+    shipped.look()
 
     assert [gap.code for gap in shipped.gaps] == ["log.another_server"]
 
@@ -189,7 +189,7 @@ def test_killed_between_the_gap_and_its_base_it_is_still_there(
 
 def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
-    now = shipped.archive.stored_until
+    now = timezone.now()
     first, second = (
         LogGap.objects.create(
             database=shipped.database, begins=now, ends=now, code="log.purged", sentence="x"
@@ -201,3 +201,22 @@ def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServe
 
     second.refresh_from_db()
     assert second.acknowledged_at is None
+
+
+def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(shared_mariadb))
+    write(shipped, 1)
+    shipped.look()
+    switching.switch_off(shipped.database, "a test")
+    write(shipped, 2)
+    switching.switch_on(shipped.database, "a test")
+    Run.objects.filter(status="queued").delete()
+    shipped.base()
+    # Another process, which knows no more than the rows.
+    write(shipped, 3)
+    shipped.look()
+
+    before, after = shipped.pieces
+    assert before.end < after.start
+    assert shipped.archive.gtids["from"]["position"] <= after.start
+    assert len(shipped.transactions()) == 2

@@ -24,7 +24,7 @@ def insert(shop: Shop, first: int, count: int = 1) -> None:
 
 def begun(portal: Portal) -> Portal:
     """With its log switched on and a base."""
-    told = portal.manage("log_archive", "on", "--json")
+    told = portal.manage("log_archive", "on", "--database", portal.shop.name, "--json")
     assert told.code == 0, told.err
     # What is queued is the worker's, which there is not.
     portal.shell("from backups.models import Run; Run.objects.filter(status='queued').delete()")
@@ -67,6 +67,7 @@ def test_switched_on_by_a_command_and_stored_by_another(
 
     told = status(portal)
     assert (told["problem"], told["gaps"]) == (None, [])
+    assert len(told["moments"]) == 1  # type: ignore[arg-type]
     assert transactions(portal) == 3
     assert portal.leftovers() == []
     # Nothing of a row is in the portal's own database.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from backups import restic
@@ -12,7 +12,7 @@ from backups.binlog import Piece as PieceName
 from backups.binlog import Reading, Transaction, read
 from backups.dumpfile.log_positions import Place
 from backups.errors import Problem
-from backups.models import Database, LogPiece
+from backups.models import LogPiece, Snapshot
 from backups.moments import refusals
 from backups.moments.planning import Draft
 from backups.moments.position import Cut, Seen, cut_at, cut_before
@@ -50,12 +50,15 @@ class _Nothing:
         return iter(())
 
 
-def found(draft: Draft, database: Database, access: restic.Access, tick: Tick) -> Way:
-    """Where the end of the replay is, and all that it needs. Raises Problem, what `tick` raises."""
+def found(draft: Draft, snapshot: Snapshot, access: restic.Access, tick: Tick) -> Way:
+    """Where the end of the replay is, and all that it needs. Raises Problem, what `tick` raises.
+
+    `access` is to the repository of the snapshot that it begins with.
+    """
     until = draft.until
+    held = {each.id for each in restic.snapshots(access)}
     pieces = draft.to_look_at()
-    refuse_missing(pieces, access)
-    log = StoredLog(access, database.database, _rows(pieces, database))
+    log = StoredLog(access, snapshot.source, _rows(pieces, snapshot, held))
     seen = _seen(log, draft.upper, tick)
     if until.moment is not None:
         cut = cut_at(seen, until.moment, draft.marks_around(), draft.lower)
@@ -65,33 +68,28 @@ def found(draft: Draft, database: Database, access: restic.Access, tick: Tick) -
             raise refusals.unknown_transaction(until.before)
         cut = before
     draft.refuse_walls(cut.place)
-    needed = draft.pieces_to(cut.place)
-    refuse_missing(needed, access)
-    return Way(draft.base.place, cut, _rows(needed, database))
+    return Way(draft.base.place, cut, _rows(draft.pieces_to(cut.place), snapshot, held))
 
 
-def refuse_missing(pieces: Sequence[Piece], access: restic.Access) -> None:
-    """Raise Problem where a piece is not in the repository any more."""
-    if not pieces:
-        return
-    held = {each.id for each in restic.snapshots(access)}
-    for piece in pieces:
-        if piece.snapshot_id not in held:
-            raise refusals.piece_missing(piece)
-
-
-def _rows(pieces: Sequence[Piece], database: Database) -> list[LogPiece]:
+def _rows(pieces: Sequence[Piece], snapshot: Snapshot, held: Collection[str]) -> list[LogPiece]:
+    """Their rows. Raises Problem where one is not in the snapshot's repository any more."""
     rows = LogPiece.objects.in_bulk([piece.key for piece in pieces])
     found = [rows[piece.key] for piece in pieces if piece.key in rows]
     if len(found) != len(pieces):
         raise refusals.base_gone()
-    if any(row.repository_id != database.repository_id for row in found):
+    if any(row.repository_id != snapshot.repository_id for row in found):
         raise Problem(
-            phrase("The log of that time lies in another repository than {database}.", database=database),
+            phrase(
+                "The log of that time lies in another repository than snapshot {snapshot}.",
+                snapshot=snapshot.short_id,
+            ),
             code="moment.two_repositories",
             safe=phrase("Nothing was touched."),
             do=phrase("Choose a later moment: since the next backup both lie in one."),
         )
+    for piece, row in zip(pieces, found, strict=True):
+        if row.snapshot_id not in held:
+            raise refusals.piece_missing(replace(piece, snapshot_id=row.snapshot_id))
     return found
 
 
@@ -114,8 +112,9 @@ def _ticking(chunks: Iterator[bytes], tick: Tick) -> Iterator[bytes]:
 
 
 def _as_seen(file: str, transaction: Transaction) -> Seen:
+    is_exact = transaction.committed_us is not None
+    told = timedelta(seconds=transaction.moment)
     if transaction.committed_us is not None:
-        moment = _EPOCH + timedelta(microseconds=transaction.committed_us)
-    else:
-        moment = _EPOCH + timedelta(seconds=transaction.moment)
-    return Seen(Place(file, transaction.start), Place(file, transaction.end), moment, transaction.gtid)
+        told = timedelta(microseconds=transaction.committed_us)
+    begins, ends = Place(file, transaction.start), Place(file, transaction.end)
+    return Seen(begins, ends, _EPOCH + told, transaction.gtid, is_exact)

@@ -42,7 +42,7 @@ def with_moment(plan: Plan, until: Until, seconds: float) -> Plan:
         return plan
     try:
         draft = draft_of(database, until).from_base(plan.snapshot.pk)
-        way = found(draft, database, repository_access(plan.snapshot.repository), _within(seconds))
+        way = found(draft, plan.snapshot, repository_access(plan.snapshot.repository), _within(seconds))
         _look_at_place(database, plan)
     except Problem as problem:
         plan.obstacles.append(problem.sentence())
@@ -122,9 +122,11 @@ def _expected_seconds(database: Database, log_bytes: int) -> float | None:
 
 
 def _lost(draft: Draft, way: Way) -> int:
-    """How many transactions lie behind the moment, at least: those of the pieces that begin there."""
+    """How many transactions lie behind the moment, at least: the next one, and those of the pieces behind."""
     behind = [piece for piece in draft.stretch.pieces if rank(piece.begins) >= rank(way.cut.place)]
-    return sum(piece.transactions for piece in behind) or int(way.cut.left_out is not None)
+    first = way.cut.left_out
+    is_counted = first is None or any(rank(piece.begins) <= rank(first.begins) for piece in behind)
+    return sum(piece.transactions for piece in behind) + (0 if is_counted else 1)
 
 
 def _lost_words(way: Way, lost: int) -> str:

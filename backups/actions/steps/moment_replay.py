@@ -48,7 +48,7 @@ class ToMoment:
         draft = draft_of(restore.database, until).from_base(restore.snapshot.pk)
         looked_at = draft.to_look_at()
         progress.phase("find", expected=sum(piece.bytes for piece in looked_at))
-        way = self._way = found(draft, restore.database, self._access, progress.tick)
+        way = self._way = found(draft, restore.snapshot, self._access, progress.tick)
         told = told_of(way.cut)
         restores.restore_note(restore, until={**until.stored(), **told})
         self._note({**told, "moment": until.stored()["moment"]})

@@ -47,6 +47,9 @@ def _server(place: mysql.Server) -> mysql.Server:
     here, there = (place.host, place.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
     if not settings.REPLAY_MYSQL_USER or not mysql.same_address(here, there):
         return place
+    if place.skips_binary_log:
+        # What was begun outside of the log goes on outside of it, by who may do that.
+        return place
     password = Secret("env:REPLAY_MYSQL_PASSWORD", of=phrase("the password of REPLAY_MYSQL_USER"))
     return replace(
         place,

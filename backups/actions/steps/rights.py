@@ -10,9 +10,10 @@ from typing import Any
 from backups import mysql
 from backups.actions.steps import verify_place
 from backups.actions.steps.scratch import scratch_name
+from backups.choices import ArchiveState
 from backups.endpoints import database_server, restores_as_another, restoring_server, scratch_server
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, LogArchive
 from backups.mysql import excess_rights, grants
 from backups.text.sentences import phrase
 
@@ -95,7 +96,8 @@ def held_too_much(database: Database) -> list[excess_rights.Excess]:
     name = database.database
     server, scratch = database_server(database), scratch_server(database)
     is_same = scratch == server
-    excess = _excess_at(server, excess_rights.Needs(server.user, name, verifies=is_same))
+    archives = LogArchive.objects.filter(database=database).exclude(state=ArchiveState.OFF).exists()
+    excess = _excess_at(server, excess_rights.Needs(server.user, name, verifies=is_same, archives=archives))
     if not is_same:
         excess += _excess_at(scratch, excess_rights.Needs(scratch.user, name, dumps=False, verifies=True))
     if restores_as_another(database):

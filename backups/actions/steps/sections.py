@@ -11,7 +11,7 @@ from backups import mysql
 from backups.actions.steps.findings import Findings, Scratch
 from backups.dumpfile.ready import Found
 from backups.dumpfile.sections import ROUTINES, Kind
-from backups.text.kinds import kind_word, of_kind
+from backups.text.kinds import of_kind
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
@@ -20,12 +20,14 @@ from backups.text.terminal import escape_control_characters
 class DumpedTwice:
     """The sections of the dump in a snapshot, and those of the database that was restored from it.
 
-    `rows_are_same` are tables whose rows are known to be the same, though they may be written otherwise.
+    `rows_are_same` are tables whose rows are known to be the same, though they may be written otherwise;
+    `where` says in a sentence when the second is of.
     """
 
     first: list[dict[str, Any]]
     again: list[dict[str, Any]]
     rows_are_same: Collection[str]
+    where: str = phrase("after the restore")
 
 
 def compare_sections(
@@ -53,12 +55,10 @@ def compare_sections(
 
     wanted, again = compared(dumps.first), compared(dumps.again)
     known = {
-        phrase("{rows} {table} differs after the restore", rows=kind_word(Kind.ROWS), table=table)
-        for table in dumps.rows_are_same
+        phrase("{name} differs {where}", name=of_kind(Kind.ROWS, shown), where=dumps.where)
+        for shown in map(escape_control_characters, dumps.rows_are_same)
     }
-    differing = [
-        each for each in differing_sections(wanted, again, phrase("after the restore")) if each not in known
-    ]
+    differing = [each for each in differing_sections(wanted, again, dumps.where) if each not in known]
     excuse = other_versions(manifest, scratch.info, scratch.programs)
     with_json = _tables_with_json(scratch) if differing else []
     for difference in differing:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
-from backups.management.base import VedettaCommand, add_database, add_json, database_named
+from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
+from backups.moments.rows import log_of
+from backups.moments.windows import windows
 from backups.shipping import gaps, switching
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
@@ -30,13 +32,14 @@ class Command(VedettaCommand):
         for verb, text in _VERBS.items():
             of_verb = verbs.add_parser(verb, help=text, allow_abbrev=False)
             add_json(of_verb)
+            of_verb.add_argument("--database", dest="after_verb", metavar="NAME", type=given, help=SUPPRESS)
         verbs.choices["on"].add_argument(
             "--keep-days", type=int, metavar="DAYS",
             help=phrase("for how many days any moment is to be had (LOG_KEEP_DAYS)"),
         )  # fmt: skip
 
     def work(self, **options: Any) -> Mapping[str, Any]:
-        database = database_named(options["database"])
+        database = database_named(options["after_verb"] or options["database"])
         if options["verb"] == "on":
             self._switch_on(database, options["keep_days"])
         elif options["verb"] == "off":
@@ -78,16 +81,26 @@ class Command(VedettaCommand):
             self.say(
                 phrase(
                     "All that was committed before {moment} is stored ({age}).",
-                    moment=f"{timezone.localtime(archive.stored_until):%Y-%m-%d %H:%M:%S}",
+                    moment=_local(archive.stored_until),
                     age=formatting.age(archive.stored_until),
                 )
             )
         if archive.problem:
             self.say(phrase("The last look came to nothing: {problem}", problem=archive.problem))
+        had = windows(log_of(database))
+        for window in had:
+            self.say(
+                phrase(
+                    "Any moment from {begins} to {ends} can be restored.",
+                    begins=_local(window.begins),
+                    ends=_local(window.ends),
+                )
+            )
         found = list(LogGap.objects.filter(database=database).order_by("pk"))
         for gap in found:
             self.say(_told(gap))
-        return _as_json(archive, found)
+        moments = [{"begins": _time(each.begins), "ends": _time(each.ends)} for each in had]
+        return {**_as_json(archive, found), "moments": moments}
 
 
 _VERBS = {
@@ -99,17 +112,16 @@ _VERBS = {
 
 
 def _told(gap: LogGap) -> str:
-    local = timezone.localtime
     if gap.ends is None:
         return phrase(
             "Gap from {begins} on: {sentence}",
-            begins=f"{local(gap.begins):%Y-%m-%d %H:%M:%S}",
+            begins=_local(gap.begins),
             sentence=gap.sentence,
         )
     return phrase(
         "Gap from {begins} to {ends}: {sentence}",
-        begins=f"{local(gap.begins):%Y-%m-%d %H:%M:%S}",
-        ends=f"{local(gap.ends):%Y-%m-%d %H:%M:%S}",
+        begins=_local(gap.begins),
+        ends=_local(gap.ends),
         sentence=gap.sentence,
     )
 
@@ -136,6 +148,10 @@ def _as_json(archive: LogArchive, found: list[LogGap]) -> dict[str, Any]:
             for gap in found
         ],
     }
+
+
+def _local(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def _time(moment: datetime | None) -> str | None:

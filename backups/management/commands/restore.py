@@ -118,7 +118,10 @@ class Command(VedettaCommand):
             _ask(database, snapshot, mode, until)
         run = self.play(wanted)
         where = run.result.get("file", target)
-        self.say(phrase("{restore} was restored to {where}.", restore=run.restore.what, where=where))
+        what = run.restore.what
+        if until is not None:
+            what = phrase("{what}, with the log up to {until},", what=what, until=until.told)
+        self.say(phrase("{restore} was restored to {where}.", restore=what, where=where))
         result = {name: run.result[name] for name in TOLD if name in run.result}
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **result}
 
