@@ -16,8 +16,8 @@ _ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 20
 # https://dev.mysql.com/doc/refman/8.0/en/identifier-mapping.html
 _AS_ON_DISK = "#mysql50#"
 _QUOTES = '`"'
-# Letters that the servers fold as Python does (utf8mb3_general_ci), but for one with a dot. Of others some are
-# capitals to Python and none to them.
+# Letters that the servers fold as Python does (utf8mb3_general_ci), but for one with a dot. Of others some
+# are capitals to Python and none to them.
 _FOLDED_ALIKE = re.compile("[\0-\u021f\u0386-\u03ce\u0400-\u0481]*")
 _DOTTED_I = "\u0130"
 
