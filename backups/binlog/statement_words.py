@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 
@@ -90,6 +91,13 @@ class Words(Cursor):
             raise Unexpected
         return token
 
+    def glance(self) -> Words:
+        """Another one at the same place, only to look: nothing that it finds can be written. It costs the
+        same however much was read."""
+        other = copy(self)
+        other._edits = []
+        return other
+
 
 class Reading:
     """What was read of a statement so far. All of it raises Unexpected where something is not clear."""
@@ -131,10 +139,8 @@ class Reading:
 
     def _begins_number(self, before: Token) -> bool:
         """Whether the point that comes next is that of a number, as in `DEFAULT .5`."""
-        ahead = self.words.ahead()
-        point = ahead.take()
-        following = ahead.token
-        if following is None or following.start != point.end or not following.text[:1].isdigit():
+        point = self.words.token
+        if point is None or not self.words.text[point.end : point.end + 1].isdigit():
             return False
         return before.kind == Kind.NAME or point.start != before.end
 

@@ -58,7 +58,7 @@ class TableClauses:
 
     def _likeness(self) -> bool:
         """CREATE TABLE … LIKE, in parentheses or not."""
-        ahead = self._words.ahead()
+        ahead = self._words.glance()
         is_within = ahead.accept(b"(")
         if not ahead.accept(b"LIKE"):
             return False
@@ -171,7 +171,7 @@ class TableClauses:
         return token is not None and (token.says(b"=") or token.kind == Kind.TEXT)
 
     def _engine(self, word: bytes) -> None:
-        words = self._words.ahead()
+        words = self._words.glance()
         is_set = words.accept(b"=")
         token = words.token
         if token is None or token.kind == Kind.SIGN:
@@ -183,7 +183,7 @@ class TableClauses:
             raise Stops(Code.OUTSIDE)
 
     def _tablespace(self) -> None:
-        words = self._words.ahead()
+        words = self._words.glance()
         words.accept(b"=")
         token = words.token
         if token is None or words.plain(token).upper().encode(errors="replace") not in _OWN_TABLESPACES:

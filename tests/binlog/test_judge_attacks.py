@@ -6,6 +6,7 @@ was tried on MariaDB 10.11 and MySQL 9.7.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -150,3 +151,16 @@ def test_capitals_are_only_folded_where_the_servers_do() -> None:
 
 def test_letters_of_a_character_set_unlike_ascii_are_not_read_as_ascii() -> None:
     assert stop(Logged(b"DROP TABLE a, `b[`", "shop", "swe7", MARIADB)) == Code.CHARSET
+
+
+def test_long_statements_take_time_by_their_length() -> None:
+    """Looking ahead must not cost more the more was read."""
+    seconds = {}
+    for size in (1_000, 16_000):
+        checks = "+ /*!50000 */ a.b " * size
+        statement = logged(f"CREATE TABLE a (b INT CHECK (1 {checks}))" + " /*!50000 ENGINE=InnoDB */" * size)
+        began = time.process_time()
+        assert isinstance(judge(statement), Ours)
+        seconds[size] = time.process_time() - began
+
+    assert seconds[16_000] < 40 * seconds[1_000]
