@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from backups.binlog.barriers import Code
 from backups.binlog.logged import Logged
-from backups.binlog.statements import AnothersForSure, Code, Judged, Ours, judged
+from backups.binlog.statements import AnothersForSure, Judged, Ours, judged
 from backups.dumpfile.dialect import Dialect
 from tests.binlog.judging import MARIADB, MYSQL, judge, let_out, logged, stop
 
