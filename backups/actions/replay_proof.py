@@ -42,7 +42,15 @@ from backups.runs.subject import database_of
 from backups.text.sentences import phrase
 
 # What of a replay's failures says something of the log; all others say something of the place that it ran in.
-_GAPS = frozenset({"log.unreadable", "log.piece_damaged", "replay.base_not_in_log", "replay.log_ends_early"})
+_GAPS = frozenset(
+    {
+        "log.piece_damaged",
+        "log.unreadable",
+        "replay.base_not_in_log",
+        "replay.gap",
+        "replay.log_ends_early",
+    }
+)
 _BARRIERS = frozenset(
     {"replay.barrier", "replay.xa_before_base", "replay.sequence_incomplete", "replay.within_transaction"}
 )

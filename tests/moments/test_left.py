@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from backups.actions.steps import log_replayed
 from backups.choices import RestoreMode
 from backups.errors import Cancelled
 from backups.models import Database, Run, Snapshot
 from backups.moments.until import Until
+from backups.replaying import way
 from backups.replaying.result import Replayed
 from backups.worker import reaper
 from tests.backups.conftest import MakeDatabase
@@ -35,9 +35,10 @@ def test_cancelled_between_two_transactions(
     until = now()
     shipped.look()
     before = content(shop.server, shop.name)
-    replay, seen = log_replayed.replay, []
+    replay: Any = way.replay
+    seen: list[int] = []
 
-    def stopped(*arguments: Any) -> Replayed:
+    def stopped(*arguments: Any) -> Any:
         *others, tick = arguments
 
         def tick_until_the_second(replayed: Replayed) -> None:
@@ -48,7 +49,7 @@ def test_cancelled_between_two_transactions(
 
         return replay(*others, tick_until_the_second)
 
-    monkeypatch.setattr(log_replayed, "replay", stopped)
+    monkeypatch.setattr("backups.actions.steps.log_replayed.replay", stopped)
     target = shop.name if mode == RestoreMode.REPLACE else f"{shop.name}__then"
 
     run = to_moment(shipped, until, mode, target)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from backups.binlog.barriers import Code
+from backups.binlog.barriers import told
 from backups.choices import ReplayVerdict
 from backups.dumpfile.log_positions import Place
 from backups.dumpfile.manifests import FOR_REPLAY
@@ -14,7 +14,6 @@ from backups.models import Database, LogPiece, Snapshot
 from backups.moments.rows import log_of
 from backups.moments.timeline import Barrier, Base, Gap, Log, Piece, Stretch, rank
 from backups.moments.windows import first_wall_after
-from backups.replaying import barriers
 from backups.text.sentences import phrase, plural
 
 # Of fewer nobody learns whether a replay is right.
@@ -136,15 +135,11 @@ def _walled(base: Base, last: Base, wall: Barrier | Piece) -> Pair:
 
 
 def _barrier_told(barrier: Barrier) -> str:
-    try:
-        why: str = barriers.WHY[Code(barrier.code)]
-    except ValueError:  # what shipping alone knows of, or a later version
-        why = barrier.code
     return phrase(
-        "The log cannot be replayed past {file}, position {position}: {why}.",
+        "The log cannot be replayed past {file}, position {position}. {why}",
         file=barrier.place.file,
         position=barrier.place.position,
-        why=why,
+        why=told(barrier.code, barrier.params),
     )
 
 
