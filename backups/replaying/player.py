@@ -55,6 +55,7 @@ class Player:
         if log_format.is_mariadb != self.line.is_mariadb:
             raise problems.other_flavour(self.where, log_format.version)
         self._format = log_format
+        self.judge = self.judge.reading(log_format)
 
     def play(self, transaction: Transaction) -> None:
         """Play one, or keep it for later. Raises Problem, and what `tick` raises."""

@@ -547,4 +547,16 @@ DELETE FROM m WHERE i = 1
 """,
         always=True,
     ),
+    Trap(
+        "a neighbour's statement that reaches us by a trigger",
+        """
+CREATE TABLE {source}.t (i INT PRIMARY KEY)
+CREATE TABLE o (i INT PRIMARY KEY)
+CREATE TRIGGER r AFTER INSERT ON o FOR EACH ROW INSERT INTO {source}.t VALUES (NEW.i)
+SET SESSION binlog_format = 'STATEMENT'
+INSERT INTO o VALUES (1)
+""",
+        Code.STATEMENT_ROWS,
+        database="other",
+    ),
 )
