@@ -79,8 +79,8 @@ HOUSE = {
         "requests scheduling sentinel snapshots text verdict"
     ),
     "shipping": (
-        "alerting binlog catalog choices dumpfile endpoints errors keeping models mysql process replaying "
-        "requests restic runs snapshots text"
+        "alerting binlog catalog choices dumpfile endpoints errors keeping models moments mysql process "
+        "replaying requests restic runs snapshots text"
     ),
     "actions": (
         "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "

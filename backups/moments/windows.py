@@ -79,6 +79,18 @@ def _is_a_dump_alone(wall: _Wall | None, base: Base, stretch: Stretch) -> bool:
     )
 
 
+def open_barrier(log: Log) -> Barrier | None:
+    """The first of the barriers behind which no dump stands: until one does, no later moment can be had.
+
+    None while the log is not followed: then a barrier is the least of it.
+    """
+    stretch = log.stretches()[-1]
+    if not log.is_on or stretch.gap is not None or stretch.ends is None:
+        return None
+    newest = max((rank(base.place) for base in stretch.bases), default=(0, 0))
+    return next((each for each in stretch.barriers if rank(each.place) >= newest), None)
+
+
 def moment_of(base: Base, marks: Sequence[Mark]) -> datetime:
     """From when on a dump is of use: its position was reached then, for certain."""
     reached = (mark.moment for mark in marks if rank(mark.place) >= rank(base.place))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Count, Q
@@ -12,11 +13,14 @@ from django.utils import timezone
 
 from backups.choices import ArchiveState
 from backups.models import Database, LogArchive
+from backups.moments.refusals import why
 from backups.moments.rows import log_of
-from backups.moments.timeline import Log
-from backups.moments.windows import Window, windows
+from backups.moments.timeline import Barrier, Log
+from backups.moments.until import local
+from backups.moments.windows import Window, open_barrier, windows
 from backups.text import formatting
-from backups.text.sentences import phrase
+from backups.text.sentences import english, phrase
+from backups.verdict import Finding, Page, State
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,25 @@ class StoredLog:
         """Whether the newest moment that can be had is the end of what is stored."""
         return bool(self.windows) and self.windows[-1].ends == self.log.stored_until
 
+    @cached_property
+    def barrier(self) -> Barrier | None:
+        """What no replay goes past and no backup stands behind, so that no later moment can be had."""
+        return open_barrier(self.log)
+
+    def told_of_barrier(self) -> tuple[str, str] | None:
+        """Why no later moment can be had, and what to do; None without such a barrier."""
+        if self.barrier is None:
+            return None
+        if self.barrier.moment is None:
+            reason = phrase("Newer moments cannot be restored: {why}", why=why(self.barrier))
+        else:
+            reason = phrase(
+                "Moments after {since} cannot be restored: the log cannot be replayed past that. {why}",
+                since=local(self.barrier.moment),
+                why=why(self.barrier),
+            )
+        return reason, phrase("Make a backup: moments after it can be restored again.")
+
     def sentence(self, now: datetime | None = None) -> str:
         """What can be restored, of several times the newest."""
         now = now or timezone.now()
@@ -39,6 +62,13 @@ class StoredLog:
         newest = self.windows[-1]
         begins = formatting.to_the_second(newest.begins, now)
         ends = formatting.to_the_second(newest.ends, now)
+        if self.barrier is not None:
+            return phrase(
+                "Restorable to any moment from {begins} to {ends}, and to no later one before the next "
+                "backup.",
+                begins=begins,
+                ends=ends,
+            )
         if not self.reaches_the_end:
             return phrase(
                 "Restorable to any moment from {begins} to {ends}, and not to later ones.",
@@ -89,12 +119,39 @@ def told() -> Mapping[str, Mapping[str, Any]]:
     return {archive.database.name: _as_json(archive) for archive in wanted}
 
 
+def findings() -> Iterator[Finding]:
+    """For people: of which databases whose log is stored newer moments cannot be had."""
+    for archive in LogArchive.objects.exclude(state=ArchiveState.OFF).select_related("database"):
+        if (found := look(archive.database).told_of_barrier()) is not None:
+            database = archive.database
+            yield Finding(
+                "log_barrier", State.DOUBTFUL, *found, database.name, page=Page("database", database.pk)
+            )
+
+
+def barrier_as_json(stored: StoredLog) -> dict[str, Any] | None:
+    """What no replay goes past and no backup stands behind; None without any."""
+    told_of_it, barrier = stored.told_of_barrier(), stored.barrier
+    if barrier is None or told_of_it is None:
+        return None
+    reason, step = told_of_it
+    return {
+        "since": _time(barrier.moment) if barrier.moment else None,
+        "position": f"{barrier.place.file}:{barrier.place.position}",
+        "code": barrier.code,
+        "reason": english(reason),
+        "next_step": english(step),
+    }
+
+
 def _as_json(archive: Any) -> dict[str, Any]:
-    found = look(archive.database).windows
+    stored = look(archive.database)
+    found = stored.windows
     return {
         "restorable_from": _time(found[-1].begins) if found else None,
         "restorable_to": _time(found[-1].ends) if found else None,
         "log_gaps_open": archive.gaps_open,
+        "log_barrier": barrier_as_json(stored),
     }
 
 

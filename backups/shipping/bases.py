@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backups.choices import Action, ArchiveState, StandDownKind, Status, Trigger
 from backups.errors import Problem
-from backups.models import Database, LogArchive, LogGap, LogPiece, Run, Snapshot, StandDown
+from backups.models import Database, LogArchive, LogGap, Run, Snapshot, StandDown
 from backups.requests import Asker, BackupRequest
 from backups.shipping.ends import LogEnd, server_name
 
@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 # So long after one that failed another backup is asked for.
 _AGAIN = timedelta(hours=1)
 _MOST_LISTED = 20
-_MOST_AN_HOUR = 2
 
 
 def exact_dumps(database: Database, *, since: datetime | None = None) -> list[Snapshot]:
@@ -56,14 +55,19 @@ def begins_anew_at(archive: LogArchive) -> datetime:
 
 def ask_for_one(database: Database, since: datetime) -> Run | None:
     """Queue a backup, unless one was made or asked for since; tried again an hour after one that failed."""
-    if StandDown.objects.standing(timezone.now()).of(*_AT_REST).filter(database=database).exists():
-        return None
     last = (
         Run.objects.filter(database=database, action=Action.BACKUP, queued_at__gte=since)
         .order_by("-pk")
         .first()
     )
     if last is not None and not _is_to_be_tried_again(last):
+        return None
+    return queue(database)
+
+
+def queue(database: Database) -> Run | None:
+    """Queue a backup; None where the database is at rest, or one waits already."""
+    if is_at_rest(database):
         return None
     try:
         return BackupRequest(database, scheduled=True).submit(Asker(Trigger.SCHEDULE))
@@ -72,22 +76,9 @@ def ask_for_one(database: Database, since: datetime) -> Run | None:
         return None
 
 
-def ask_after_barrier(database: Database) -> Run | None:
-    """Queue a backup behind what no replay goes past, if none was asked for since; two an hour at most."""
-    seen = _newest_barrier(database)
-    if seen is None:
-        return None
-    lately = Run.objects.filter(
-        database=database, action=Action.BACKUP, queued_at__gte=timezone.now() - _AGAIN
-    )
-    return ask_for_one(database, seen) if lately.count() < _MOST_AN_HOUR else None
-
-
-def _newest_barrier(database: Database) -> datetime | None:
-    """When a barrier was seen last, of those that count: it may be among what was stored last alone."""
-    pieces = LogPiece.objects.filter(database=database).order_by("-stored_at")[:2]
-    seen = [str(barrier.get("seen", "")) for piece in pieces for barrier in piece.barriers]
-    return datetime.fromisoformat(max(seen)) if any(seen) else None
+def is_at_rest(database: Database) -> bool:
+    """Whether people said that it is not to be backed up by itself."""
+    return StandDown.objects.standing(timezone.now()).of(*_AT_REST).filter(database=database).exists()
 
 
 def is_newer(database: Database, moment: datetime) -> bool:

@@ -16,7 +16,7 @@ from backups.choices import ArchiveState
 from backups.endpoints import database_server
 from backups.errors import UNEXPECTED, Problem
 from backups.models import Database, LogArchive, Server, Snapshot
-from backups.shipping import bases, ends, gaps, leases, reading_back, storing
+from backups.shipping import barriers, bases, ends, gaps, leases, reading_back, storing
 from backups.shipping.cutting import databases_in
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
@@ -166,7 +166,7 @@ class ServerFollower:
                 storing.mark(archive, end.moment, follower.reached)
         storing.note_problem(archive, None)
         gaps.tell_lateness(archive)
-        bases.ask_after_barrier(archive.database)
+        barriers.see_to(archive)
         follower.seal_if_old(at_once=bases.is_newer(archive.database, follower.begun))
         self._read_back(archive, access)
 

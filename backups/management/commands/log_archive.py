@@ -13,9 +13,8 @@ from backups.keeping import log_archives
 from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
-from backups.moments.rows import log_of
 from backups.moments.until import local
-from backups.moments.windows import windows
+from backups.reports import stored_logs
 from backups.shipping import switching
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
@@ -89,7 +88,8 @@ class Command(VedettaCommand):
             )
         if archive.problem:
             self.say(phrase("The last look came to nothing: {problem}", problem=archive.problem))
-        had = windows(log_of(database))
+        stored = stored_logs.look(database)
+        had = stored.windows
         for begins, ends in (window.whole for window in had):
             self.say(
                 phrase(
@@ -98,6 +98,8 @@ class Command(VedettaCommand):
                     ends=local(ends),
                 )
             )
+        for sentence in stored.told_of_barrier() or ():
+            self.say(sentence)
         found = list(LogGap.objects.filter(database=database).order_by("pk"))
         for gap in found:
             self.say(_told(gap))
@@ -105,7 +107,8 @@ class Command(VedettaCommand):
             {"begins": begins.astimezone(UTC).isoformat(), "ends": ends.astimezone(UTC).isoformat()}
             for begins, ends in (window.whole for window in had)
         ]
-        return {**_as_json(archive, found), "moments": moments}
+        barrier = stored_logs.barrier_as_json(stored)
+        return {**_as_json(archive, found), "moments": moments, "barrier": barrier}
 
 
 _VERBS = {

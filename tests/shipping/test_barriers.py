@@ -1,0 +1,205 @@
+"""Behind what no replay goes past a backup is asked for until one is of use; people are told until then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from backups.choices import Action, AlertState, ArchiveState, StandDownKind, Status, Trigger
+from backups.models import Alert, Database, LogArchive, LogPiece, Run, Snapshot, StandDown
+from backups.shipping import barriers
+from tests.requests.conftest import WHOLE, Rows, rows
+
+__all__ = ["rows"]
+pytestmark = pytest.mark.django_db
+FILE = "binlog.000003"
+PLACE = {
+    "file": FILE,
+    "gtid": "",
+    "server": {"id": 1, "uuid": "u"},
+    "exact": True,
+    "how": "lock",
+    "why_not": None,
+}
+Piece = Callable[..., LogPiece]
+
+
+def ago(minutes: float) -> datetime:
+    return timezone.now() - timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def archive(rows: Rows) -> LogArchive:
+    """Followed to position 30,000 from a dump at 1,000 on, which is of three hours ago."""
+    Run.objects.filter(action=Action.BACKUP).delete()
+    log = {**PLACE, "position": 1000}
+    Snapshot.objects.filter(pk=rows.snapshot.pk).update(
+        time=ago(200), manifest={**WHOLE, "database": "shop", "log": log}
+    )
+    return LogArchive.objects.create(
+        database=rows.database, state=ArchiveState.FOLLOWING, server_uuid="u", file=FILE, file_made=1,
+        position=30_000, stored_until=timezone.now(), switched_at=ago(201),
+    )  # fmt: skip
+
+
+def stored(archive: LogArchive, start: int, *barred: int, minutes: float = 1) -> LogPiece:
+    """A piece of 1,000 bytes of log, with what no replay goes past at these places."""
+    told = [
+        {"position": position, "moment": ago(minutes).isoformat(), "code": "log.incident", "params": {},
+         "seen": ago(minutes).isoformat()}
+        for position in barred
+    ]  # fmt: skip
+    return LogPiece.objects.create(
+        database=archive.database, repository=archive.database.repository, snapshot_id="c" * 64,
+        server_uuid="u", file=FILE, file_made=1, start=start, end=start + 1000, barriers=told,
+        stored_at=ago(minutes), sealed=True,
+    )  # fmt: skip
+
+
+def backup(database: Database, minutes: float, status: Status = Status.SUCCEEDED) -> Run:
+    return Run.objects.create(
+        database=database, action=Action.BACKUP, trigger=Trigger.SCHEDULE, status=status,
+        queued_at=ago(minutes), started_at=ago(minutes), finished_at=ago(minutes),
+    )  # fmt: skip
+
+
+def is_asked_for(database: Database) -> bool:
+    """Whether one waits, which is taken away."""
+    found = Run.objects.filter(database=database, action=Action.BACKUP, status=Status.QUEUED).delete()
+    return found[0] > 0
+
+
+def alert_of(database: Database) -> Alert:
+    return Alert.objects.get(subject=str(barriers.subject_of(database)))
+
+
+def test_other_backups_of_the_hour_and_pieces_behind_it_keep_none_from_being_asked_for(
+    archive: LogArchive,
+) -> None:
+    for minutes in (20, 10, 5):
+        backup(archive.database, minutes)
+    stored(archive, 1000, 1500)
+    for start in (2000, 3000, 4000):
+        stored(archive, start)
+
+    barriers.see_to(archive)
+
+    alert = alert_of(archive.database)
+    assert alert.state == AlertState.OVERDUE
+    assert "The server lost changes there" in alert.text
+    assert "A backup is made" in alert.text
+    assert Run.objects.filter(status=Status.QUEUED).count() == 1
+    # Not again while it waits.
+    barriers.see_to(archive)
+    assert Run.objects.filter(status=Status.QUEUED).count() == 1
+
+
+def test_a_backup_that_is_of_no_use_is_told_and_another_is_asked_for_later(archive: LogArchive) -> None:
+    database = archive.database
+    stored(archive, 1000, 1500, minutes=180)
+    LogPiece.objects.update(stored_at=ago(90))
+    backup(database, 59)
+
+    barriers.see_to(archive)
+
+    assert not is_asked_for(database)
+    assert alert_of(database).state == AlertState.FAILED
+    assert "the next is made at" in alert_of(database).text
+    Run.objects.filter(action=Action.BACKUP).update(finished_at=ago(61))
+    barriers.see_to(archive)
+    assert is_asked_for(database)
+    # That it is tried again is no news, and after two the wait is twice as long.
+    assert alert_of(database).state == AlertState.FAILED
+    backup(database, 61, Status.FAILED)
+    barriers.see_to(archive)
+    assert not is_asked_for(database)
+    Run.objects.filter(action=Action.BACKUP).update(finished_at=ago(121))
+    barriers.see_to(archive)
+    assert is_asked_for(database)
+
+
+def test_barriers_each_minute_are_backed_up_twice_an_hour_and_later_by_themselves(
+    archive: LogArchive,
+) -> None:
+    database = archive.database
+    for number, minutes in enumerate((50, 40, 1)):
+        stored(archive, 1000 * (number + 1), 1000 * (number + 1) + 500, minutes=minutes)
+    backup(database, 49)
+    second = backup(database, 39)
+
+    barriers.see_to(archive)
+
+    assert not is_asked_for(database)
+    assert alert_of(database).state == AlertState.FAILED
+    Run.objects.exclude(pk=second.pk).filter(action=Action.BACKUP).update(queued_at=ago(61))
+    barriers.see_to(archive)
+    assert is_asked_for(database)
+
+
+def test_a_paused_database_is_not_backed_up_and_people_are_told_to(archive: LogArchive) -> None:
+    StandDown.objects.create(
+        database=archive.database, kind=StandDownKind.PAUSE, reason="moving", made_by="ada", made_at=ago(5)
+    )
+    stored(archive, 1000, 1500)
+
+    barriers.see_to(archive)
+
+    assert not is_asked_for(archive.database)
+    assert "make one for later moments" in alert_of(archive.database).text
+
+
+StatusOf = Callable[..., tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def status_of(capsys: pytest.CaptureFixture[str]) -> StatusOf:
+    """What a command tells people, and programs."""
+
+    def ask(*command: str) -> tuple[str, dict[str, Any]]:
+        texts = []
+        for more in ([], ["--json"]):
+            with suppress(SystemExit):
+                call_command(*command, *more)
+            texts.append(capsys.readouterr().out)
+        return texts[0], json.loads(texts[1])
+
+    return ask
+
+
+def test_status_names_it_and_what_to_do_until_an_exact_backup_stands_behind_it(
+    archive: LogArchive, rows: Rows, status_of: StatusOf
+) -> None:
+    database = archive.database
+    stored(archive, 1000, 1500)
+    barriers.see_to(archive)
+
+    text, told = status_of("log_archive", "--database", database.name, "status")
+
+    assert "cannot be restored: the log cannot be replayed past that. The server lost changes there" in text
+    assert "Make a backup" in text
+    assert told["barrier"]["code"] == "log.incident"
+    assert told["barrier"]["position"] == f"{FILE}:1500"
+    text, told = status_of("status")
+    assert "the log cannot be replayed past that" in text
+    assert "log_barrier" in [each["key"] for each in told["findings"]]
+    (of_shop,) = [each for each in told["databases"] if each["database"] == database.name]
+    assert of_shop["log_barrier"]["code"] == "log.incident"
+
+    made = {**PLACE, "position": 2500}
+    Snapshot.objects.filter(pk=rows.others.pk).update(
+        database=database,
+        path="/mysql/shop.sql",
+        time=timezone.now(),
+        manifest={**WHOLE, "database": "shop", "log": made},
+    )
+    barriers.see_to(archive)
+
+    assert alert_of(database).state == AlertState.GOOD
+    assert status_of("log_archive", "--database", database.name, "status")[1]["barrier"] is None
