@@ -139,6 +139,9 @@ def _weighed(reading: Reading, told: Told) -> Judged:
         return _barrier(Code.MOVED if is_move else Code.OTHER_DATABASE, told, reading)
     if not all(each.is_ours for each in reading.named):
         return _barrier(Code.OTHER_DATABASE, told, reading)
+    # A temporary table's; a DROP, a CREATE and a view are flagged for other reasons as well.
+    if logged.is_of_session and (told.kind == "index" or told.verb in ("TRUNCATE", "ALTER", "RENAME")):
+        return _barrier(Code.TEMPORARY, told, reading)
     if (
         is_in_two_charsets(logged)
         or _is_put_together(logged, told, changed)
