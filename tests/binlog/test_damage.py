@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from backups import binlog
 from backups.binlog import Kind, Unreadable, Why, events
 from backups.binlog.compressed import inflated
+from backups.binlog.events import read_events
+from backups.binlog.queries import parse_query
 from tests.binlog import made
 from tests.servers import FLAVOURS, DatabaseServer
 
