@@ -139,6 +139,10 @@ def _weighed(reading: Reading, told: Told) -> Judged:
         return _barrier(Code.MOVED if is_move else Code.OTHER_DATABASE, told, reading)
     if not all(each.is_ours for each in reading.named):
         return _barrier(Code.OTHER_DATABASE, told, reading)
+    # A temporary table's; DROP and CREATE TABLE and views are flagged for other reasons as well.
+    is_of_table = told.kind == "index" or (told.kind == "table" and told.verb not in ("CREATE", "DROP"))
+    if logged.is_of_session and is_of_table:
+        return _barrier(Code.TEMPORARY, told, reading)
     if (
         is_in_two_charsets(logged)
         or _is_put_together(logged, told, changed)
