@@ -20,7 +20,7 @@ from backups.admin.sparks import Spark, sparks_of
 from backups.admin.strips import Day, left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
-from backups.reports import maintenance, standing
+from backups.reports import maintenance, standing, stored_logs
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, plural, template
@@ -46,6 +46,8 @@ class Card:
     next_verify: datetime | None
     notices: list[Notice]
     strip: list[Day]
+    # Up to when its log is stored, in a line; empty where it is not.
+    log: str = ""
 
     @property
     def colour(self) -> str:
@@ -262,6 +264,7 @@ def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
         next_verify=_next(database.verify_cron, begins),
         notices=_notices(database, found.overall),
         strip=strip,
+        log=stored_logs.short(database.log_state, database.log_stored_until, found.now),
     )
 
 

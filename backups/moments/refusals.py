@@ -109,7 +109,7 @@ def behind_barrier(
             what=what,
             place=f"{barrier.place.file}:{barrier.place.position}",
             at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
-            why=_why(barrier),
+            why=why(barrier),
         ),
         code="moment.behind_barrier",
         safe=_NOTHING,
@@ -118,7 +118,7 @@ def behind_barrier(
     )
 
 
-def _why(barrier: Barrier) -> str:
+def why(barrier: Barrier) -> str:
     """As a sentence, from what a row keeps of it."""
     if barrier.code in _OF_EVENTS:
         return _OF_EVENTS[barrier.code]
