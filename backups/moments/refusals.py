@@ -8,7 +8,7 @@ from datetime import datetime
 from backups.binlog.barriers import told
 from backups.errors import Problem
 from backups.moments.timeline import Barrier, Log, Piece
-from backups.moments.until import local
+from backups.moments.until import local, rounded_down, rounded_up
 from backups.moments.windows import Window
 from backups.text.sentences import joined, phrase
 
@@ -46,7 +46,7 @@ def of_moment(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
             phrase(
                 "{moment} is earlier than any moment that can be restored: the first is {first}.",
                 moment=local(moment),
-                first=local(windows[0].begins),
+                first=local(windows[0].whole[0]),
             ),
             code="moment.before_first",
             safe=_NOTHING,
@@ -57,7 +57,7 @@ def of_moment(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
             phrase(
                 "{moment} is later than what is stored ({until}).",
                 moment=local(moment),
-                until=local(log.stored_until or windows[-1].ends),
+                until=local(rounded_down(log.stored_until or windows[-1].ends)),
             ),
             code="moment.after_end",
             safe=_NOTHING,
@@ -79,7 +79,7 @@ def in_gap(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
         return Problem(
             phrase(
                 "The log is not stored from {begins} on{why}.",
-                begins=local(gap.begins) if gap else local(moment),
+                begins=local(rounded_down(gap.begins) if gap else moment),
                 why=phrase(" ({sentence})", sentence=gap.sentence.rstrip(".")) if gap else "",
             ),
             code="moment.in_gap",
@@ -89,8 +89,8 @@ def in_gap(moment: datetime, log: Log, windows: Sequence[Window]) -> Problem:
     return Problem(
         phrase(
             "The log has a gap from {begins} to {ends} ({sentence}).",
-            begins=local(gap.begins),
-            ends=local(gap.ends),
+            begins=local(rounded_down(gap.begins)),
+            ends=local(rounded_up(gap.ends)),
             sentence=gap.sentence.rstrip("."),
         ),
         code="moment.in_gap",
@@ -220,7 +220,7 @@ def can_be_had(windows: Sequence[Window], moment: datetime | None) -> str:
         return phrase("Restore a backup, or choose another moment.")
     near = sorted(windows, key=lambda each: min(abs(each.begins - moment), abs(each.ends - moment)))
     named = [
-        phrase("from {begins} to {ends}", begins=local(each.begins), ends=local(each.ends))
+        phrase("from {begins} to {ends}", begins=local(each.whole[0]), ends=local(each.whole[1]))
         for each in sorted(near[:_NAMED], key=lambda each: each.begins)
     ]
     return phrase("These can be restored: {named}.", named=joined(named, ", "))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from backups.dumpfile.log_positions import Place, numbered
@@ -148,49 +148,50 @@ class Log:
             return (before is None or before.noticed <= time) and (after is None or time < after.noticed)
 
         pieces = _in_force([piece for piece in self.pieces if was_stored(piece.stored)])
+        marks = sorted((mark for mark in self.marks if is_in(mark.moment)), key=lambda mark: mark.moment)
         server = self.server if after is None else (pieces[-1].server if pieces else "")
-        since = self._begun(before, after, pieces)
-        bases = [
-            base
-            for base in self.bases
-            if is_in(base.time) and base.server == server and since is not None and base.time >= since
-        ]
-        end = self.end if after is None else (pieces[-1].ends if pieces else None)
-        begins = None if before is None else before.ends
+        bases = [base for base in self.bases if is_in(base.time) and base.server == server]
+        end = self.end
+        if after is not None:
+            end = max(
+                [*(mark.place for mark in marks), *(each.ends for each in pieces)], key=rank, default=None
+            )
         is_open = before is not None and before.ends is None
         ends = after.begins if after is not None else self.stored_until
         return Stretch(
-            begins=begins,
+            begins=None if before is None else before.ends,
             ends=None if is_open else ends,
             end=end,
-            bases=sorted((base for base in bases if _is_in_reach(base, pieces, end)), key=_by_place),
+            bases=sorted(self._in_reach(bases, before, after, (pieces, end)), key=_by_place),
             pieces=pieces,
-            marks=sorted((mark for mark in self.marks if is_in(mark.moment)), key=lambda mark: mark.moment),
+            marks=marks,
             gap=after,
         )
 
-    def _begun(self, before: Gap | None, after: Gap | None, pieces: Sequence[Piece]) -> datetime | None:
-        """From when on dumps are of a stretch for certain; None where nothing tells.
+    def _in_reach(
+        self,
+        bases: Sequence[Base],
+        before: Gap | None,
+        after: Gap | None,
+        log: tuple[Sequence[Piece], Place | None],
+    ) -> list[Base]:
+        """The dumps from whose position on the log was followed.
 
-        Exact positions are told of dumps from before somebody switched it on as well.
+        Exact positions are told of dumps from before somebody switched it on as well. The first piece may
+        begin behind the dump that it all began with, where nothing of the database was logged for a while.
         """
+        pieces, end = log
+        found = [base for base in bases if end is not None and rank(base.place) <= rank(end)]
         if before is not None:
-            return before.ends
-        if pieces:
-            # The first one begins at the dump that it all began with.
-            return datetime.min.replace(tzinfo=UTC)
-        return self.switched if after is None else None
+            return found
+        if self.switched is not None and (after is None or self.switched < after.begins):
+            return [base for base in found if base.time >= self.switched]
+        # It was switched off and on again since, so that only the first piece tells.
+        return [base for base in found if pieces and rank(base.place) >= rank(pieces[0].begins)]
 
 
 def _by_place(base: Base) -> Rank:
     return rank(base.place)
-
-
-def _is_in_reach(base: Base, pieces: Sequence[Piece], end: Place | None) -> bool:
-    """Whether the log from the dump's position on is what was followed."""
-    if pieces and rank(base.place) < rank(pieces[0].begins):
-        return False
-    return end is not None and rank(base.place) <= rank(end)
 
 
 def _in_force(pieces: Sequence[Piece]) -> list[Piece]:

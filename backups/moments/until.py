@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.utils import timezone
@@ -125,6 +125,16 @@ def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
             second=second.isoformat(),
         ),
     )
+
+
+def rounded_up(moment: datetime) -> datetime:
+    """The first whole second that is not before it: who types that is not refused."""
+    return rounded_down(moment + timedelta(seconds=1, microseconds=-1))
+
+
+def rounded_down(moment: datetime) -> datetime:
+    """The last whole second that is not after it."""
+    return moment.replace(microsecond=0)
 
 
 def local(moment: datetime) -> str:

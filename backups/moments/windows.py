@@ -8,6 +8,7 @@ from datetime import datetime
 
 from backups.dumpfile.log_positions import Place
 from backups.moments.timeline import Barrier, Base, Gap, Log, Mark, Piece, Rank, Stretch, rank
+from backups.moments.until import rounded_down, rounded_up
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Window:
     def holds(self, moment: datetime) -> bool:
         """Whether a moment lies in it."""
         return self.begins <= moment <= self.ends
+
+    @property
+    def whole(self) -> tuple[datetime, datetime]:
+        """Its first and its last whole second, for people, who may type them; as it is where it has none."""
+        begins, ends = rounded_up(self.begins), rounded_down(self.ends)
+        return (begins, ends) if begins <= ends else (self.begins, self.ends)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,12 @@ def restorable(server: DatabaseServer, script: str = SHOP) -> Shop:
 
 
 @pytest.fixture
+def mariadb_shop(mariadb_server: DatabaseServer) -> Shop:
+    """A shop on a server of which no log is stored."""
+    return make_shop(mariadb_server)
+
+
+@pytest.fixture
 def shipped(server: DatabaseServer, ship: Ship, settings: Settings) -> Shipped:
     """A shop whose log is stored from its first backup on, and that may be replayed beside it."""
     settings.REPLAY_ON_LIVE = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -75,6 +75,21 @@ def test_a_dump_from_before_it_was_switched_on_is_none_to_begin_with() -> None:
     assert refusal(quiet, to(at(10))).code == "moment.before_first"
 
 
+def test_nothing_was_logged_for_a_while_after_the_first_dump() -> None:
+    """What stores the log was started anew meanwhile, and its first piece begins where it then was."""
+    quiet = log(30, [base(0)], [piece(12, 30)])
+
+    assert spans(quiet) == [(0, 30)]
+    assert drafted(quiet, to(at(20))).base.key == 1
+
+
+def test_after_it_was_switched_off_and_on_the_first_piece_tells_what_was_followed() -> None:
+    again = log(60, [base(0), base(5, 2), base(40, 3)], [piece(5, 20), piece(40, 60)], [gap(20, 40)])
+
+    assert spans(replace(again, switched=at(40))) == [(5, 20), (40, 60)]
+    assert spans(again) == [(0, 20), (40, 60)]
+
+
 def test_a_dump_that_was_made_while_a_gap_stood_open_is_none_either() -> None:
     broken = log(60, [base(0), base(30, 3), base(40, 2)], [piece(0, 20)], [gap(20, 40)])
 
@@ -119,6 +134,16 @@ def test_in_a_gap_it_is_said_what_can_be_had() -> None:
     assert "has a gap from 2026-11-28 12:20:00 to 2026-11-28 12:40:00 (It was purged)" in problem.sentence()
     assert "from 2026-11-28 12:00:00 to 2026-11-28 12:20:00" in problem.do
     assert "from 2026-11-28 12:40:00 to 2026-11-28 13:00:00" in problem.do
+
+
+def test_what_people_are_told_can_be_typed() -> None:
+    """Times with parts of a second are told in whole ones that can be had."""
+    odd = replace(BROKEN, bases=[base(0), base(40.005, 2)], gaps=[gap(20.005, 40.005)], marks=[])
+    problem = refusal(odd, to(at(30)))
+
+    assert "from 2026-11-28 12:00:00 to 2026-11-28 12:20:00, from 2026-11-28 12:40:01 to" in problem.do
+    assert drafted(odd, to(at(20))).base.key == 1
+    assert drafted(odd, to(at(40) + timedelta(seconds=1))).base.key == 2
 
 
 def test_an_open_gap_has_no_end_yet() -> None:

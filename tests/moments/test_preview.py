@@ -41,6 +41,7 @@ def the_mistake(shipped: Shipped) -> Until:
     shipped.look()
     shipped.shop.execute("INSERT INTO journal (what) VALUES ('later')")
     shipped.look()
+    assert [gap.sentence for gap in shipped.gaps] == []
     listed = LogTransaction.objects.filter(piece__database=shipped.database).order_by("position")
     delete = next(each for each in listed if "delete" in each.tables.get("customers", {}))
     return before_transaction(f"{delete.piece.file}:{delete.position}")
@@ -68,7 +69,9 @@ def test_how_long_it_takes_by_the_speed_of_proofs(shipped: Shipped) -> None:
     until = the_mistake(shipped)
     base = Snapshot.objects.get()
     for verdict, seconds in ((ReplayVerdict.IDENTICAL, 4.0), (ReplayVerdict.DIFFERENT, 4000.0)):
-        run = Run.objects.create(action="verify", database=shipped.database, trigger="cli")
+        run = Run.objects.create(
+            action="verify", database=shipped.database, repository=shipped.database.repository, trigger="cli"
+        )
         ReplayProof.objects.create(
             run=run, database=shipped.database, base=base, verdict=verdict, log_bytes=4000,
             replay_seconds=seconds, load_seconds=1,

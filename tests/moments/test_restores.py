@@ -40,6 +40,7 @@ def the_mistake(shipped: Shipped) -> tuple[Until, list[bytes]]:
     shipped.shop.execute("DELETE FROM customers WHERE id > 1")
     shipped.shop.execute("INSERT INTO journal (what) VALUES ('after the mistake')")
     shipped.look()
+    assert [gap.sentence for gap in shipped.gaps] == []
     listed = LogTransaction.objects.filter(piece__database=shipped.database).order_by("position")
     delete = next(each for each in listed if "delete" in each.tables.get("customers", {}))
     return before_transaction(f"{delete.piece.file}:{delete.position}"), before

@@ -112,8 +112,8 @@ def _written(scratch: str, source: str, write: Write) -> Callable[[Piece], None]
             data = with_sequences(data, scratch, source)
         elif piece.alters_database:
             data = with_database(data, source)
-        elif piece.section.kind == Kind.HEADER and piece.is_comment:
-            data = data.replace(f"Database: {scratch}".encode(), f"Database: {source}".encode())
+        elif piece.is_comment:
+            data = data.replace(scratch.encode(), source.encode())
         write(data)
 
     return take

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 from backups import mysql, restic
 from backups.actions.steps.log_replayed import Played, StoredLog, replay_stored
 from backups.actions.steps.moment_found import Way, found
-from backups.actions.steps.replay_place import replaying_place
+from backups.actions.steps.replay_place import refuse_beside_live, replaying_place
+from backups.choices import RestoreMode
 from backups.dumpfile.log_positions import Place
 from backups.dumpfile.sections import Kind
+from backups.endpoints import restoring_server, scratch_server
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Restore
@@ -45,6 +47,7 @@ class ToMoment:
         until = Until.from_row(restore.until)
         if until is None:
             return
+        self._refuse_place()
         draft = draft_of(restore.database, until).from_base(restore.snapshot.pk)
         looked_at = draft.to_look_at()
         progress.phase("find", expected=sum(piece.bytes for piece in looked_at))
@@ -53,6 +56,14 @@ class ToMoment:
         restores.restore_note(restore, until={**until.stored(), **told})
         self._note({**told, "moment": until.stored()["moment"]})
         progress.log(cut_words(way.cut))
+
+    def _refuse_place(self) -> None:
+        """Raise Problem for what rows and settings tell of the place, before anything is read."""
+        restore = self._restore
+        is_file = restore.mode == RestoreMode.FILE
+        place = scratch_server(restore.database) if is_file else restoring_server(restore.database)
+        flavour = (restore.snapshot.manifest or {}).get("server", {}).get("flavour", "")
+        refuse_beside_live(restore.database, place, flavour)
 
     def prepare(self, place: mysql.ProbedServer, database: str) -> None:
         """See that the log may be replayed there, before anything is made. Raises Problem."""

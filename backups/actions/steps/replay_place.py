@@ -23,8 +23,7 @@ def replaying_place(
     MariaDB checks no right on tables when it applies a log, so on the server of the live database it is done
     only where REPLAY_ON_LIVE says so. MySQL keeps its users to the databases that they have rights on.
     """
-    if info.flavour == mysql.MARIADB and not settings.REPLAY_ON_LIVE:
-        _refuse_beside_live(database, place)
+    refuse_beside_live(database, place, info.flavour)
     server = _server(place)
     with mysql.connect(server) as connection:
         missing = missing_for_replay(connection, info, target)
@@ -47,6 +46,9 @@ def _server(place: mysql.Server) -> mysql.Server:
     here, there = (place.host, place.port), (settings.MYSQL_HOST, settings.MYSQL_PORT)
     if not settings.REPLAY_MYSQL_USER or not mysql.same_address(here, there):
         return place
+    if place.skips_binary_log:
+        # What was begun outside of the log goes on outside of it, by who may do that.
+        return place
     password = Secret("env:REPLAY_MYSQL_PASSWORD", of=phrase("the password of REPLAY_MYSQL_USER"))
     return replace(
         place,
@@ -58,7 +60,11 @@ def _server(place: mysql.Server) -> mysql.Server:
     )
 
 
-def _refuse_beside_live(database: Database, place: mysql.Server) -> None:
+def refuse_beside_live(database: Database, place: mysql.Server, flavour: str) -> None:
+    """Raise Problem where the live database's server is a MariaDB, the replay would be there, and nobody
+    said that it may."""
+    if flavour != mysql.MARIADB or settings.REPLAY_ON_LIVE:
+        return
     live = (database.server.host, database.server.port)
     if not mysql.same_address(live, (place.host, place.port)):
         return

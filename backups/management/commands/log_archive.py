@@ -14,6 +14,7 @@ from backups.management.base import VedettaCommand, add_database, add_json, data
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
 from backups.moments.rows import log_of
+from backups.moments.until import local
 from backups.moments.windows import windows
 from backups.shipping import switching
 from backups.text import formatting
@@ -89,18 +90,21 @@ class Command(VedettaCommand):
         if archive.problem:
             self.say(phrase("The last look came to nothing: {problem}", problem=archive.problem))
         had = windows(log_of(database))
-        for window in had:
+        for begins, ends in (window.whole for window in had):
             self.say(
                 phrase(
                     "Any moment from {begins} to {ends} can be restored.",
-                    begins=_local(window.begins),
-                    ends=_local(window.ends),
+                    begins=local(begins),
+                    ends=local(ends),
                 )
             )
         found = list(LogGap.objects.filter(database=database).order_by("pk"))
         for gap in found:
             self.say(_told(gap))
-        moments = [{"begins": _time(each.begins), "ends": _time(each.ends)} for each in had]
+        moments = [
+            {"begins": begins.astimezone(UTC).isoformat(), "ends": ends.astimezone(UTC).isoformat()}
+            for begins, ends in (window.whole for window in had)
+        ]
         return {**_as_json(archive, found), "moments": moments}
 
 
