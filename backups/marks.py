@@ -31,13 +31,13 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connection
-from django.db.models import F, IntegerField, QuerySet, Value
+from django.db.models import CharField, F, IntegerField, QuerySet, Value
 from django.db.models.functions import Coalesce, ExtractSecond
 
 from backups import touched
@@ -80,6 +80,7 @@ MARK, BEAT = 3, 4
 
 Rows = Iterable[tuple[int, int]]
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 # ---------------------------------------------------------------- Reading
@@ -98,10 +99,12 @@ def rows(tables: Collection[str] = TABLES) -> QuerySet[Any, tuple[int, int]]:
 
 def beats(status: str = Status.RUNNING) -> QuerySet[Any, tuple[int, int]]:
     """How the running runs' beats stand; two in one second, or a minute apart, may look the same."""
+    return _beats(status).values_list(Value(BEAT, output_field=IntegerField()), "beat")
+
+
+def _beats(status: str = Status.RUNNING) -> QuerySet[Any, Any]:
     at = Coalesce(ExtractSecond("beat_at", tzinfo=UTC), Value(60))
-    kind = Value(BEAT, output_field=IntegerField())
-    found = Run.objects.filter(status=status).order_by()
-    return found.annotate(beat=F("pk") * Value(61) + at).values_list(kind, "beat")
+    return Run.objects.filter(status=status).order_by().annotate(beat=F("pk") * Value(61) + at)
 
 
 def version_of(found: Rows, tables: Collection[str] = TABLES) -> str:
@@ -116,7 +119,8 @@ def version_of(found: Rows, tables: Collection[str] = TABLES) -> str:
 
 
 def _values(found: Rows) -> list[int]:
-    return sorted(value for kind, value in found if kind == MARK)
+    # Beside beats, servers make decimal numbers of them.
+    return sorted(int(value) for kind, value in found if kind == MARK)
 
 
 def group_of(database: int) -> int:
@@ -136,11 +140,17 @@ class Versions:
     versions or newer.
     """
 
-    def __init__(self, bound_seconds: int = 0) -> None:
-        self._values = dict(_every_mark())
+    def __init__(self, bound_seconds: int = 0, *, with_beats: bool = False) -> None:
+        nameless = _beats().values_list(Value("", output_field=CharField()), "beat")
+        found = list(_every_mark().union(nameless) if with_beats else _every_mark())
+        self._values = {name: int(value) for name, value in found if name}
+        # How the running runs' beats stood at that moment; none where nobody asked.
+        self.beats = [int(value) for name, value in found if not name]
         if len(self._values.keys() & _EVERY) < len(_EVERY):
             _make(_EVERY)
             self._values = dict(_every_mark())
+        # What `version` answers of all tables.
+        self.version = version_of([(MARK, self._values[name]) for name in TABLES])
         self._time = int(time.time()) // (bound_seconds or BOUND_SECONDS)
         # What may be of any database. A row that is added or changed by its key is of one.
         self.of_all: object = (self._time, self._values[_OF_ALL], *_pending(touched.TABLES))
@@ -189,6 +199,20 @@ class Kept(Generic[T]):
         return made
 
 
+class KeptEach(Generic[K, T]):
+    """The same of several things by their keys: what is missing is worked out and kept beside the others."""
+
+    def __init__(self) -> None:
+        self._kept = Kept[dict[K, T]]()
+
+    def get(self, version: object, keys: Sequence[K], make: Callable[[list[K]], Mapping[K, T]]) -> dict[K, T]:
+        """Of these keys what is kept of this version, or what `make` answers for those that are missing."""
+        known = self._kept.get(version, dict)
+        if missing := [key for key in keys if key not in known]:
+            known.update(make(missing))
+        return {key: known[key] for key in keys if key in known}
+
+
 # ---------------------------------------------------------------- Writing
 
 _NAME = r'[`"]?(\w+)[`"]?'
@@ -205,7 +229,8 @@ _READS = ("SELECT", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMM
 
 def written(sql: str) -> frozenset[str]:
     """The tables of TABLES to whose marks a statement gives another number; rather one too many."""
-    start = sql[:12].lstrip().upper()
+    # Servers have each part of a union in brackets.
+    start = sql[:12].lstrip("( \t\r\n").upper()
     if start.startswith(_KNOWN_WRITES) and (found := _WRITES.match(sql)):
         table = found[1]
         if table not in TABLES or _is_of_the_moment(sql, table):
@@ -250,6 +275,8 @@ class _Raises:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.number = _number()
+        # It was committed, or taken back.
+        self.is_over = False
         self.tables: Counter[str] = Counter()
         # Whose databases' marks are raised; None of all.
         self.rows: frozenset[touched.Row] | None = frozenset()
@@ -332,9 +359,12 @@ def _groups(connection: Any, rows: frozenset[touched.Row] | None) -> list[str]:
 def _pending(tables: Collection[str]) -> list[Any]:
     """What this process has written whose mark is not raised yet: also while other hooks of the commit run.
 
-    After a rollback it is one number more in each version until the next write, which changes nothing.
+    Once that transaction is over it is another number than within it, since it may have been taken back with
+    all that was read there. It stays in each version until the next write, which changes nothing.
     """
     noted: _Raises | None = getattr(connection, "vedetta_unmarked", None)
     if noted is None or noted.tables.keys().isdisjoint(tables):
         return []
+    if not noted.is_over and _noted(connection) is not noted:
+        noted.is_over, noted.number = True, _number()
     return [noted.number, sum(noted.tables.values()), *connection.savepoint_ids]

@@ -6,13 +6,27 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import fleet, gate, many, memory, overhead, pages, rest, restoring, slow, starting, tools
+from bench import (
+    comparing,
+    fleet,
+    gate,
+    many,
+    memory,
+    overhead,
+    pages,
+    rest,
+    restoring,
+    slow,
+    starting,
+    tools,
+)
 from bench.common import Options, isolate
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "overhead": overhead.measure,
     "tools": tools.measure,
     "restore": restoring.measure,
+    "diff": comparing.measure,
     "memory": memory.measure,
     "gate": gate.measure,
     "slow": slow.measure,

@@ -11,12 +11,16 @@ from backups.admin import (
     first_page,
     forgetting,
     gate,
+    log_switch,
+    moments_tab,
     proof,
+    restore_at,
     restoring,
     retention,
     row_choosing,
     rows_back,
     sessions,
+    transactions,
     trying,
     welcome,
 )
@@ -60,8 +64,28 @@ urlpatterns = [
     ),
     path(
         "admin/backups/database/<int:pk>/restore/",
-        admin.site.admin_view(restoring.restore_at_view),
+        admin.site.admin_view(restore_at.restore_at_view),
         name="database-restore",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/log/",
+        admin.site.admin_view(log_switch.switch_view),
+        name="database-log",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/log/acknowledge/",
+        admin.site.admin_view(moments_tab.acknowledge_view),
+        name="database-log-acknowledge",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/transactions/",
+        admin.site.admin_view(transactions.list_view),
+        name="database-transactions",
+    ),
+    path(
+        "admin/backups/questions/<int:pk>/log/",
+        admin.site.admin_view(log_switch.state_view),
+        name="question-log",
     ),
     path(
         "admin/backups/run/<int:pk>/rows/",

@@ -109,6 +109,7 @@ PARTS = {
             "tests/loading/test_spread.py",
             "tests/management",
             "tests/moments",
+            "tests/replaying",
             "tests/restoring",
             "tests/rows_back",
         ),

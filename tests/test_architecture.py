@@ -71,8 +71,8 @@ HOUSE = {
     "people": "configuration errors models text",
     "portal_copy": "choices configuration errors models mysql restic runs secret_references text",
     "reports": (
-        "catalog choices configuration endpoints errors gate installation keys marks models notifications "
-        "runs scheduling sentinel snapshots text verdict"
+        "catalog choices configuration endpoints errors gate installation keys marks models moments "
+        "notifications runs scheduling sentinel snapshots text verdict"
     ),
     "alerting": (
         "choices endpoints errors gate installation keeping keys marks models notifications process reports "
@@ -89,9 +89,9 @@ HOUSE = {
         "validators verdict"
     ),
     "admin": (
-        "actions choices configuration differences downloads errors gate keeping marks models notifications "
-        "people reports repositories requests restoring runs scheduling sentinel snapshots templatetags text "
-        "validators verdict"
+        "actions choices configuration differences downloads errors gate keeping marks models moments "
+        "notifications people reports repositories requests restoring runs scheduling sentinel snapshots "
+        "templatetags text validators verdict"
     ),
     "worker": (
         "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "
@@ -219,10 +219,7 @@ ARROWS = {
     "the reader of binary logs knows nothing but binary logs": (
         r"backups\.binlog(\..*)?",
         rf"(?!{STANDARD}|zstandard$).*",
-        (
-            r"backups\.(binlog(\..*)?|dumpfile\.(dialect|encodings|lexer|log_positions)|at_first_use|errors"
-            r"|text\.sentences)"
-        ),
+        r"backups\.((binlog|dumpfile)(\..*)?|at_first_use|errors|text\.sentences)",
     ),
     "the verdict knows nothing but what it is told": (
         r"backups\.verdict(\..*)?",

@@ -156,6 +156,8 @@ METRICS = {
     "gate_state",
     "last_backup_age_seconds",
     "last_verified_age_seconds",
+    "log_gap_open",
+    "log_stored_age_seconds",
     "notifications_failing",
     "queue_length",
     "repository_damaged",

@@ -1,4 +1,4 @@
-"""What the worker answers to what pages ask. Nothing is changed, and each answer comes within seconds."""
+"""What the worker answers to what pages ask, within seconds. Nothing but rows of the portal is changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups import mysql, secret_references
-from backups.actions.steps import tried
+from backups.actions.steps import log_checked, tried
 from backups.actions.steps.moment_preview import with_moment
 from backups.alerting import channel_delivery, delivery
 from backups.catalog import made_here
@@ -21,6 +21,7 @@ from backups.errors import Problem
 from backups.models import Channel, Database
 from backups.reports import proof, proof_files, proof_rows
 from backups.requests.channel_test import ChannelTestQuestion
+from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
 from backups.requests.questions import (
     ANSWER_SECONDS,
     KeptSizeQuestion,
@@ -160,4 +161,6 @@ _ANSWERS: dict[type[Question], Callable[[Any], Answer]] = {
     ReportQuestion: _report,
     ServerQuestion: tried.server,
     RepositoryQuestion: tried.repository,
+    LogCheckQuestion: log_checked.check,
+    LogSwitchQuestion: log_checked.switch_on,
 }

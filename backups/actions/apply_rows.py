@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from backups import mysql
@@ -25,7 +27,7 @@ from backups.differences.kept_rows import (
 )
 from backups.endpoints import restoring_server
 from backups.errors import Problem
-from backups.models import Database, Run
+from backups.models import Run
 from backups.requests import ApplyRowsRequest, read_as
 from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
 from backups.restoring.obstacles import refuse_read_only
@@ -41,7 +43,7 @@ _UNTOUCHED_BUT_BY_TRIGGERS = phrase(
     "without transactions (MyISAM, Aria)."
 )
 # Ways to fail of which is known that nothing was committed.
-_ROLLED_BACK = ("rows.changed_again", "rows.not_taken")
+_ROLLED_BACK = ("rows.changed_again", "rows.not_taken", "rows.defined_otherwise")
 
 
 def run(run: Run, progress: Progress) -> Outcome:
@@ -68,12 +70,16 @@ def run(run: Run, progress: Progress) -> Outcome:
         _keep_as_left(run, looked, {**told, "state": "already"}, progress, by_triggers=_with_triggers(told))
         return Outcome()
     _save_before(run, request, progress)
-    _refuse_defined_otherwise(request.database, proved, progress)
+    live = rows_live.live_of(request.database, proved["looked_at"], progress)
+    _refuse_defined_otherwise(live, proved)
     _refuse_equal_rows_otherwise(request, progress)
     _refuse_beside(run, request)
     progress.phase(consequences.APPLIES_ROWS, expected=len(statements))
     progress.disable_cancel()
-    _apply(server, request.database, statements, progress, triggers=bool(proved["triggers"]))
+    with _told_what_is_safe(statements, triggers=bool(proved["triggers"])):
+        # Who has made a trigger since it was looked at last: now nobody can any more.
+        again = partial(_refuse_defined_otherwise, live, proved, safe=_UNTOUCHED)
+        run_script(server, request.database.database, statements, progress, again)
     _note(run, told, state="applied")
     kept_files.keep_on(request.proved.pk)
     progress.log(_in_short(run, told))
@@ -126,9 +132,12 @@ def _done(request: ApplyRowsRequest, progress: Progress) -> Looked | None:
     """The rows where an earlier try has run the script. Raises Problem where nobody can tell."""
     progress.phase("live dump", expected=0)
     looked = _look(request, progress)
-    if any(each.state == AS_SEEN for each in looked.found):
+    before, after = sum(each.state == AS_SEEN for each in looked.found), sum(map(bears, looked.found))
+    if before and after:
+        raise _both_ways(before, after)
+    if before:
         return None  # it was all or nothing, and the script looks at each row
-    if any(map(bears, looked.found)):
+    if after:
         return looked  # what is otherwise was changed since, by a trigger or by who writes
     raise Problem(
         phrase(
@@ -138,6 +147,21 @@ def _done(request: ApplyRowsRequest, progress: Progress) -> Looked | None:
         code="rows.changed_again",
         safe=phrase("Nothing was changed by this one."),
         do=phrase("Compare again, and choose anew."),
+    )
+
+
+def _both_ways(before: int, after: int) -> Problem:
+    """Where somebody set rows back since, or gave some back by hand: it was one transaction."""
+    return Problem(
+        phrase(
+            "An earlier try was broken off. By now {before} as before it, and {after} as after it, so "
+            "somebody has changed rows since. Nobody can tell how it ended.",
+            before=plural("{n} row is", "{n} rows are", n=before),
+            after=plural("{n} is", "{n} are", n=after),
+        ),
+        code="rows.unheard_of",
+        safe=phrase("Nothing was changed by this one."),
+        do=phrase("Compare again: it shows which rows are still otherwise. Choose among these."),
     )
 
 
@@ -184,13 +208,14 @@ def _keep_as_left(
         )
 
 
-def _refuse_defined_otherwise(database: Database, proved: Mapping[str, Any], progress: Progress) -> None:
-    live = rows_live.live_of(database, proved["looked_at"], progress)
-    if rows_live.defined(database, live) != proved["defined"]:
+def _refuse_defined_otherwise(
+    live: Live, proved: Mapping[str, Any], safe: str = phrase("Nothing was changed.")
+) -> None:
+    if rows_live.defined(live) != proved["defined"]:
         raise Problem(
             phrase("Tables or triggers are not defined any more as they were when the script was proved."),
             code="rows.defined_otherwise",
-            safe=phrase("Nothing was changed."),
+            safe=safe,
             do=phrase("Have the script proved again."),
         )
 
@@ -255,21 +280,18 @@ def _not_saved(error: str) -> Problem:
     )
 
 
-def _apply(
-    server: mysql.Server,
-    database: Database,
-    statements: Sequence[bytes],
-    progress: Progress,
-    *,
-    triggers: bool,
-) -> None:
+@contextmanager
+def _told_what_is_safe(statements: Sequence[bytes], *, triggers: bool) -> Iterator[None]:
+    """Have what stops a script say what is left of it: of triggers perhaps what they wrote elsewhere."""
     try:
-        run_script(server, database.database, statements, progress)
-    except mysql.StatementFailed as failed:
-        problem = _failed(failed, statements)
+        try:
+            yield
+        except mysql.StatementFailed as failed:
+            raise _failed(failed, statements) from None
+    except Problem as problem:
         if triggers and problem.safe == _UNTOUCHED:
             problem.safe = _UNTOUCHED_BUT_BY_TRIGGERS
-        raise problem from None
+        raise
 
 
 def _failed(failed: mysql.StatementFailed, statements: Sequence[bytes]) -> Problem:

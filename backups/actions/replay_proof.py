@@ -42,7 +42,15 @@ from backups.runs.subject import database_of
 from backups.text.sentences import phrase
 
 # What of a replay's failures says something of the log; all others say something of the place that it ran in.
-_GAPS = frozenset({"log.unreadable", "log.piece_damaged", "replay.base_not_in_log", "replay.log_ends_early"})
+_GAPS = frozenset(
+    {
+        "log.piece_damaged",
+        "log.unreadable",
+        "replay.base_not_in_log",
+        "replay.gap",
+        "replay.log_ends_early",
+    }
+)
 _BARRIERS = frozenset(
     {"replay.barrier", "replay.xa_before_base", "replay.sequence_incomplete", "replay.within_transaction"}
 )
@@ -142,6 +150,7 @@ def _look_at_base(story: Story, scratch: Scratch) -> None:
 def _replay(story: Story, access: restic.Access, scratch: Scratch, progress: Progress) -> None:
     """Replay what lies between; what of its failures says something of the log is the verdict."""
     pair = story.pair
+    assert pair.after is not None  # noqa: S101  so it is where no verdict is known before
     log = StoredLog(access, scratch.row.database, pair.pieces)
     route = Route(source_name(pair.base), scratch.database, pair.after, pair.until)
     try:
@@ -161,7 +170,7 @@ def _compare(story: Story, scratch: Scratch, progress: Progress) -> None:
     assert story.played.replayed is not None  # noqa: S101
     manifest = dict(story.pair.next.manifest or {})
     with_events = not story.played.replayed.kept_back
-    set_counters(scratch, manifest, progress)
+    set_counters(scratch, manifest, story.findings, progress)
     compare_with_next(NextDump(manifest, story.loading.found, with_events), scratch, story.findings, progress)
 
 
@@ -212,7 +221,8 @@ def _verdict(story: Story) -> ReplayVerdict:
         return ReplayVerdict.DIFFERENT
     replayed = story.played.replayed
     if replayed is None or replayed.transactions < FEWEST_TRANSACTIONS:
-        story.reason = too_few(replayed.transactions if replayed else 0)
+        count = replayed.transactions if replayed else 0
+        story.reason = too_few(count, story.pair.base, story.pair.next)
         return ReplayVerdict.NOTHING
     if not replayed.row_events:
         story.reason = phrase("No row was changed between the two backups.")

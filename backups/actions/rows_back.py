@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
 from backups import mysql
 from backups.actions.steps import kept_files, rows_copy, rows_live
-from backups.actions.steps.rows_chosen import Chosen, chosen
+from backups.actions.steps.findings import Scratch
+from backups.actions.steps.rows_chosen import Chosen, chosen, made_whole
 from backups.actions.steps.rows_found import Finder, lost_columns
 from backups.actions.steps.rows_moment import Live, Moment, moment
 from backups.actions.steps.scratch import scratch_database
@@ -54,8 +55,10 @@ def run(run: Run, progress: Progress) -> Outcome:
     progress.phase("live dump", expected=snapshot.total_bytes_processed)
     finder = Finder(picked.tables, picked.rows, dict((snapshot.manifest or {}).get("collations", {})))
     with moment(live, finder, progress) as now:
-        defined = rows_live.defined(request.database, live)
+        defined = rows_live.defined(live)
         judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
+        if any(each.columns for each in request.choices):
+            judged = made_whole(judged)
         made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
         told = {**_told(request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}
         if made:
@@ -76,6 +79,9 @@ def _told(request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Cha
         "is_undo": request.is_undo,
         "rows": len(made),
         "tables": rows_copy.rows_by_kind(made),
+        "only_columns": [
+            {"table": each.table, "columns": list(each.columns)} for each in request.choices if each.columns
+        ],
         "proved": False,
         "left_out": [
             {"table": table, "rows": count}
@@ -101,7 +107,7 @@ def _tables_of(story: _Story, now: Moment) -> list[KeptTable]:
 
 def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, Any]:
     """Write the script, run it on a copy, and store it once it has given just the chosen rows."""
-    run, progress = story.run, story.progress
+    progress = story.progress
     tables = _script_tables(story, now)
     changes = [Change(each.table, each.number, each.then, each.found, each.equal_now) for each in made]
     head = _head(story, now)
@@ -112,12 +118,8 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     rounding = [str(rounded_words(**each)) for each in rounded]
     with mysql.script_connection(story.live.server, story.live.database) as connection:
         connection.refuse_too_long([max(script.statements(), key=len)])
-    with scratch_database(run, story.snapshot, progress) as scratch:
-        rows_copy.load_copy(now, story.snapshot, scratch, progress)
-        rows_copy.run_on_copy(list(script.statements(scratch.database)), scratch, progress)
-        path = kept_files.rows_of(run.pk).with_suffix(".proof")
-        rows_copy.compare_copy(now, made, scratch, path, progress)
-        server = str(scratch.info)
+    undo = scripts.inverse(changes, tables, replace(head, is_undo=not head.is_undo))
+    server, undo_words = _run_on_copy(story, now, made, (script, undo))
     at = timezone.now()
     sentence = phrase(
         "Proved on a copy of {moment} on {server}: it gives just the chosen rows, and changes nothing "
@@ -128,18 +130,63 @@ def _proved(story: _Story, now: Moment, made: Sequence[Change]) -> Mapping[str, 
     lost = _lost_columns(made, progress)
     told = " ".join(map(str, [sentence, *lost]))
     proved = replace(head, proved=told, triggers=_words_of(triggers), rounded=rounding)
-    undo = scripts.inverse(changes, tables, replace(proved, proved="", is_undo=not head.is_undo))
-    stored = kept_files.store_script(run.pk, script.with_head(proved).text, undo.text, script.statements())
+    undo_head = replace(proved, proved=str(undo_words.text), is_undo=not head.is_undo)
+    undo_text = undo.with_head(undo_head).text
+    stored = kept_files.store_script(
+        story.run.pk, script.with_head(proved).text, undo_text, script.statements()
+    )
     for line in (sentence, *rounding):
         progress.log(line)
+    (progress.log if undo_words.is_proved else progress.warn)(undo_words.text)
     return {
         "proved": True,
         "proved_at": at.isoformat(),
         "moment": now.at.isoformat(),
+        "undo_proved": undo_words.is_proved,
         "triggers": triggers,
         "rounded": rounded,
         **stored,
     }
+
+
+def _run_on_copy(
+    story: _Story, now: Moment, made: Sequence[Change], scripts_of_it: tuple[scripts.Script, scripts.Script]
+) -> tuple[str, _UndoWords]:
+    """Prove a script on a copy, and after it its undo; answers on which server. Raises Problem."""
+    (script, undo), progress = scripts_of_it, story.progress
+    with scratch_database(story.run, story.snapshot, progress) as scratch:
+        rows_copy.load_copy(now, story.snapshot, scratch, progress)
+        rows_copy.run_on_copy(list(script.statements(scratch.database)), scratch, progress)
+        path = kept_files.rows_of(story.run.pk).with_suffix(".proof")
+        rows_copy.compare_copy(now, made, scratch, path, progress)
+        return str(scratch.info), _undo_words(undo, now, scratch, progress)
+
+
+class _UndoWords(NamedTuple):
+    """What is said of the undo that is handed out beside a script."""
+
+    is_proved: bool
+    text: str
+
+
+def _undo_words(undo: scripts.Script, now: Moment, scratch: Scratch, progress: Progress) -> _UndoWords:
+    """Run the undo on the copy on which the script has just run: then that has to be as it was before.
+
+    Without this proof the script is one all the same: somebody waits for the rows.
+    """
+    try:
+        rows_copy.run_on_copy(list(undo.statements(scratch.database)), scratch, progress)
+        rows_copy.compare_undone(now, scratch, progress)
+    except Problem as problem:
+        why = problem.what
+        return _UndoWords(False, phrase("The undo beside this script is not proved: {why}", why=why))
+    return _UndoWords(
+        True,
+        phrase(
+            "The undo is proved too: run on the same copy right after the script, it made all rows as they "
+            "were before."
+        ),
+    )
 
 
 def _words_of(triggers: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -143,7 +143,10 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     progress.mask_secrets([server.password])
     with mysql.connect(server) as connection:
         freed = mysql.space_used(connection, restore.kept_in)
-    drop_database(server, restore.kept_in, progress.tick)
+    try:
+        drop_database(server, restore.kept_in, progress.tick)
+    except mysql.ReferredTo as error:
+        raise _referred_to(restore) from error
     restores.restore_note(restore, dropped_at=timezone.now())
     sentence = phrase(
         "{kept_in} was dropped, which freed about {size}.",
@@ -153,6 +156,24 @@ def drop_kept(run: Run, progress: Progress) -> Outcome:
     progress.log(sentence)
     notes.run_update(run.pk, result={"sentence": sentence, "freed": freed})
     return Outcome()
+
+
+def _referred_to(restore: Restore) -> Problem:
+    """Why the server keeps what it should drop: a key that went with the tables of before."""
+    return Problem(
+        phrase(
+            "A table of another database refers to one in {kept_in} by a foreign key, so the server does not "
+            "drop it.",
+            kept_in=restore.kept_in,
+        ),
+        code="undo.key_from_elsewhere",
+        safe=phrase("{target} was not touched.", target=restore.target),
+        do=phrase(
+            "Drop that key and add it again to the table in {target} (docs/operations.md, Foreign keys of "
+            "other databases), then drop the kept tables.",
+            target=restore.target,
+        ),
+    )
 
 
 def define(run: Run, progress: Progress) -> Outcome:

@@ -21,7 +21,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import verdict
+from backups import marks, verdict
 from backups.admin import asked
 from backups.admin.base import QuickList, ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
@@ -40,7 +40,18 @@ def badge(request: HttpRequest) -> str:
     """How many alerts and channels do not reach everybody, for the sidebar of every page."""
     if not request.user.has_perm("backups.view_alert"):
         return ""
-    return str(channels.failing() or "")
+    # The first page has counted them with what else it keeps.
+    known = getattr(request, "vedetta_failing", None)
+    return str((channels.failing() if known is None else known) or "")
+
+
+def note_failing(request: HttpRequest, versions: marks.Versions) -> None:
+    """Have `badge` know what was counted for these versions."""
+    of = versions.of("backups_alert", "backups_channel")
+    request.vedetta_failing = _FAILING.get(of, channels.failing)  # type: ignore[attr-defined]
+
+
+_FAILING = marks.Kept[int]()
 
 
 class _ToldList(QuickList):

@@ -24,6 +24,7 @@ from backups.admin.base import may_start, page_url, run_url
 from backups.choices import ACTIVE, DRILL, Action, Status
 from backups.models import Database, Repository, Run, Server, Snapshot
 from backups.reports import standing
+from backups.reports.standing import Standing
 from backups.text.sentences import phrase
 from backups.verdict import Overall
 
@@ -92,13 +93,14 @@ class Checklist:
         return all(step.is_done for step in self.steps)
 
 
-def of_first_page(request: HttpRequest, overall: Overall) -> Checklist | None:
+def of_first_page(request: HttpRequest, found: Standing) -> Checklist | None:
     """The list of an installation that is new; None for one that has backups of before yesterday."""
-    oldest = Snapshot.objects.order_by("time").values_list("time", flat=True).first()
-    if oldest is not None and oldest < timezone.now() - _YOUNG:
+    # The same of each.
+    oldest = next((each.oldest_snapshot for each in found.repositories), None)
+    if oldest is not None and oldest < found.now - _YOUNG:
         return None
     database = _databases().order_by("pk").first()
-    whole = [*_steps(request, database), *_of_all(request, overall)]
+    whole = [*_steps(request, database), *_of_all(request, found.overall)]
     if database is None:
         title = phrase("Nothing is backed up yet")
     else:

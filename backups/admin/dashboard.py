@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from backups import marks
 from backups.admin import alerts, attention, checklist, gate, live, verifications
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, may_start, notice_of
 from backups.admin.charts import charts, legend_of
@@ -19,7 +20,7 @@ from backups.admin.sparks import Spark, sparks_of
 from backups.admin.strips import Day, left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
 from backups.models import Database, Repository, Run, Snapshot
-from backups.reports import maintenance, standing
+from backups.reports import maintenance, standing, stored_logs
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, plural, template
@@ -45,6 +46,8 @@ class Card:
     next_verify: datetime | None
     notices: list[Notice]
     strip: list[Day]
+    # Up to when its log is stored, in a line; empty where it is not.
+    log: str = ""
 
     @property
     def colour(self) -> str:
@@ -107,37 +110,37 @@ class Asked:
         return urlencode({name: value for name, value in said.items() if value})
 
 
-def state(request: HttpRequest, version: str) -> dict[str, Any]:
+def state(request: HttpRequest, versions: marks.Versions) -> dict[str, Any]:
     """Everything on the first page."""
     asked = Asked.by(request)
-    found = standing.read(version=version)
-    # For the badge, for which all databases would be looked through once more.
+    found = standing.read(versions=versions)
+    gate_now = gate.look(found, is_short=True)
+    # For what stands around each page, for which all of it would be looked through once more.
     request.vedetta_bad_proofs = _bad_proofs(found.overall)  # type: ignore[attr-defined]
+    request.vedetta_gate = gate_now  # type: ignore[attr-defined]
+    alerts.note_failing(request, versions)
     shown = _shown(asked, found)
     databases = list(shown.object_list)
     looks = attention.of_databases(request, databases, found)
     has_cards = len(found.databases) <= _CARDS
     context = {
-        "gate": gate.look(found, is_short=True),
+        "gate": gate_now,
         "answer": _WORDS[found.overall.state],
         "hero": _hero(found.overall),
-        # Who looks for a database finds it, and what is of all on the page without the search.
-        "looks": attention.in_order(
-            found, [*(attention.of_all(found) if shown.number == 1 and not asked.search else ()), *looks]
-        ),
+        "looks": attention.in_order(found, [*_looks_of_all(asked, shown, found), *looks]),
         "others": [*_unbelieved(request), *_notes(found.overall)],
         "is_set_up": bool(found.databases),
         "asked": asked,
         "shown": shown,
         "tended": maintenance.told((each for each in found.repositories if each.is_used), found.now),
-        "checklist": checklist.of_first_page(request, found.overall),
+        "checklist": checklist.of_first_page(request, found),
         "may_back_up": may_start(request, Action.BACKUP),
         "may_verify": may_start(request, Action.VERIFY),
         "may_restore": request.user.has_perm("backups.run_restore"),
         "may_search": not has_cards,
         **running(found.now),
     }
-    return context | (_cards(databases, found) if has_cards else _lines(databases, looks, found))
+    return context | (_cards(databases, found) if has_cards else _lines(databases, looks, found, versions))
 
 
 def badges(request: HttpRequest) -> dict[str, str]:
@@ -161,6 +164,14 @@ def _shown(asked: Asked, found: Standing) -> Page:
         wanted = asked.search.casefold()
         databases = attention.worst_first(found, (each for each in databases if _fits(each, wanted)))
     return Paginator(databases, _ON_A_PAGE).get_page(asked.page)
+
+
+def _looks_of_all(asked: Asked, shown: Page, found: Standing) -> list[attention.Item]:
+    """What is of no single database: who looks for one, or further down, sees that nothing goes on at all."""
+    items = attention.of_all(found)
+    if shown.number == 1 and not asked.search:
+        return items
+    return [each for each in items if each.finding.key == "worker"]
 
 
 def _fits(database: Database, wanted: str) -> bool:
@@ -253,6 +264,7 @@ def _card(database: Any, found: Standing, strip: list[Day]) -> Card:
         next_verify=_next(database.verify_cron, begins),
         notices=_notices(database, found.overall),
         strip=strip,
+        log=stored_logs.short(database.log_state, database.log_stored_until, found.now),
     )
 
 
@@ -267,11 +279,13 @@ def _notices(database: Database, overall: Overall) -> list[Notice]:
     return [*own, *(notice_of(each) for each in overall.notes if each.database == database.name)]
 
 
-def _lines(databases: Iterable[Any], looks: Iterable[attention.Item], found: Standing) -> dict[str, Any]:
+def _lines(
+    databases: Iterable[Any], looks: Iterable[attention.Item], found: Standing, versions: marks.Versions
+) -> dict[str, Any]:
     """A line for each that needs no look of its own."""
     above = {item.name for item in looks}
     others = [each for each in databases if each.name not in above]
-    sparks = sparks_of(others, found.now)
+    sparks = sparks_of(others, found.now, versions)
     return {"lines": [_line(each, found, sparks[each.pk]) for each in others]}
 
 
@@ -311,7 +325,7 @@ def running(now: datetime) -> dict[str, Any]:
     rows = Run.objects.filter(status__in=ACTIVE).select_related("database", "repository")
     # "running" is after "queued".
     runs = list(rows.order_by("-status", "queued_at")[: _ACTIVE_SHOWN + 1])
-    usual = live.usual(runs[:_ACTIVE_SHOWN]) if runs else {}
+    usual = live.usual_so_far(runs[:_ACTIVE_SHOWN])
     return {
         "active": [
             {

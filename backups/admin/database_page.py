@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from backups.admin import hints, row_pages
+from backups.admin import hints, moments_tab, row_pages
 from backups.admin.base import STATE_COLOURS, STATE_WORDS, Notice, page_url
 from backups.admin.charts import charts
 from backups.admin.servers import software
@@ -17,7 +17,7 @@ from backups.admin.strips import left_out_days, recent_runs, strip_words, strips
 from backups.choices import StandDownKind
 from backups.keeping import stand_downs
 from backups.models import Database, StandDown
-from backups.reports import standing
+from backups.reports import standing, stored_logs
 from backups.reports.rows import databases_with_newest
 from backups.scheduling import schedules, staleness
 from backups.text import formatting
@@ -33,6 +33,8 @@ def context(request: HttpRequest, database: Database, *, may_edit: bool) -> dict
     if tab == row_pages.SETTINGS:
         return base | shown
     found = {**base, **shown, **row_pages.rights(request), **row_pages.rows_of(database, tab)}
+    if tab == row_pages.MOMENTS:
+        return found | moments_tab.context(request, database)
     if tab == "log":
         found["people"] = row_pages.done_by_people(database)
     else:
@@ -111,7 +113,12 @@ def _facts(row: Any, stands: standing.Standing) -> list[tuple[str, Any]]:
             phrase("Size"),
             formatting.size(snapshot.total_bytes_processed) if snapshot else phrase("not known yet"),
         ),
+        *((phrase("Its log"), words) for words in [_of_log(row, stands)] if words),
     ]
+
+
+def _of_log(row: Any, stands: standing.Standing) -> str:
+    return stored_logs.short(row.log_state, row.log_stored_until, stands.now)
 
 
 def _set_up(row: Database) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ still see the page.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -49,10 +50,10 @@ def callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold asks for the first page."""
     context |= {"title": phrase("Dashboard"), "may_see": request.user.has_perm("backups.view_run")}
     if context["may_see"]:
-        answers = list(marks.rows().union(marks.beats()))
         # First: what changes while the page is made is news then.
-        tag = _tag(request, answers)
-        context |= dashboard.state(request, marks.version_of(answers))
+        versions = marks.Versions(with_beats=True)
+        tag = _tag(request, versions.version, versions.beats)
+        context |= dashboard.state(request, versions)
         context |= {"tab_title": dashboard.tab_title(context), "tag": tag}
     return context
 
@@ -66,13 +67,14 @@ def live_view(request: HttpRequest) -> HttpResponseBase:
 def _live(request: HttpRequest) -> HttpResponse:
     answers = request.vedetta_answers  # type: ignore[attr-defined]
     known = Tag.sent_with(request)
+    beats = [beat for kind, beat in answers if kind == marks.BEAT]
+    tag = _tag(request, marks.version_of(answers), beats)
     # Who has a tag of this session was asked for this right before.
-    if known.page and known == _tag(request, answers):
+    if known.page and known == tag:
         return HttpResponseNotModified(headers={"ETag": str(known)})
     if not request.user.has_perm("backups.view_run"):
         return JsonResponse({}, status=403)
-    tag = _tag(request, answers)
-    news = _runs(request) if known.page == tag.page else _all(request, answers)
+    news = _runs(request) if known.page == tag.page else _all(request)
     return JsonResponse(news, headers={"ETag": str(tag)})
 
 
@@ -83,8 +85,8 @@ def _runs(request: HttpRequest) -> dict[str, Any]:
     return {"over": False, "every": _every(context), "parts": {"running": html}}
 
 
-def _all(request: HttpRequest, answers: marks.Rows) -> dict[str, Any]:
-    context = dashboard.state(request, marks.version_of(answers))
+def _all(request: HttpRequest) -> dict[str, Any]:
+    context = dashboard.state(request, marks.Versions(with_beats=True))
     return {
         "over": False,
         "every": _every(context),
@@ -101,14 +103,13 @@ def _every(context: dict[str, Any]) -> int:
     return _EVERY_BUSY if context["active"] else _EVERY_IDLE
 
 
-def _tag(request: HttpRequest, answers: marks.Rows) -> Tag:
+def _tag(request: HttpRequest, version: str, beats: Iterable[int]) -> Tag:
     asked = dashboard.Asked.by(request)
     said = (
-        __version__, marks.version_of(answers), _status_folder(), request.session.session_key,
-        get_language(), asked, [request.META.get(name) for name in _PROXIES],
+        __version__, version, _status_folder(), request.session.session_key, get_language(), asked,
+        [request.META.get(name) for name in _PROXIES],
     )  # fmt: skip
-    beats = sorted(beat for kind, beat in answers if kind == marks.BEAT)
-    return Tag(_digest(said), _digest(beats))
+    return Tag(_digest(said), _digest(sorted(map(int, beats))))
 
 
 def _status_folder() -> int:

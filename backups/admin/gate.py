@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_POST
 
 from backups.admin.base import Notice, notice_of, run_url
@@ -238,10 +240,18 @@ def live_view(request: HttpRequest) -> JsonResponse:
 _EVERY_SECONDS = 10
 
 
-def header_label(request: HttpRequest) -> list[str] | None:
-    """What stands above every page while the gate is closed, overridden or in trouble."""
-    if not request.user.is_authenticated:
-        return None
+def header_label(request: HttpRequest) -> Any:
+    """What stands above every page while the gate is closed, overridden or in trouble: text and colour.
+
+    It is looked at where it is shown: the first page says how the gate stands, and so it is not asked twice.
+    """
+    return SimpleLazyObject(partial(_header_label, request)) if request.user.is_authenticated else None
+
+
+def _header_label(request: HttpRequest) -> list[str] | None:
+    known: Gate | None = getattr(request, "vedetta_gate", None)
+    if known is not None:
+        return _label(known.word, is_open=known.open, in_trouble=bool(known.trouble))
     now = datetime.now(UTC)
     found = decide(observe(settings.SENTINEL, now), settings.SENTINEL, now)
     return _label(found.word, is_open=found.open, in_trouble=standing.gate_process() is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from statistics import median
 
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 
+from backups import marks
 from backups.choices import Status
 from backups.models import Run
 from backups.reports import standing
@@ -156,6 +158,21 @@ def usual(runs: Collection[Run]) -> dict[int, Typical]:
     wanted = {key for keys in found.values() for key in keys}
     rows = Run.objects.only("phases", "started_at", "finished_at").in_bulk(wanted) if wanted else {}
     return {pk: typical(rows[key] for key in keys if key in rows) for pk, keys in found.items()}
+
+
+def usual_so_far(runs: Iterable[Run]) -> dict[int, Typical]:
+    """The same of those that run, asked for once of each: while it runs, no earlier one comes."""
+    running = {(run.pk, run.queued_at): run for run in runs if run.status == Status.RUNNING}
+
+    def ask(keys: Iterable[tuple[int, datetime]]) -> dict[tuple[int, datetime], Typical]:
+        found = usual([running[key] for key in keys])
+        return {key: found[key[0]] for key in keys if key[0] in found}
+
+    known = _USUAL.get(int(time.time()) // marks.BOUND_SECONDS, list(running), ask)
+    return {pk: typical for (pk, _), typical in known.items()}
+
+
+_USUAL = marks.KeptEach[tuple[int, datetime], Typical]()
 
 
 def typical(runs: Iterable[Run]) -> Typical:

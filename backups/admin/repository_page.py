@@ -30,7 +30,7 @@ HEALTH_COLOURS = {
 
 def context(request: HttpRequest, repository: Repository, *, may_edit: bool) -> dict[str, Any]:
     """What the page's template is made of."""
-    tabs = row_pages.tabs(request, may_edit=may_edit)
+    tabs = row_pages.tabs(request, may_edit=may_edit, without={row_pages.MOMENTS})
     tab = row_pages.here(tabs)
     found = {
         "row": repository, "tabs": tabs, "tab": tab, "title": str(repository), "subtitle": None,

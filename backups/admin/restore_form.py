@@ -21,6 +21,7 @@ from unfold.widgets import (
 from backups.admin.snapshots import tables
 from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
 from backups.models import Database, Snapshot
+from backups.moments.until import Until
 from backups.requests import RestoreRequest
 from backups.text.sentences import phrase
 from backups.validators import target_name
@@ -54,6 +55,9 @@ _MODES = [
     ),
     (RestoreMode.FILE, phrase("Download the SQL to this computer")),
 ]
+
+# A download is the backup's own file, and nothing is replayed straight into what is in use.
+_WITHOUT_LOG = frozenset({RestoreMode.FILE, RestoreMode.IN_PLACE})
 
 
 def _only_with(*modes: str) -> dict[str, str]:
@@ -104,10 +108,21 @@ class RestoreForm(forms.Form):
     confirm = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, snapshot: Snapshot, database: Database, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        snapshot: Snapshot,
+        database: Database,
+        until: Until | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.database = database
         self.snapshot = snapshot
+        self.until = until
+        if until is not None:
+            modes = [(mode, words) for mode, words in _MODES if mode not in _WITHOUT_LOG]
+            self.fields["mode"].choices = modes  # type: ignore[attr-defined]
         if not snapshot.is_known_bad:
             del self.fields["known_bad"]
         self.held = sorted((snapshot.manifest or {}).get("inventory", {}).get("table", []))
@@ -184,6 +199,7 @@ class RestoreForm(forms.Form):
             reason=self.cleaned_data["reason"],
             # Whoever puts another database's snapshot in this one's place has typed both.
             across=both if self.overwrites and both[0] != both[1] else None,
+            until=self.until,
         )
 
     @property
@@ -233,6 +249,6 @@ def form_again(wanted: RestoreRequest) -> RestoreForm:
     data.update({name: "on" for name, is_on in chosen.items() if is_on})
     if wanted.mode == RestoreMode.NEW:
         data["target"] = wanted.target
-    form = RestoreForm(data, snapshot=wanted.snapshot, database=wanted.database)
+    form = RestoreForm(data, snapshot=wanted.snapshot, database=wanted.database, until=wanted.until)
     form.is_valid()
     return form

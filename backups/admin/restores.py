@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from backups.admin import asked, restore_story
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused
 from backups.admin.dialogs import FactsForm, dialog
+from backups.admin.rows_given_back import given_back
 from backups.choices import STATUS_COLOURS, RestoreMode, Status, Trigger
 from backups.errors import Problem, shortened
 from backups.models import Restore
@@ -168,8 +169,8 @@ class RestoreAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list, with the space that all kept tables take."""
-        kept = {"kept_in_all": restore_story.kept_in_all()}
+        """The list, with the space that all kept tables take, and rows that were given back."""
+        kept = {"kept_in_all": restore_story.kept_in_all(), **given_back(request)}
         return super().changelist_view(request, {**kept, **(extra_context or {})})
 
     @display(description=_("Status"), ordering="run__status")

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
@@ -28,32 +26,25 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.crypto import salted_hmac
 from django.utils.http import content_disposition_header
-from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
-from backups.admin import asked
-from backups.admin.base import page_url, proof_label
+from backups.admin import asked, restore_moment
+from backups.admin.base import page_url
 from backups.admin.restore_form import TABLES_BACK, RestoreForm, form_again
 from backups.admin.restore_story import of_database, will_be_lost
 from backups.choices import ACTIVE, OVERWRITING_MODES, RestoreMode, Trigger
 from backups.downloads import asking, wire
 from backups.errors import Problem
 from backups.models import Database, Question, Restore, Snapshot, Suspicion
+from backups.moments.until import Until
 from backups.requests import Asker, RestoreRequest, questions
 from backups.restoring.plan import Plan, drafted, heard
-from backups.snapshots.selection import instead_of, known_bad_words, safety_copies, snapshot_at
+from backups.snapshots.selection import instead_of, known_bad_words
 from backups.text import formatting
 from backups.text.sentences import phrase
 
-_MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
+MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
 # So long the button that starts waits for the worker: several of these a process can be spared.
 _START_SECONDS = 8.0
-
-
-class TimeForm(forms.Form):
-    """A moment to go back to."""
-
-    time = forms.SplitDateTimeField(label=_("As it was at"), widget=UnfoldAdminSplitDateTimeWidget)
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class Preview:
         return bool(self.plan or self.problem) or self.row is None or questions.is_in_vain(self.row)
 
 
-@_MAY_RESTORE
+@MAY_RESTORE
 def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Choose how to restore a snapshot, see what will happen, start it."""
     related = ("database__repository", "database__server", "repository")
@@ -80,9 +71,16 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.error(request, phrase("This snapshot belongs to no database that is set up here."))
         return HttpResponseRedirect(page_url(snapshot))
     database = snapshot.database
+    try:
+        until = restore_moment.until_in(request)
+    except Problem as problem:
+        messages.error(request, problem.sentence())
+        return HttpResponseRedirect(restore_moment.choose_url(database))
     named = request.GET.getlist("table")
     initial = {"mode": TABLES_BACK, "tables": named} if named else {}
-    form = RestoreForm(request.POST or None, snapshot=snapshot, database=database, initial=initial)
+    form = RestoreForm(
+        request.POST or None, snapshot=snapshot, database=database, initial=initial, until=until
+    )
     preview = Preview()
     if request.method == "POST" and form.is_valid():
         if "start" in request.POST and (begun := _begun(request, form.wanted)):
@@ -93,7 +91,10 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     context = {
         **admin.site.each_context(request),
         **_shown(request, form, preview),
-        "title": phrase("Restore snapshot {snapshot}", snapshot=snapshot.short_id),
+        "title": _title(form),
+        "until": until,
+        "file_words": restore_moment.file_words(database, until) if until else "",
+        "choose_url": restore_moment.choose_url(database),
         "snapshot": snapshot,
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
         "instead": instead_of(snapshot) if snapshot.is_known_bad else "",
@@ -108,7 +109,15 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
     return TemplateResponse(request, "backups/restore.html", context)
 
 
-@_MAY_RESTORE
+def _title(form: RestoreForm) -> str:
+    if form.until is None:
+        return phrase("Restore snapshot {snapshot}", snapshot=form.snapshot.short_id)
+    if form.until.moment is None:
+        return phrase("Restore {database} {until}", database=form.database, until=form.until.told)
+    return phrase("Restore {database} to {until}", database=form.database, until=form.until.told)
+
+
+@MAY_RESTORE
 def preview_view(request: HttpRequest, pk: int) -> JsonResponse:
     """What the page of a restore shows now of what will happen."""
     row = questions.asked_by(asked.person_of(request), pk)
@@ -170,12 +179,17 @@ def _shown(request: HttpRequest, form: RestoreForm, preview: Preview) -> dict[st
     """What the part of the page is made of that tells what will happen; the form remembers that it does."""
     plan = preview.plan
     if plan is not None:
+        try:
+            of_log = restore_moment.facts(plan)
+        except Problem as problem:
+            plan, of_log, preview = None, [], Preview(row=preview.row, problem=problem.sentence())
+    if plan is not None:
         form.remember(_fingerprints(request, plan, form)[0])
     return {
         "form": form,
         "preview": preview,
         "plan": plan,
-        "facts": plan_facts(plan) if plan else [],
+        "facts": [*plan_facts(plan, form.until), *of_log] if plan else [],
         **(_at_stake(form, plan) if plan and plan.mode in OVERWRITING_MODES else {}),
         "bad": known_bad_words(form.snapshot),
         "may_go_on": plan is not None and not plan.obstacles,
@@ -202,39 +216,9 @@ def _at_stake(form: RestoreForm, plan: Plan) -> dict[str, Any]:
     }
     return {
         "first": first,
-        "lost": will_be_lost(what, plan.data_until, timezone.now()),
+        "lost": will_be_lost(what, restore_moment.data_until(plan, form.until), timezone.now()),
         "where_it_stays": where[is_saved, is_kept],
     }
-
-
-@_MAY_RESTORE
-def restore_at_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """Choose a moment; leads on to the newest snapshot not after it."""
-    database = get_object_or_404(Database, pk=pk)
-    form = TimeForm(request.GET if "time_0" in request.GET else None, initial={"time": timezone.now()})
-    if form.is_bound and form.is_valid():
-        try:
-            snapshot = snapshot_at(database, form.cleaned_data["time"])
-        except Problem as problem:
-            form.add_error("time", problem.sentence())
-        else:
-            return HttpResponseRedirect(restore_url(snapshot))
-    held = database.snapshots.present()
-    context = {
-        **admin.site.each_context(request),
-        "title": phrase("Restore {database} as it was", database=database),
-        "database": database,
-        "form": form,
-        "newest": [
-            (snapshot, proof_label(snapshot))
-            for snapshot in held.select_related("suspicion").defer("manifest")[:10]
-        ],
-        "saved": safety_copies(held),
-        "zone": settings.TIME_ZONE,
-        "now": timezone.localtime(),
-        "crumbs": [(database, page_url(database)), (phrase("Restore as it was at"), "")],
-    }
-    return TemplateResponse(request, "backups/restore_at.html", context)
 
 
 def restore_url(snapshot: Snapshot) -> str:
@@ -253,7 +237,8 @@ def _start(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
         messages.error(request, problem.sentence())
         begun = _begun(request, wanted)
         return HttpResponseRedirect(page_url(begun) if begun else restore_url(snapshot))
-    note(request, snapshot, f"{wanted.mode.label} ({wanted.target}), {run}: {wanted.reason}")
+    until = f" {wanted.until.told}" if wanted.until else ""
+    note(request, snapshot, f"{wanted.mode.label} ({wanted.target}){until}, {run}: {wanted.reason}")
     return HttpResponseRedirect(page_url(run.restore))
 
 
@@ -263,7 +248,14 @@ def _begun(request: HttpRequest, wanted: RestoreRequest) -> Restore | None:
         run__requested_by=asked.person_of(request), run__status__in=ACTIVE, database=wanted.database,
         snapshot=wanted.snapshot, mode=wanted.mode, target=wanted.target,
     )  # fmt: skip
-    return next((each for each in found if tuple(each.tables) == wanted.tables), None)
+    return next((each for each in found if _is_same(each, wanted)), None)
+
+
+def _is_same(begun: Restore, wanted: RestoreRequest) -> bool:
+    try:
+        return tuple(begun.tables) == wanted.tables and Until.from_row(begun.until) == wanted.until
+    except (KeyError, Problem, TypeError, ValueError):
+        return False
 
 
 def _lead_to(request: HttpRequest, begun: Restore) -> HttpResponse:
@@ -328,7 +320,7 @@ def note(request: HttpRequest, obj: Snapshot | Database | Any, text: str) -> Non
         LogEntry.objects.log_actions(request.user.pk, [obj], CHANGE, text, single_object=True)
 
 
-def plan_facts(plan: Plan) -> list[tuple[str, Any]]:
+def plan_facts(plan: Plan, until: Until | None = None) -> list[tuple[str, Any]]:
     """Label and value of what a plan says, for people."""
     took = (
         formatting.approximate_duration(plan.seconds)
@@ -342,7 +334,7 @@ def plan_facts(plan: Plan) -> list[tuple[str, Any]]:
         ]
     known = [
         (phrase("Target"), plan.target),
-        (phrase("Data up to"), formatting.time_with_age(plan.data_until)),
+        (phrase("Data up to"), until.told if until else formatting.time_with_age(plan.data_until)),
         (phrase("Expected duration"), took),
     ]
     if not (plan.replaced or plan.vanishing or plan.new):
@@ -376,6 +368,7 @@ def _fingerprints(request: HttpRequest, plan: Plan, form: RestoreForm) -> list[s
     tables = sorted(form.cleaned_data["tables"])
     what = [plan.snapshot.pk, plan.mode, plan.target, plan.replaced, plan.vanishing, plan.new, plan.warnings]
     what += [plan.staying, plan.refers]
+    what += [form.until.stored() if form.until else None, restore_moment.place_of(plan)]
     newest = (
         Restore.objects.filter(database=form.database).order_by("-pk").values_list("pk", flat=True).first()
     )

@@ -29,6 +29,8 @@ class KeptTable:
     name: str
     counts: Mapping[str, int]
     beyond: int
+    # In which of its columns changed rows differ.
+    columns: Sequence[str] = ()
 
     @property
     def total(self) -> int:
@@ -55,7 +57,13 @@ def kept_by(run: Run) -> Kept | None:
     try:
         told = result["kept"]
         tables = [
-            KeptTable(str(each["table"]), {kind: int(each[kind]) for kind in KINDS}, int(each["beyond"]))
+            KeptTable(
+                str(each["table"]),
+                {kind: int(each[kind]) for kind in KINDS},
+                int(each["beyond"]),
+                # Of a comparison by the version before nobody knows.
+                tuple(map(str, each.get("columns", ()))),
+            )
             for each in told["tables"]
         ]
         return Kept(timezone.localtime(datetime.fromisoformat(told["until"])), tables)
@@ -65,11 +73,15 @@ def kept_by(run: Run) -> Kept | None:
 
 @dataclass
 class Ticks:
-    """What of one table is ticked: all of some kinds, and single rows by their numbers."""
+    """What of one table is ticked: all of some kinds, and single rows by their numbers.
+
+    Of `columns` changed rows are to get back those alone, of all without any.
+    """
 
     table: KeptTable
     kinds: set[str] = field(default_factory=set)
     numbers: set[int] = field(default_factory=set)
+    columns: tuple[str, ...] = ()
 
     @property
     def by_hand(self) -> str:
@@ -80,7 +92,8 @@ class Ticks:
     def choice(self) -> Choice:
         """What is asked for."""
         kinds = tuple(kind for kind in KINDS if kind in self.kinds)
-        return Choice(self.table.name, kinds, Choice.of_numbers(self.table.name, self.numbers).ranges)
+        ranges = Choice.of_numbers(self.table.name, self.numbers).ranges
+        return Choice(self.table.name, kinds, ranges, self.columns)
 
 
 @dataclass
@@ -103,6 +116,8 @@ class Chosen:
         for number, ticks in enumerate(self.ticks):
             ticks.kinds = {kind for kind in KINDS if f"{number}.{kind}" in whole and ticks.table.counts[kind]}
             ticks.numbers = of_ranges(sent.get(f"hand-{number}", ""))
+            of_table = set(sent.getlist(f"column-{number}"))
+            ticks.columns = tuple(each for each in ticks.table.columns if each in of_table)
         self.looked = self._looked(sent)
         if self.looked is not None:
             seen = of_ranges(sent.get("seen", ""))

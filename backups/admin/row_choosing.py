@@ -13,7 +13,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.decorators import permission_required
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -24,17 +23,16 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.admin import asked
 from backups.admin.base import page_url, run_url
-from backups.admin.restoring import note
+from backups.admin.restoring import MAY_RESTORE, note
 from backups.admin.row_choice import KINDS, Chosen, Kept, Looked, Ticks, in_ranges, kept_by
 from backups.choices import Action, Trigger
 from backups.downloads.rows import RowsPage, RowsWanted, ShownCell, ShownRow, ranges_found, rows_page
 from backups.errors import Problem
-from backups.models import Run
+from backups.models import Database, Run
 from backups.requests import Asker, RowsBackRequest
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
-MAY_RESTORE = permission_required("backups.run_restore", raise_exception=True)
 PER_PAGE = 50
 # Of a row that is gone or new, so many of its columns are seen at once.
 _AT_ONCE = 4
@@ -214,16 +212,16 @@ def _compare_again(run: Run) -> str:
     return reverse("admin:backups_snapshot_what_changed", args=[run.snapshot_id])
 
 
-def note_look(request: HttpRequest, run: Run, what: str) -> None:
-    """Put into the admin log who saw what of a run's rows, but not each page that they turned."""
+def note_look(request: HttpRequest, row: Run | Database, what: str) -> None:
+    """Put into the admin log who saw what of a row, but not each page that they turned."""
     words = f"Looked at {what}."
-    about = ContentType.objects.get_for_model(run)
+    about = ContentType.objects.get_for_model(row)
     before = LogEntry.objects.filter(
-        user=asked.person_of(request), content_type=about, object_id=str(run.pk),
+        user=asked.person_of(request), content_type=about, object_id=str(row.pk),
         action_time__gt=timezone.now() - _LOOKS_ON, change_message=words,
     )  # fmt: skip
     if not before.exists():
-        note(request, run, words)
+        note(request, row, words)
 
 
 def _row(shown: ShownRow, page: RowsPage, ticks: Ticks) -> Row:

@@ -5,7 +5,7 @@ Each tab is an address of its own, so that it works without JavaScript and only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,12 +30,13 @@ from backups.models import ReplayProof, Repository, Restore, Run, Snapshot, Veri
 from backups.text.sentences import phrase
 from backups.verdict import Finding
 
-SETTINGS = "settings"
+SETTINGS, MOMENTS = "settings", "moments"
 # Which rights a tab's rows need, beside the one to see the page.
 _TABS = {
     "backups": (phrase("Backups"), "backups.view_snapshot"),
     "verifications": (phrase("Verifications"), "backups.view_verification"),
     "restores": (phrase("Restores"), "backups.view_restore"),
+    MOMENTS: (phrase("Moments"), "backups.view_snapshot"),
     "log": (phrase("Log"), "backups.view_run"),
     SETTINGS: (phrase("Settings"), ""),
 }
@@ -51,11 +52,12 @@ class Tab:
     is_here: bool
 
 
-def tabs(request: HttpRequest, *, may_edit: bool) -> list[Tab]:
+def tabs(request: HttpRequest, *, may_edit: bool, without: Collection[str] = ()) -> list[Tab]:
     """Those that this person may see; the form is the last one. What is sent belongs to the form."""
     seen = [
         key
         for key, (_, right) in _TABS.items()
+        if key not in without
         if (may_edit if key == SETTINGS else request.user.has_perm(right))
     ]
     asked = SETTINGS if request.method == "POST" else request.GET.get("tab", "")

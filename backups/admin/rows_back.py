@@ -24,8 +24,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from backups.admin import asked
 from backups.admin.base import page_url
-from backups.admin.restoring import note
-from backups.admin.row_choosing import MAY_RESTORE, PER_PAGE, note_look, row_of
+from backups.admin.restoring import MAY_RESTORE, note
+from backups.admin.row_choosing import PER_PAGE, note_look, row_of
 from backups.admin.rows_back_story import Story, page_context, state_words, story_of, tables_of
 from backups.choices import APPLY_ROWS, Action, Trigger
 from backups.downloads import rows as kept

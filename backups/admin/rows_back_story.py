@@ -18,7 +18,14 @@ from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
 from backups.models import Run, Snapshot
-from backups.requests.rows_back import UNSEEN_KEYS, attempts, rounded_words, told_of, unseen_words
+from backups.requests.rows_back import (
+    UNSEEN_KEYS,
+    attempts,
+    columns_words,
+    rounded_words,
+    told_of,
+    unseen_words,
+)
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -157,6 +164,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "triggers_ran": any(each.get("event") != UNSEEN_KEYS for each in _list(story.told.get("triggers"))),
         "proof": proof_words(story),
         "rounded": rounded_of(story.told),
+        "undo_proof": undo_words(story),
         "digests": [
             (words, str(story.told[name]))
             for name, words in (("script_sha256", phrase("The script")), ("undo_sha256", phrase("Its undo")))
@@ -253,10 +261,11 @@ def _not_proved(each: Mapping[str, Any]) -> str:
 
 
 def rounded_of(told: Mapping[str, Any]) -> list[str]:
-    """Of which tables values come back rounded, each in a sentence."""
+    """Of which tables values come back rounded, or some columns alone, each in a sentence."""
     return [
-        rounded_words(str(each.get("table")), map(str, columns))
-        for each in _list(told.get("rounded"))
+        words(str(each.get("table")), map(str, columns))
+        for name, words in (("only_columns", columns_words), ("rounded", rounded_words))
+        for each in _list(told.get(name))
         if isinstance(columns := each.get("columns"), list)
     ]
 
@@ -274,6 +283,18 @@ def proof_words(story: Story) -> str:
         "the tables of the copy.",
         moment=moment,
     )
+
+
+def undo_words(story: Story) -> str:
+    """What is proved of the undo that can be downloaded; nothing of a version that did not try it."""
+    proved = story.told.get("undo_proved")
+    if proved is True:
+        return phrase(
+            "Its undo was run on the same copy right after it, and made all rows as they were before."
+        )
+    if proved is False:
+        return phrase("Its undo could not be proved on the same copy: the log says why. Read it before use.")
+    return ""
 
 
 def _source_url(source: Run | None) -> str:

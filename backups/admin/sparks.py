@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.utils import timezone
+from django.utils.translation import get_language
 
+from backups import marks
 from backups.admin.filters import start_of
 from backups.admin.strips import DAYS, last_days
 from backups.models import Database, Snapshot
@@ -30,9 +32,17 @@ class Spark:
     height: int = _HEIGHT + 2 * _MARGIN
 
 
-def sparks_of(databases: Sequence[Database], now: datetime) -> dict[int, Spark]:
-    """Of each database the newest dump of each of thirty days; in one query."""
+def sparks_of(databases: Sequence[Database], now: datetime, versions: marks.Versions) -> dict[int, Spark]:
+    """Of each database the newest dump of each of thirty days; in one query for those that are not kept."""
     days = last_days(now)
+    version = versions.of("backups_snapshot"), days[-1], get_language()
+    return _KEPT.get(version, [each.pk for each in databases], lambda keys: _read(keys, days, now))
+
+
+_KEPT = marks.KeptEach[int, Spark]()
+
+
+def _read(databases: Sequence[int], days: Sequence[date], now: datetime) -> dict[int, Spark]:
     rows = Snapshot.objects.filter(database__in=databases, time__gte=start_of(days[0]), time__lte=now)
     sizes: dict[int, dict[date, int]] = defaultdict(dict)
     for pk, time, size in (
@@ -40,7 +50,7 @@ def sparks_of(databases: Sequence[Database], now: datetime) -> dict[int, Spark]:
     ):
         if size is not None:
             sizes[pk][timezone.localtime(time).date()] = size
-    return {each.pk: _spark(sizes.get(each.pk, {}), days) for each in databases}
+    return {pk: _spark(sizes.get(pk, {}), days) for pk in databases}
 
 
 def _spark(sizes: Mapping[date, int], days: Iterable[date]) -> Spark:

@@ -13,7 +13,13 @@ from backups.binlog.statement_words import Named, Qualifier, Reading, Role
 from backups.dumpfile.lexer import Kind, Token, Unexpected
 
 KINDS = (b"VIEW", b"TRIGGER", b"PROCEDURE", b"FUNCTION", b"PACKAGE", b"LIBRARY", b"EVENT")
-_USING = re.compile(rb"\bLANGUAGE\s+\w+\s+USING\b", re.I)
+_USING = re.compile(rb"\bUSING\b", re.I)
+# What a routine's body begins with, behind its characteristics; another language's stands behind AS.
+_BODIES = frozenset(
+    b"AS IS BEGIN RETURN SELECT INSERT UPDATE DELETE REPLACE SET CALL IF CASE LOOP WHILE REPEAT WITH".split()
+    + b"CREATE ALTER DROP TRUNCATE DO TABLE VALUES".split()
+)
+_BEFORE_SET = (b"CHARACTER", b"CHAR", b"RETURNS")
 _UDF_TYPES = (b"STRING", b"INTEGER", b"INT", b"REAL", b"DECIMAL")
 # In a schedule these tell the time. What else is called may be a function of anybody's.
 _CLOCKS = frozenset(
@@ -136,7 +142,9 @@ def _routine(kind: bytes, reading: Reading) -> Head:
     if kind == b"FUNCTION" and words.sees(b"RETURNS"):
         head.is_of_server = True
         _pass_program(reading, named)
-    elif kind in (b"FUNCTION", b"PROCEDURE") and _USING.search(words.text, words.reached):
+    elif (
+        kind in (b"FUNCTION", b"PROCEDURE") and words.sees(b"(") and _USING.search(words.text, words.reached)
+    ):
         _libraries(reading)
     return head
 
@@ -154,18 +162,19 @@ def _pass_program(reading: Reading, named: Named) -> None:
 
 
 def _libraries(reading: Reading) -> None:
-    """The libraries of a routine in another language than SQL.
-
-    A body in SQL may look alike. It does no harm if one is taken for a head: what it names then has to be
-    ours, or nothing is sent.
-    """
+    """The libraries of a routine in another language than SQL, among its characteristics in any order."""
     words = reading.words
     reading.pass_in_parentheses()
-    while not words.sees(b"USING"):
-        token = words.take()
-        if token.says(b"BEGIN") or token.says(b"AS") or token.kind == Kind.NAME:
-            raise Unexpected
-    _use_libraries(reading)
+    before = b""
+    while (token := words.token) is not None:
+        word = token.text.upper() if token.kind == Kind.WORD else b""
+        if word in _BODIES and not (word == b"SET" and before in _BEFORE_SET):
+            return
+        if word == b"USING":
+            _use_libraries(reading)
+        else:
+            words.take()
+        before = word
 
 
 def _use_libraries(reading: Reading) -> None:

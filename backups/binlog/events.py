@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from backups.binlog.kinds import KNOWN, Kind
+from backups.binlog.kinds import KNOWN, ROWS, SECOND_VERSION, Kind
 from backups.binlog.names import Piece
 from backups.binlog.unreadable import Unreadable, Why
 
@@ -20,11 +20,15 @@ HEADER = struct.Struct("<IBIIIH")
 CHECKSUM = 4
 # max_allowed_packet is never more, and no server sends an event of more to a replica; some for its frame.
 MOST_EVENT = (1 << 30) + (1 << 16)
-# Flags of an event: its file is being written to; it is in no file; who does not know it may pass over it.
-IN_USE, ARTIFICIAL, IGNORABLE = 0x01, 0x20, 0x80
+# Flags of an event: its file is being written to; it means another thing in another session, as of a
+# temporary table; it is in no file; who does not know it may pass over it.
+IN_USE, OF_SESSION, ARTIFICIAL, IGNORABLE = 0x01, 0x04, 0x20, 0x80
 # What a format's description holds before the lengths, and how many of them MariaDB's has at least.
 _BEFORE_LENGTHS = HEADER.size + 57
 _OF_MARIADB = 160
+# How long servers say that the heads of these are, 0 where they have none of a kind. With other lengths
+# MariaDB would find a table's database at another place than we do, and with it another database.
+_HEADS = {Kind.TABLE_MAP: (8,)} | {kind: (0, 10 if kind in SECOND_VERSION else 8) for kind in ROWS}
 # Positions have 32 bits, and a file may have more.
 _TURN = 1 << 32
 
@@ -96,6 +100,9 @@ class Format:
         when, kind, server_id, size, _, _ = HEADER.unpack_from(raw)
         version, header = int.from_bytes(raw[19:21], "little"), raw[_BEFORE_LENGTHS - 1]
         if kind != Kind.FORMAT or size != len(raw) or version != 4 or header != HEADER.size:
+            raise Unreadable(Why.FORMAT, position)
+        lengths = raw[_BEFORE_LENGTHS : -CHECKSUM - 1]
+        if any(lengths[of - 1] not in known for of, known in _HEADS.items() if of <= len(lengths)):
             raise Unreadable(Why.FORMAT, position)
         # The server sets the flag in the file without another checksum, and takes it away in the end.
         raw = raw[:17] + bytes([raw[17] & ~IN_USE]) + raw[18:]

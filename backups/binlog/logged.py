@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from backups.binlog.queries import Query
@@ -15,6 +16,10 @@ _ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 20
 # https://dev.mysql.com/doc/refman/8.0/en/identifier-mapping.html
 _AS_ON_DISK = "#mysql50#"
 _QUOTES = '`"'
+# Letters that the servers fold as Python does (utf8mb3_general_ci), but for one with a dot. Of others some
+# are capitals to Python and none to them.
+_FOLDED_ALIKE = re.compile("[\0-\u021f\u0386-\u03ce\u0400-\u0481]*")
+_DOTTED_I = "\u0130"
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Logged:
     """A statement, and what of its session decides how it is read.
 
     `charset` is the client's, by name. `dialect` is of the server that wrote the log. `updated` are the
-    databases that MySQL says it changes, None where it does not say.
+    databases that MySQL says it changes, None where it does not say. `is_of_session` where a temporary table
+    may be meant.
     """
 
     text: bytes
@@ -32,6 +38,7 @@ class Logged:
     ansi_quotes: bool = False
     no_backslash_escapes: bool = False
     updated: frozenset[str] | None = None
+    is_of_session: bool = False
 
     @classmethod
     def of(cls, query: Query, charset: str, dialect: Dialect) -> Logged:
@@ -45,6 +52,7 @@ class Logged:
             ansi_quotes=bool(modes & _ANSI_QUOTES),
             no_backslash_escapes=bool(modes & _NO_BACKSLASH_ESCAPES),
             updated=None if query.updated is None else frozenset(map(_in_utf8, query.updated)),
+            is_of_session=query.is_of_session,
         )
 
     @property
@@ -71,7 +79,10 @@ class Wanted:
         or the client's character set. Raises Unexpected where nobody can tell."""
         if name.casefold().startswith(_AS_ON_DISK):
             raise Unexpected
-        if name == self.database or (self.folds_case and name.lower() == self.database.lower()):
+        if name == self.database:
+            return True
+        is_alike = self.folds_case and self._folded(name) == self._folded(self.database)
+        if is_alike and _FOLDED_ALIKE.fullmatch(name + self.database):
             return True
         # What servers add to a statement is in UTF-8, whatever the client speaks.
         others = {name, raw.decode(errors="replace")} if raw else {name}
@@ -80,17 +91,13 @@ class Wanted:
         return False
 
     def _looks_like(self, name: str) -> bool:
-        if self.folds_case:
-            return name.casefold() == self.database.casefold()
-        return name == self.database
+        return self._folded(name) == self._folded(self.database)
 
     def may_be_in(self, logged: Logged) -> bool:
         """Whether a statement may have to do with it: by its default database, by what MySQL says it changes,
         or since the name is somewhere in the text. Never False for one that has."""
         databases = {logged.default_database, *(logged.updated or ())}
         if any(self._folded(name) == self._folded(self.database) for name in databases):
-            return True
-        if any(self.database.casefold() == name.casefold() for name in databases) and self.folds_case:
             return True
         text = text_of(logged.text, logged.charset)
         if text is None and not self.database.isascii():
@@ -104,7 +111,7 @@ class Wanted:
         )
 
     def _folded(self, text: str) -> str:
-        return text.casefold() if self.folds_case else text
+        return text.replace(_DOTTED_I, "i").casefold() if self.folds_case else text
 
 
 def quoted_name(name: str, charset: str) -> bytes | None:

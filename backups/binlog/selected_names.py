@@ -158,7 +158,7 @@ class Selected:
             level.state = _In.TABLES
         elif word in (b"VALUES", b"WITH") and level.state == _In.TABLES:
             level.state = _In.EXPRESSION
-        elif word == b"LATERAL" and level.state == _In.TABLES:
+        elif word == b"LATERAL" and level.state == _In.TABLES and self._words.sees(b"(", b"JSON_TABLE"):
             pass
         elif word == b"VALUE" and self._reading.logged.dialect.is_mariadb and self._words.accept(b"FOR"):
             self._reading.object(Role.READ, Qualifier.REPLACED)

@@ -90,6 +90,8 @@ def read_statement(reading: Reading, told: Told) -> None:
     """Read all of a statement but a body. Raises Unexpected, and Stops where it is no use to read on."""
     words = reading.words
     verb = words.take()
+    if verb.says(b"("):
+        raise Stops(Code.STATEMENT_ROWS)  # a SELECT, which is logged for what its functions do
     if verb.kind != Kind.WORD:
         raise Unexpected
     word = verb.text.upper()
@@ -116,6 +118,10 @@ def read_statement(reading: Reading, told: Told) -> None:
 
 def _set(reading: Reading, told: Told) -> None:
     """Passwords and roles. SET STATEMENT … FOR may be anything, and other settings are in no log."""
+    if reading.words.accept(b"STATEMENT"):
+        while not reading.words.accept(b"FOR"):
+            reading.words.take()
+        raise Stops(Code.STATEMENT_ROWS) if reading.words.sees(*_ROWS) else Unexpected
     if not any(reading.words.accept(word) for word in (b"PASSWORD", b"ROLE")):
         reading.words.expect(b"DEFAULT", b"ROLE")
     told.harmless = "server"
@@ -132,24 +138,12 @@ def _tend(reading: Reading, told: Told) -> None:
 
 
 def _rows(reading: Reading, told: Told) -> None:
-    """A statement that changes rows. Only MySQL says of which databases."""
-    logged, wanted = reading.logged, reading.wanted
-    if logged.updated:
-        is_elsewhere = not any(wanted.is_named(name) for name in logged.updated)
-    else:
-        is_elsewhere = not reading.has_default and not _names_ours(reading)
-    if not is_elsewhere:
+    """A statement that changes rows. Only MySQL says of which databases: foreign keys, triggers and functions
+    of any database may change rows of ours."""
+    updated = reading.logged.updated
+    if not updated or any(reading.wanted.is_named(name) for name in updated):
         raise Stops(Code.STATEMENT_ROWS)
     told.harmless = "another"
-
-
-def _names_ours(reading: Reading) -> bool:
-    """Whether the rest of a statement has a name of ours with its database's."""
-    words = reading.words
-    qualifiers = (
-        token for token in words.rest() if token.kind in (Kind.WORD, Kind.NAME) and words.sees(b".")
-    )
-    return any(reading.wanted.is_named(words.plain(token), token.text) for token in qualifiers)
 
 
 def _is_of_server(reading: Reading, told: Told) -> bool:
@@ -228,6 +222,8 @@ def _sequence(reading: Reading) -> None:
             words.accept(b"=")
             if not any(words.accept(engine) for engine in (b"INNODB", b"ARIA", b"MYISAM")):
                 raise Stops(Code.OUTSIDE)
+        elif any(token.says(word) for word in (b"DIRECTORY", b"CONNECTION", b"TABLESPACE")):
+            raise Stops(Code.OUTSIDE)
 
 
 def _definition(reading: Reading, told: Told, *, alters: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,7 +11,17 @@ from backups.binlog.logged import Logged, Wanted
 from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
 
 _NUMBER = re.compile(rb"\d+(?:[eE]\d+)?|0[xX][0-9a-fA-F]+|0[bB][01]+")
-_DIGITS = re.compile(rb"[0-9][0-9A-Za-z]*")
+_DIGITS = re.compile(rb"\d+(?:[eE]\d*)?")
+# The servers end such a number where its digits do, and read on there: `1e1FROM` and `1.5FROM` are two words.
+_GLUED = re.compile(rb"(?:\d++\.\d*+(?:[eE][+-]?+\d++)?+|\d++[eE][+-]?+\d++)(?=[A-Za-z_$\x80-\xff])")
+_GLUED_FRACTION = re.compile(rb"\.\d++(?:[eE][+-]?+\d++)?+(?=[A-Za-z_$\x80-\xff])")
+# In some character sets such a letter is a control character, with which a comment begins.
+_MAYBE_COMMENT = re.compile(rb"--[\x7f-\xff]")
+# With a blank or a quote between them and a point these are no names, but keywords before `.name`.
+_KEYWORDS = frozenset(
+    b"SELECT FROM JOIN STRAIGHT_JOIN TABLE LATERAL LIKE REFERENCES RENAME TO AS FOR EXISTS WITH UNION".split()
+)
+_OF_NAMES = re.compile(rb"[0-9A-Za-z_$\x80-\xff]")
 _MOST_PARTS = 3
 
 
@@ -74,7 +85,18 @@ class Words(Cursor):
         # MySQL's texts in dollars, outside of bodies.
         if token.kind == Kind.WORD and token.text.startswith(b"$"):
             raise Unexpected
+        if token.kind == Kind.WORD and _GLUED.match(self.text, token.start):
+            raise Unexpected
+        if _MAYBE_COMMENT.match(self.text, token.start):
+            raise Unexpected
         return token
+
+    def glance(self) -> Words:
+        """Another one at the same place, only to look: nothing that it finds can be written. It costs the
+        same however much was read."""
+        other = copy(self)
+        other._edits = []
+        return other
 
 
 class Reading:
@@ -96,7 +118,9 @@ class Reading:
             raise Unexpected
         parts = [first]
         while self.words.sees(b".") and not self._begins_number(parts[-1]):
-            self.words.take()
+            point = self.words.take()
+            if self._is_keyword(parts[-1], point):
+                raise Unexpected
             part = self.words.take()
             if part.kind not in (Kind.WORD, Kind.NAME) and not part.says(b"*"):
                 raise Unexpected
@@ -107,12 +131,16 @@ class Reading:
             raise Unexpected
         return parts
 
+    def _is_keyword(self, word: Token, point: Token) -> bool:
+        """Whether a word before a point is none of a name: names without quotes are next to their points."""
+        if word.kind != Kind.WORD or word.text.upper() not in _KEYWORDS:
+            return False
+        return point.start != word.end or not _OF_NAMES.match(self.words.text, point.end)
+
     def _begins_number(self, before: Token) -> bool:
         """Whether the point that comes next is that of a number, as in `DEFAULT .5`."""
-        ahead = self.words.ahead()
-        point = ahead.take()
-        following = ahead.token
-        if following is None or following.start != point.end or not following.text[:1].isdigit():
+        point = self.words.token
+        if point is None or not self.words.text[point.end : point.end + 1].isdigit():
             return False
         return before.kind == Kind.NAME or point.start != before.end
 
@@ -187,6 +215,8 @@ class Reading:
         if token.kind == Kind.WORD and not self._follows_at_once(token.end, b"."):
             return
         point = self.words.take() if token.kind == Kind.WORD else token
+        if _GLUED_FRACTION.match(self.words.text, point.start):
+            raise Unexpected
         following = self.words.token
         if following is not None and following.start == point.end and _DIGITS.fullmatch(following.text):
             self.words.take()

@@ -22,7 +22,7 @@ from backups.binlog.barriers import Barrier, Code, Stops
 from backups.binlog.logged import Logged, Wanted, is_in_two_charsets, quoted_name
 from backups.binlog.statement_verbs import Told, read_control, read_statement
 from backups.binlog.statement_words import Named, Reading, Role, Words
-from backups.dumpfile.encodings import is_known
+from backups.dumpfile.encodings import UNLIKE_ASCII, is_known
 from backups.dumpfile.lexer import Unexpected
 from backups.errors import Problem
 from backups.text.sentences import phrase
@@ -88,9 +88,16 @@ def judged(logged: Logged, database: str, *, folds_case: bool) -> Judged:
             return control
     except Unexpected:
         pass  # it is judged below
-    if not wanted.may_be_in(logged):
-        return AnothersForSure()
-    return _judged(logged, wanted)
+    found = _judged(logged, wanted)
+    if wanted.may_be_in(logged) or _may_reach_it(found, logged):
+        return found
+    return AnothersForSure()
+
+
+def _may_reach_it(found: Judged, logged: Logged) -> bool:
+    """Whether a statement that does not name the database may change it, by foreign keys, triggers, functions
+    and views of another one. MySQL tells which databases, unless it does not know them all."""
+    return isinstance(found, Barrier) and found.code == Code.STATEMENT_ROWS and not logged.updated
 
 
 def _control(logged: Logged) -> Control | AnothersForSure | None:
@@ -102,7 +109,8 @@ def _control(logged: Logged) -> Control | AnothersForSure | None:
 
 
 def _judged(logged: Logged, wanted: Wanted) -> Judged:
-    if not is_known(logged.charset) and not logged.text.isascii():
+    is_plain = logged.text.isascii() and logged.charset not in UNLIKE_ASCII
+    if not is_known(logged.charset) and not is_plain:
         return Barrier(Code.CHARSET, {"charset": logged.charset})
     told = Told()
     reading: Reading | None = None
@@ -131,6 +139,10 @@ def _weighed(reading: Reading, told: Told) -> Judged:
         return _barrier(Code.MOVED if is_move else Code.OTHER_DATABASE, told, reading)
     if not all(each.is_ours for each in reading.named):
         return _barrier(Code.OTHER_DATABASE, told, reading)
+    # A temporary table's; DROP and CREATE TABLE and views are flagged for other reasons as well.
+    is_of_table = told.kind == "index" or (told.kind == "table" and told.verb not in ("CREATE", "DROP"))
+    if logged.is_of_session and is_of_table:
+        return _barrier(Code.TEMPORARY, told, reading)
     if (
         is_in_two_charsets(logged)
         or _is_put_together(logged, told, changed)

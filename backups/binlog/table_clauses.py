@@ -13,7 +13,7 @@ _ENGINES = frozenset(b"INNODB MYISAM ARIA MEMORY HEAP ARCHIVE CSV BLACKHOLE ROCK
 # And of these at other places, or made of other tables.
 _ELSEWHERE = frozenset(
     b"FEDERATED FEDERATEDX CONNECT SPIDER MERGE MRG_MYISAM S3 OQGRAPH SPHINX NDB NDBCLUSTER".split()
-    + b"COLUMNSTORE MROONGA CASSANDRA".split()
+    + b"COLUMNSTORE MROONGA CASSANDRA XPAND CLUSTRIX".split()
 )
 # Tablespaces that are no more than the table's own, or the server's for all.
 _OWN_TABLESPACES = frozenset(b"INNODB_FILE_PER_TABLE INNODB_SYSTEM".split())
@@ -58,7 +58,7 @@ class TableClauses:
 
     def _likeness(self) -> bool:
         """CREATE TABLE … LIKE, in parentheses or not."""
-        ahead = self._words.ahead()
+        ahead = self._words.glance()
         is_within = ahead.accept(b"(")
         if not ahead.accept(b"LIKE"):
             return False
@@ -119,13 +119,19 @@ class TableClauses:
             raise Stops(Code.STATEMENT_ROWS)
         elif reading.logged.dialect.is_mariadb and word in _SEQUENCES and words.accept(b"("):
             self._depth += 1
-            reading.object(Role.READ)
+            self._sequence()
         elif reading.logged.dialect.is_mariadb and word == b"VALUE" and words.accept(b"FOR"):
-            reading.object(Role.READ)
+            self._sequence()
         elif self._alters and word in _NEVER_TWICE and words.sees(b"(") and self._before not in _OF_INDEXES:
             raise Stops(Code.NOT_REPEATABLE)
         else:
             self._outside(word)
+
+    def _sequence(self) -> None:
+        """What gives a column its values. An ALTER draws one for each row; the log has it drawn already."""
+        self._reading.object(Role.READ)
+        if self._alters and self._table.is_ours:
+            raise Stops(Code.NOT_REPEATABLE)
 
     def _rename(self) -> None:
         """A new name for the table, or for a column or index of it."""
@@ -165,17 +171,19 @@ class TableClauses:
         return token is not None and (token.says(b"=") or token.kind == Kind.TEXT)
 
     def _engine(self, word: bytes) -> None:
-        words = self._words.ahead()
+        words = self._words.glance()
         is_set = words.accept(b"=")
         token = words.token
         if token is None or token.kind == Kind.SIGN:
             return
+        # A text is no column's type, and beside a new table's columns there is no other thing of that name.
+        is_set = is_set or token.kind == Kind.TEXT or (not self._alters and not self._depth)
         named = words.plain(token).upper().encode(errors="replace")
         if named in _ELSEWHERE or (is_set and word == b"ENGINE" and named not in _ENGINES):
             raise Stops(Code.OUTSIDE)
 
     def _tablespace(self) -> None:
-        words = self._words.ahead()
+        words = self._words.glance()
         words.accept(b"=")
         token = words.token
         if token is None or words.plain(token).upper().encode(errors="replace") not in _OWN_TABLESPACES:

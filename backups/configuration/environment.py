@@ -68,6 +68,11 @@ class Shared(NamedTuple):
         """As it is now."""
         return cls(series.strays(), places.doubles(repositories))
 
+    @classmethod
+    def of_all(cls, repositories: Sequence[Repository]) -> Shared:
+        """The same where these are all that there are: a single one has no second row."""
+        return cls.of(repositories if len(repositories) > 1 else ())
+
 
 def differences(databases: Sequence[Database], shared: Shared | None = None) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from backups.differences.held import CAME, GONE, Held, Object, changes, other_rows, unlike
-from backups.differences.recording import Recorded, Recorder
+from backups.differences.recording import LayoutFor, Recorded, Recorder
 from backups.differences.result import NO_COLUMN, NOT_CUT, NOT_READ, Differences, TableDifference
 from backups.differences.rowfile import ByKey, Digests, Room, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
@@ -63,28 +63,41 @@ class Comparison:
     most_of_all: int = MOST_PICKED
     picked: dict[str, dict[bytes, tuple[int, int]]] = field(default_factory=dict)
 
-    def reader_of_after(self, held: Held, digester: Digester) -> Recorder:
+    def reader_of_after(
+        self, held: Held, digester: Digester, layout_for: LayoutFor | None = None
+    ) -> Recorder:
         """Takes in the later dump, which `digester` digests. Of rows that the earlier one `held` too none are
-        kept."""
+        kept. `layout_for` is known where both are read at once."""
 
-        def layout_for(table: str, shape: Shape) -> Layout | None:
-            if table not in held.tables:
-                return None
+        def layout(table: str, shape: Shape) -> Layout | None:
             # Whose definition was not read has the same one.
             return layout_of(self.defined_before.tables.get(table, shape), shape)
+
+        def layout_of_both(table: str, shape: Shape) -> Layout | None:
+            return (layout_for or layout)(table, shape) if table in held.tables else None
 
         def is_same(table: str) -> bool:
             section = digester.rows_of(table)
             digest = section.as_json({})["sha256"] if section is not None and not section.is_empty else None
             return digest == held.rows.get(table)
 
-        return Recorder(self.after, self.digests, layout_for, held.collations, is_same)
+        return Recorder(self.after, self.digests, layout_of_both, held.collations, is_same)
 
-    def reader_of_before(self, held: Held) -> Recorder:
-        """Takes in the earlier dump, each table as the later one's was."""
-        return Recorder(
-            self.before, self.digests, lambda table, _: self.after.layouts.get(table), held.collations
-        )
+    def reader_of_before(self, held: Held, layout_for: LayoutFor | None = None) -> Recorder:
+        """Takes in the earlier dump, each table as the later one's was, or is by `layout_for`."""
+
+        def layout(table: str, _: Shape) -> Layout | None:
+            return self.after.layouts.get(table)
+
+        return Recorder(self.before, self.digests, layout_for or layout, held.collations)
+
+    def begin_again(self) -> None:
+        """Let go of all that was learned of either side."""
+        self.close_kept()
+        for side in (self.before, self.after):
+            side.file.cut(0)
+        self.before, self.after = Recorded(self.before.file), Recorded(self.after.file)
+        self.unread.clear()
 
     def wanted_of_before(self, before: Held, after: Held) -> set[str]:
         """Of which tables and sequences the earlier dump is to be read: none where nothing differs."""
@@ -139,7 +152,7 @@ class Comparison:
         if layout.is_whole and not any(counts):
             return None
         return TableDifference(
-            table, "", *counts, then, now, [unquoted(name) for name in layout.key],
+            table, "", *counts, then, now, [unquoted(name) for name in layout.key], layout.is_key_new,
             layout.came, layout.gone, layout.retyped,
         )  # fmt: skip
 
@@ -153,21 +166,19 @@ class Comparison:
         self.most_of_all -= len(some)
         picked.update(some)
 
-    def kept_of_picked(self, tick: Tick) -> Iterator[Ready]:
+    def kept_of_picked(self, side: Recorded, tick: Tick) -> Iterator[Ready]:
         """What was kept of tables of which rows are to be shown. Raises what `tick` raises."""
-        if self.after.kept is None:
+        if side.kept is None:
             return
         for table in self.picked:
-            for ready in self.after.kept.statements(table):
+            for ready in side.kept.statements(table):
                 tick()
                 yield ready
 
     def close_kept(self) -> None:
         """Give the room of kept statements back."""
-        # On a full disk closing fails once more to write, and the first failure is the one to be told.
-        with suppress(OSError):
-            if self.after.kept is not None:
-                self.after.kept.close()
+        for side in (self.before, self.after):
+            side.let_go_of_kept()
 
     def _not(self, table: str, change: str = "", why: str = "") -> TableDifference:
         if table in self.unread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from backups.differences.cutting import Cutter, NotCut, columns_of, count, rows_of, written_columns
@@ -28,8 +29,13 @@ class Recorded:
     written: dict[str, list[bytes]] = field(default_factory=dict)
     # How each sequence is made, whatever its number is.
     sequences: dict[str, bytes] = field(default_factory=dict)
-    # Where its statements are kept, if its rows are to be picked out and it cannot be read once more.
+    # How many rows of a table were left out, as the other side has the same ones.
+    settled: Mapping[str, int] = field(default_factory=dict)
+    # Where its statements are kept, if its rows are to be picked out without reading it once more; at most so
+    # many bytes, where it can be.
     kept: Kept | None = None
+    most_kept: int | None = None
+    kept_bytes: int = 0
     # Tables of which the rows are not written as the dump programs write them.
     uncut: set[str] = field(default_factory=set)
 
@@ -38,7 +44,39 @@ class Recorded:
         if table in self.uncut:
             return None
         extent = self.extents.get(table)
-        return self.counts.get(table) if extent is None else extent.rows
+        found = self.counts.get(table) if extent is None else extent.rows
+        return None if found is None else found + self.settled.get(table, 0)
+
+    def keep(self, ready: Ready) -> None:
+        """Keep a statement. Raises Problem where there is no room."""
+        if self.kept is None:
+            return
+        size, room = len(ready.text), self.file.room
+        if self.most_kept is not None and (self.kept_bytes + size > self.most_kept or room.left < size * 4):
+            # It is read once more instead.
+            self.let_go_of_kept()
+            return
+        room.take(size)
+        self.kept_bytes += size
+        self.kept.add(ready)
+
+    def drop(self, table: str, size: int) -> None:
+        """Let go of so many bytes of the table whose statements were kept last."""
+        if self.kept is not None:
+            self.kept.drop(table)
+            self.file.room.give(size)
+            self.kept_bytes -= size
+
+    def let_go_of_kept(self) -> None:
+        """Give the room of kept statements back."""
+        if self.kept is None:
+            return
+        self.file.room.give(self.kept_bytes)
+        self.kept_bytes = 0
+        # On a full disk closing fails once more to write, and the first failure is the one to be told.
+        with suppress(OSError):
+            self.kept.close()
+        self.kept = None
 
 
 class Recorder:
@@ -89,9 +127,7 @@ class Recorder:
             extent = Extent(self._begin, recorded.file.end)
             if table in recorded.uncut or self._is_same(table):
                 recorded.file.cut(self._begin)
-                if recorded.kept is not None:
-                    recorded.kept.drop(table)
-                    recorded.file.room.give(self._kept_bytes)
+                recorded.drop(table, self._kept_bytes)
                 if table not in recorded.uncut:
                     recorded.counts[table] = extent.rows
             else:
@@ -133,7 +169,5 @@ class Recorder:
         digested = self._digests.records if layout.key else self._digests.whole
         for rows in self._cutter.rows(text, head):
             recorded.file.append(digested(rows))
-        if recorded.kept is not None:
-            recorded.file.room.take(len(text))
-            self._kept_bytes += len(text)
-            recorded.kept.add(ready)
+        recorded.keep(ready)
+        self._kept_bytes += len(text)

@@ -20,8 +20,9 @@ class TableDifference:
     """What differs between the rows of a table then and now.
 
     `change` is empty for a table that both sides have. `key` are the columns that tell its rows apart;
-    without any, whole rows are counted. Of columns that only one side has, or that are of another type, no
-    value is compared. `why_not` says why its rows are not compared at all; then their counts are None.
+    without any, whole rows are counted. `is_key_new` says that only the later side has this key. Of columns
+    that only one side has, or that are of another type, no value is compared. `why_not` says why its rows are
+    not compared at all; then their counts are None.
     """
 
     table: str
@@ -32,6 +33,7 @@ class TableDifference:
     rows_before: int | None = None
     rows_after: int | None = None
     key: Sequence[str] = ()
+    is_key_new: bool = False
     columns_came: Sequence[str] = ()
     columns_gone: Sequence[str] = ()
     columns_retyped: Sequence[str] = ()

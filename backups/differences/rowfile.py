@@ -11,6 +11,7 @@ import errno
 import secrets
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -72,6 +73,8 @@ class Room:
             raise _unusable(folder, error) from error
         self._most = min(most if folder else _WITHOUT_FOLDER_BYTES, free)
         self._taken = 0
+        # Both sides may be read at once.
+        self._one_by_one = threading.Lock()
 
     def file(self) -> IO[bytes]:
         """A new file without a name."""
@@ -82,13 +85,21 @@ class Room:
 
     def take(self, size: int) -> None:
         """So many bytes more are to be written. Raises Problem where they are too many."""
-        self._taken += size
-        if self._taken > self._most:
+        with self._one_by_one:
+            self._taken += size
+            is_full = self._taken > self._most
+        if is_full:
             raise self._full()
+
+    @property
+    def left(self) -> int:
+        """How many bytes more there may be."""
+        return self._most - self._taken
 
     def give(self, size: int) -> None:
         """So many bytes are not needed any more."""
-        self._taken -= size
+        with self._one_by_one:
+            self._taken -= size
 
     def _full(self) -> Problem:
         do = phrase(

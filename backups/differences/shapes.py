@@ -34,7 +34,8 @@ class Layout:
     """How the rows of a table are compared on both sides: by which columns, told apart by which of them.
 
     Without a `key` each row counts as a whole. `is_whole` says that both have the same columns, in the same
-    order. The others are names of columns that are not compared, since one side alone has them, or writes
+    order, `is_key_new` that the key is one of the later side alone: several rows of the earlier one may have
+    the same. The others are names of columns that are not compared, since one side alone has them, or writes
     them otherwise.
     """
 
@@ -44,6 +45,7 @@ class Layout:
     came: Sequence[str] = ()
     gone: Sequence[str] = ()
     retyped: Sequence[str] = ()
+    is_key_new: bool = False
 
 
 def shape_of(definition: bytes, collations: Mapping[str, str]) -> Shape | None:
@@ -64,14 +66,16 @@ def layout_of(before: Shape, after: Shape) -> Layout:
     both = after.columns.keys() & before.columns.keys()
     is_whole = list(before.columns.items()) == list(after.columns.items())
     known = {frozenset(key) for key in before.keys if both.issuperset(key)}
-    usable = (key for key in after.keys if frozenset(key) in known and set(same).issuperset(key))
+    usable = [key for key in after.keys if set(same).issuperset(key)]
+    of_both = next((key for key in usable if frozenset(key) in known), None)
     return Layout(
         columns=same,
-        key=next(usable, ()),
+        key=of_both or next(iter(usable), ()),
         is_whole=is_whole,
         came=_told(name for name in after.columns if name not in both),
         gone=_told(name for name in before.columns if name not in both),
         retyped=_told(name for name in after.columns if name in both and name not in same),
+        is_key_new=of_both is None and bool(usable),
     )
 
 

@@ -47,6 +47,9 @@ def how_words(table: Mapping[str, Any]) -> str:
         return ""
     key = ", ".join(table["key"])
     how = phrase("by the key {key}", key=key) if key else phrase("by whole rows, as it has no key for this")
+    # Rows of the version before do not say it.
+    if table.get("is_key_new"):
+        how = phrase("by the key {key}, which only the later side has", key=key)
     return joined([how, *_columns(table)], "; ")
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from backups.dumpfile.encodings import WIDE
 
 _VERSION_COMMENT = re.compile(rb"/\*(M?)!(\d{5,6})?")
+# MySQL takes a sixth digit for one of the version where a blank follows, and else for what is commented.
+_MYSQLS_VERSION_COMMENT = re.compile(rb"/\*(M?)!(\d{6}(?=\s)|\d{5})?")
 # MariaDB passes over what only MySQL from 5.7 on knows.
 # https://mariadb.com/kb/en/comment-syntax/#executable-comment-syntax
 _MYSQLS_OWN = range(50700, 100000)
@@ -41,7 +43,7 @@ class Dialect:
 
     def version_comment(self, text: bytes, at: int) -> tuple[int, bool] | None:
         """Where the content of a version comment at `at` begins, and whether the server reads it."""
-        found = _VERSION_COMMENT.match(text, at)
+        found = (_VERSION_COMMENT if self.is_mariadb else _MYSQLS_VERSION_COMMENT).match(text, at)
         if found is None or (found[1] and not self.is_mariadb):
             return None
         if found[2] is None:

@@ -55,6 +55,10 @@ WIDE = {
 }
 
 
+# Where bytes below 0x80 are other letters than those of ASCII.
+UNLIKE_ASCII = frozenset({"swe7"})
+
+
 def is_wide(charset: str) -> bool:
     """Whether quotes can only be found where it is known what is in which character set."""
     return charset in WIDE

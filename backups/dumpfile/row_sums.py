@@ -81,7 +81,7 @@ class RowSum:
         if self._at == _At.HEAD:
             return self._pass_head(text)
         if self._at == _At.BETWEEN:
-            for whole in iter(_WHOLE.scanner(text, at).match, None):
+            while whole := _WHOLE.match(text, at):
                 self._add_row(hashlib.sha256(whole[1]))
                 at = whole.end()
             found = _BETWEEN.match(text, at)

@@ -56,7 +56,7 @@ _LONGEST_HEAD = 64 << 10
 _MOST_SECTIONS = 1_000_000
 _CLIENT = re.compile(rb"SET character_set_client\s*=\s*(?:(\w+)|@)")
 _SQL_MODE = re.compile(rb"SET sql_mode\s*=\s*(?:'([^']*)'|@)")
-_INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
+INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 # A name comes sooner; a statement that goes on without one is not looked at line by line.
 _LONGEST_NAMING = 2048
 # What has no newline for so long is no dump; it is passed on rather than gathered in memory.
@@ -189,7 +189,7 @@ class Splitter:
             yield Piece(self.section, self._taken_up(b""), is_comment=False)
 
     def _begins_rows(self, data: bytes, at: int) -> bool:
-        return not self._in_statement and self._delimiter == b";" and data.startswith(_INSERTS, at)
+        return not self._in_statement and self._delimiter == b";" and data.startswith(INSERTS, at)
 
     def _end_of_rows(self, data: bytes, at: int) -> int:
         """Where the row data in `data` ends, or how far it surely goes."""

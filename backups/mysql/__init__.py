@@ -166,6 +166,7 @@ if TYPE_CHECKING:
         NoDefiner,
         NoMoreConnections,
         OfTheServer,
+        ReferredTo,
         RefusesFunctions,
         ServerGone,
         ServerUnreachable,

@@ -20,6 +20,7 @@ from backups.mysql.problems import (
     MySQLProblem,
     NoMoreConnections,
     OfTheServer,
+    ReferredTo,
     ServerGone,
     ServerUnreachable,
     TlsProblem,
@@ -36,6 +37,8 @@ _SECURE_TRANSPORT_REQUIRED = 3159
 # ER_AUTH_PLUGIN_NOT_ALLOWED of MariaDB's client library: see driver.cnf.
 METHOD_REFUSED = 5010
 _DISK_FULL = 1021  # ER_DISK_FULL, which the driver does not name
+# MariaDB's, and MySQL's ER_FK_CANNOT_DROP_PARENT.
+_REFERRED_TO = (ER.ROW_IS_REFERENCED_2, 3730)
 # Many other numbers, as of a file that cannot be written, have the cause in their text alone: 28 is
 # ENOSPC, and 135 is InnoDB's word for a tablespace that may not grow.
 _FULL_WORDS = at_first_use.pattern(r"(?i)\berr(?:no|or):? (?:28|135)\b|no space left on device|disk is full")
@@ -263,6 +266,11 @@ def _otherwise(code: int, text: str, server: Server) -> MySQLProblem:
         return OfTheServer(
             phrase("{where} answered: {text} (error {code}).", where=where, text=text, code=code),
             do=_without_option(text),
+        )
+    if code in _REFERRED_TO:
+        return ReferredTo(
+            phrase("{where} answered: {text} (error {code}).", where=where, text=text, code=code),
+            do=phrase("Drop that foreign key, then try again."),
         )
     if code in _OF_THE_SERVER:
         return OfTheServer(

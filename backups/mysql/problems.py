@@ -88,6 +88,12 @@ class NoDefiner(MySQLProblem):
     code = "mysql.no_definer"
 
 
+class ReferredTo(MySQLProblem):
+    """Foreign keys lead to what is to be dropped."""
+
+    code = "mysql.referred_to"
+
+
 class LockedOut(OfTheServer):
     """Another session held a lock for too long."""
 

@@ -21,4 +21,4 @@ from backups.process.orphans import become_subreaper, reap_orphans
 from backups.process.remembered import keep_said, said_before
 from backups.process.running import BackgroundProcess, run, start_in_background
 from backups.process.surroundings import base_environment, find_program, program_folders, secret_fd, user_name
-from backups.process.waiting import TICK_SECONDS, Tick, run_in_thread, sleep_tick
+from backups.process.waiting import TICK_SECONDS, InThread, Tick, run_in_thread, sleep_tick

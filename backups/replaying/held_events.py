@@ -25,10 +25,13 @@ class HeldEvents:
         self._file: IO[bytes] | None = None
         # In bytes, of all of them.
         self.size = 0
+        # Of the last one.
+        self.kind = 0
 
     def append(self, event: Event) -> None:
         """Put one behind the others."""
         self.size += len(event.body) + HEADER.size
+        self.kind = event.kind
         if self.size <= self._in_memory:
             self._events.append(event)
             return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backups import mysql
 from backups.binlog.barriers import Barrier
+from backups.binlog.events import Format
 from backups.binlog.logged import Logged
 from backups.binlog.queries import Query
 from backups.binlog.statements import AnothersForSure, Ours, judged
@@ -29,13 +30,21 @@ class LetOut:
 
 @dataclass(frozen=True)
 class Judge:
-    """`folds_case` where the server's lower_case_table_names is not 0."""
+    """`folds_case` where the server's lower_case_table_names is not 0. `number` is the version of the server
+    that wrote what is judged: it decides which version comments were read. By default it is the target's."""
 
     source: str
     target: str
     info: mysql.ServerInfo
     collations: Collations
     folds_case: bool
+    number: tuple[int, ...] = ()
+
+    def reading(self, log_format: Format) -> Judge:
+        """The same for what is written in a format."""
+        # A server that calls itself otherwise than it is does so in its log as well.
+        number = () if self.info.claimed else mysql.version_number(log_format.version)
+        return replace(self, number=number)
 
     def is_source(self, database: bytes) -> bool:
         """Whether rows of that database are the source's."""
@@ -49,7 +58,10 @@ class Judge:
             return None
         if isinstance(verdict, Barrier):
             raise barriers.problem(verdict, where)
-        if not isinstance(verdict, Ours) or definition.has_variables:
+        query = definition.query
+        # How it was read no server leaves out, and what is not told our session has as it was told last.
+        is_told = query.charsets is not None and query.sql_mode is not None
+        if not isinstance(verdict, Ours) or definition.has_variables or not is_told:
             raise stands_in_the_way(where)
         return LetOut(verdict.text(self.target), verdict)
 
@@ -57,5 +69,6 @@ class Judge:
         charset = _UNTOLD
         if query.charsets is not None:
             _, charset = self.collations.by_number.get(query.charsets[0], ("", ""))
-        dialect = Dialect.of(is_mariadb=self.info.flavour == mysql.MARIADB, number=self.info.number)
+        number = self.number or self.info.number
+        dialect = Dialect.of(is_mariadb=self.info.flavour == mysql.MARIADB, number=number)
         return Logged.of(query, charset, dialect)

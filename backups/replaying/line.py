@@ -21,6 +21,8 @@ from backups.replaying.steps import Begin, Definition, End, Savepoint
 
 # Of what a session has these are asked for once: to set one anew may be forbidden, and is not needed then.
 _ASKED = ("default_collation_for_utf8mb4", "default_table_encryption", "explicit_defaults_for_timestamp")
+# What was done once may be done again. The log does not tell it, and other servers do not know it.
+_ALWAYS: Settings = {"system_versioning_alter_history": "KEEP"}
 _SPELLED = {"ON": "1", "OFF": "0"}
 
 
@@ -41,6 +43,7 @@ class Line:
             rows = fetch_rows(self._driver, f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})", 2)
         for name, value in rows:
             self._told[as_text(name).lower()] = _SPELLED.get(as_text(value), as_text(value))
+        self._set(_ALWAYS)
 
     @property
     def _driver(self) -> Any:
@@ -64,7 +67,8 @@ class Line:
             self._set({"timestamp": str(begin.when)})
         else:
             self._set(self._settings_of(begin.query))
-        self._say(b"BEGIN")
+        # Under MariaDB's mode ORACLE, a BEGIN alone is the beginning of a block.
+        self._say(b"START TRANSACTION")
 
     def end(self, end: End) -> None:
         """Commit, or roll back what can be. Raises Problem."""

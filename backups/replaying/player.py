@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from backups.binlog.events import Format
+from backups.binlog.kinds import Kind
 from backups.binlog.transactions import Ending, Transaction
 from backups.dumpfile.log_positions import Place
 from backups.replaying import problems
@@ -22,6 +23,8 @@ from backups.replaying.xa import Held, NeverPrepared
 
 # MariaDB logs an ALTER when it begins as well, if it is told to: the end of it is a statement like any other.
 _NOTHING_OF_IT = (Ending.ALTER_BEGUN, Ending.ALTER_UNDONE)
+# How a transaction ends of tables that have them: with others, the server logs the word COMMIT.
+_COMMITS = (Kind.XID, Kind.XA_PREPARE)
 # Called between transactions; what it raises ends the replay there.
 Tick = Callable[[Replayed], None]
 
@@ -52,6 +55,7 @@ class Player:
         if log_format.is_mariadb != self.line.is_mariadb:
             raise problems.other_flavour(self.where, log_format.version)
         self._format = log_format
+        self.judge = self.judge.reading(log_format)
 
     def play(self, transaction: Transaction) -> None:
         """Play one, or keep it for later. Raises Problem, and what `tick` raises."""
@@ -87,7 +91,11 @@ class Player:
     def _play(self, transaction: Transaction) -> bool:
         """Whether there was anything of the source in it."""
         steps = self._steps(transaction)
-        if cast(HeldEvents, transaction.events).size <= MOST_BYTES:
+        events = cast(HeldEvents, transaction.events)
+        if transaction.kind == Ending.ROWS and events.kind not in _COMMITS:
+            # Of tables without transactions, which MySQL takes in none of ours.
+            return self._one_by_one(step for step in steps if not isinstance(step, Begin | End))
+        if events.size <= MOST_BYTES:
             steps = list(steps)
             groups = [step for step in steps if isinstance(step, Group)]
             if self._batch.is_empty:

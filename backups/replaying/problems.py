@@ -15,7 +15,7 @@ from backups.errors import Problem
 from backups.mysql.error_numbers import problem_from_number
 from backups.mysql.problems import text_of
 from backups.replaying.rights import replay_grant
-from backups.text.sentences import Sentence, phrase
+from backups.text.sentences import phrase
 
 # What is to be changed is not there, or what is to be made is there already, or it is of another form. The
 # driver does not name 1677, ER_SLAVE_CONVERSION_FAILED, and 1761, ER_FOREIGN_DUPLICATE_KEY.
@@ -61,7 +61,7 @@ class Where:
     first: int = 0
 
     @property
-    def place(self) -> Sentence:
+    def place(self) -> str:
         """For sentences."""
         if not 0 < self.first < self.start:
             return phrase("{file}, position {position}", file=self.file, position=self.start)

@@ -56,12 +56,11 @@ def read(
     if not databases:
         return []
     share(databases, repositories)
-    runs = by_key(Run.objects.only(*_OF_A_RUN).annotate(**_OF_A_RESULT), _keys(databases, _RUNS))
+    shown = Run.objects.select_related("verification__snapshot").only(*_OF_A_RUN, *_OF_A_PROOF)
+    runs = by_key(shown.annotate(**_OF_A_RESULT), _keys(databases, [*_RUNS, "newest_proof"]))
     snapshots = by_key(Snapshot.objects.only(*_OF_A_SNAPSHOT), _keys(databases, _SNAPSHOTS))
-    proofs = Verification.objects.select_related("snapshot").only(*_OF_A_PROOF)
     rows = _Rows(
         now, runs, snapshots,
-        by_key(proofs, _keys(databases, ["newest_proof"])),
         {each.database_id: each for each in _waiting(databases, others.waiting)},
         environment.differences(databases, others.shared),
         environment.undeclared(databases),
@@ -84,7 +83,6 @@ class _Rows:
     now: datetime
     runs: Mapping[int, Run]
     snapshots: Mapping[int, Snapshot]
-    proofs: Mapping[int, Verification]
     suspicions: Mapping[int, Suspicion]
     differences: Mapping[int, Differences]
     undeclared: Mapping[int, Sequence[str]]
@@ -95,7 +93,9 @@ class _Rows:
 _OF_A_RUN = ("action", "error", "queued_at", "started_at", "finished_at")
 _OF_A_RESULT = {"heartbeat": KT("result__heartbeat"), "because": KT("result__withheld_because")}
 _OF_A_SNAPSHOT = ("snapshot_id", "time", "verdict", "verified_at", "total_bytes_processed")
-_OF_A_PROOF = ("verdict", "finished_at", "snapshot__snapshot_id")
+_OF_A_PROOF = (
+    "verification__verdict", "verification__finished_at", "verification__snapshot__snapshot_id",
+)  # fmt: skip
 _RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in FAILED)]
 _SNAPSHOTS = ["newest_snapshot", "newest_proved"]
 
@@ -136,7 +136,7 @@ def _database(database: Any, rows: _Rows) -> OfDatabase:
 def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
     newest = rows.snapshots.get(database.newest_snapshot)
     proved = rows.snapshots.get(database.newest_proved)
-    proof = rows.proofs.get(database.newest_proof)
+    proof = _proof(rows.runs.get(database.newest_proof))
     waits = rows.suspicions.get(database.pk)
     takes = (good.duration() if good else None) or timedelta()
     differs = rows.differences[database.pk]
@@ -178,6 +178,10 @@ def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
         overruled=differs.overruled,
         undeclared=rows.undeclared[database.pk],
     )
+
+
+def _proof(run: Run | None) -> Verification | None:
+    return None if run is None else run.verification
 
 
 def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> Run | None:

@@ -11,12 +11,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from prometheus_client.utils import floatToGoString
 
 from backups import marks
-from backups.choices import BAD_VERDICTS, Action, Status, Verdict
-from backups.models import Database, DatabaseQuerySet, Run, Snapshot, Verification
+from backups.choices import BAD_VERDICTS, Action, ArchiveState, Status, Verdict
+from backups.models import Database, DatabaseQuerySet, LogGap, Run, Snapshot, Verification
 from backups.reports.gauges import head, label
 from backups.reports.rows import by_key, first
 from backups.verdict import Overall, State
@@ -33,12 +33,14 @@ _RUNS = Run.objects.filter(started_at__isnull=False).values_list(
 _AGES = {
     "last_backup_age_seconds": "Age of the newest good backup.",
     "last_verified_age_seconds": "Time since a backup was last proved by a full restore.",
+    "log_stored_age_seconds": "Since the moment up to which the binary log is stored, where it is.",
 }
 _OTHERS = {
     "backup_size_bytes": "Size of the newest backup's dump.",
     "backup_added_bytes": "What the newest backup added to the repository, compressed.",
     "restore_duration_seconds": "How long the newest verification's restore took.",
     "run_duration_seconds": "How long the newest run that succeeded took.",
+    "log_gap_open": "1 while the binary log, where it is stored, has a gap that has not ended.",
 }
 
 
@@ -150,6 +152,10 @@ def _of(database: Any, snapshot: Any, proof: Any, runs: Mapping[int, Any]) -> _O
     if proof:
         ages["last_verified_age_seconds"] = proof.finished_at
         figures.append(("restore_duration_seconds", of, proof.restore_seconds))
+    if database.log_state and database.log_state != ArchiveState.OFF:
+        if database.log_stored_until:
+            ages["log_stored_age_seconds"] = database.log_stored_until
+        figures.append(("log_gap_open", of, float(database.log_gap_open)))
     for action, pk in ((Action.BACKUP, database.newest_backup), (Action.VERIFY, database.newest_verify)):
         if (run := runs.get(pk)) and run.started_at and run.finished_at:
             took = (run.finished_at - run.started_at).total_seconds()
@@ -186,4 +192,9 @@ def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any, Any]:
         "newest_backup": first(good.filter(action=Action.BACKUP)),
         "newest_verify": first(good.filter(action=Action.VERIFY)),
     }
-    return databases.annotate(**newest).values_list("pk", "name", *newest, named=True)
+    of_log = {
+        "log_state": F("log_archive__state"),
+        "log_stored_until": F("log_archive__stored_until"),
+        "log_gap_open": Exists(LogGap.objects.filter(database=mine, ends=None)),
+    }
+    return databases.annotate(**newest, **of_log).values_list("pk", "name", *newest, *of_log, named=True)

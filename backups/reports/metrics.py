@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 
 from django.conf import settings
 from django.db.models import Count
@@ -36,10 +37,10 @@ class _Figures:
 
     def texts(self) -> Iterator[bytes]:
         """What is told, piece by piece."""
-        version = marks.version()
-        found = standing.read(self._now, version)
+        versions = marks.Versions()
+        found = standing.read(self._now, versions)
         overall = found.overall
-        databases, runs = _KEPT.get(version, _read)
+        databases, runs = _KEPT.get(versions.version, partial(_read, versions))
         yield text_of(self._of_verdict(overall))
         yield from databases.verdicts(overall)
         yield text_of(self._of_findings(found))
@@ -98,8 +99,9 @@ class _Figures:
         return (self._now - time).total_seconds()
 
 
-def _read() -> tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]:
-    versions = marks.Versions()
+def _read(
+    versions: marks.Versions,
+) -> tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]:
     return figures_of_databases.read(versions), run_counts.read(versions)
 
 

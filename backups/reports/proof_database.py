@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ _MOST_BACKUPS, _MOST_VERIFICATIONS, _MOST_OTHERS = 40_000, 10_000, 10_000
 # Of each database at least, and at most of what a verification found.
 _LEAST, _MOST_TEXTS, _LONGEST_TEXT = 20, 50, 500
 Told = dict[str, Any]
+_SCHEDULE, _RECOVERED = Trigger.SCHEDULE.value, Trigger.RECOVERED.value
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Asked:
 def told(database: Any, rows: Rows, asked: Asked) -> Told:
     """All but the texts that `complete` reads."""
     asked.pace.check()
-    attempts = rows.attempts.get(database.pk, ())
+    backups, verifies = _by_action(rows.attempts.get(database.pk, ()))
     made = rows.made.get(database.pk, ())
     proved = rows.proved.get(database.pk, ())
     good = proof_judged.good_of(made)
@@ -56,12 +57,10 @@ def told(database: Any, rows: Rows, asked: Asked) -> Told:
         "database": database.database,
         "repository": database.repository.name,
         "gates": database.gates_app,
-        "plan": _plan(database.backup_cron, _of(attempts, Action.BACKUP), known, asked, share),
-        "backups": _backups(_of(attempts, Action.BACKUP), made, good, share),
+        "plan": _plan(database.backup_cron, backups, known, asked, share),
+        "backups": _backups(backups, made, good, share),
         "age": _age(database, good, known, share),
-        "verifications": _verifications(
-            database, _of(attempts, Action.VERIFY), proved, (known, asked, share)
-        ),
+        "verifications": _verifications(database, verifies, proved, (known, asked, share)),
         "restores": [
             _restore(each) for each in rows.restored.get(database.pk, ())[-_most(_MOST_OTHERS, share) :]
         ],
@@ -89,8 +88,14 @@ def complete(documents: Sequence[Told], pace: Pace) -> None:
             each[name] = _texts(found)
 
 
-def _of(attempts: Iterable[Attempt], action: Action) -> list[Attempt]:
-    return [each for each in attempts if each.action == action]
+def _by_action(attempts: Iterable[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
+    """Those of backups and those of verifications."""
+    backup = Action.BACKUP.value
+    backups: list[Attempt] = []
+    verifies: list[Attempt] = []
+    for each in attempts:
+        (backups if each.action == backup else verifies).append(each)
+    return backups, verifies
 
 
 def _most(of_all: int, databases: int) -> int:
@@ -113,7 +118,7 @@ def _known(database: Any, made: Sequence[Made], window: Window, stood_down: Sequ
     begin, note = window.begin, ""
     if min(signs) > begin:
         begin, note = min(signs), phrase("Nothing is known of this database before.")
-    rebuilt = [each.time for each in made if each.trigger == Trigger.RECOVERED and each.time > begin]
+    rebuilt = [each.time for each in made if each.trigger == _RECOVERED and each.time > begin]
     if rebuilt:
         begin = max(rebuilt)
         note = phrase("The portal was rebuilt from the repository since. What failed before is not known.")
@@ -133,7 +138,7 @@ def _plan(cron: str, attempts: list[Attempt], known: _Known, asked: Asked, share
         "known_from": plan.known_from,
         "planned": plan.planned,
         "made": plan.made,
-        "missed": [{**asdict(each), "error": each.error[:_LONGEST_TEXT]} for each in listed],
+        "missed": [{**vars(each), "error": each.error[:_LONGEST_TEXT]} for each in listed],
         "missed_not_listed": len(plan.missed) - len(listed),
         "note": plan.note or known.note,
         **_left_out(plan, asked.window, share),
@@ -167,23 +172,26 @@ def _left_out(plan: proof_judged.Plan, window: Window, share: int) -> Told:
 
 
 def _backups(attempts: Sequence[Attempt], made: Sequence[Made], good: Sequence[Made], share: int) -> Told:
-    ended = Counter(each.status for each in attempts)
-    is_good = {each.pk for each in good}
+    ended = Counter([each.status for each in attempts])
+    of_others = [each.status for each in attempts if each.trigger != _SCHEDULE]
+    others: Sequence[Made] = ()
+    if len(good) < len(made):
+        is_good = {each.pk for each in good}
+        others = [each for each in made if each.pk not in is_good]
+    bad = {each.pk for each in others}
     listed = made[-_most(_MOST_BACKUPS, share) :]
     is_ours = any(each.is_ours for each in made)
     return {
         "good": len(good),
-        "suspicious": sum(each.is_suspicious for each in made),
-        "known_bad": sum(each.is_known_bad for each in made),
-        "saved_before_restores": sum(each.is_safety_copy for each in made),
-        "not_made_here": sum(not each.is_ours for each in made) if is_ours else 0,
-        "asked_for": sum(
-            each.trigger != Trigger.SCHEDULE and each.status == Status.SUCCEEDED for each in attempts
-        ),
+        "suspicious": sum(each.is_suspicious for each in others),
+        "known_bad": sum(each.is_known_bad for each in others),
+        "saved_before_restores": sum(each.is_safety_copy for each in others),
+        "not_made_here": sum(not each.is_ours for each in others) if is_ours else 0,
+        "asked_for": of_others.count(Status.SUCCEEDED),
         "failed": ended[Status.FAILED],
         "lost": ended[Status.LOST],
         "cancelled": ended[Status.CANCELLED],
-        "listed": [_backup(each, is_good=each.pk in is_good) for each in listed],
+        "listed": [_backup(each, is_good=each.pk not in bad) for each in listed],
         "not_listed": len(made) - len(listed),
     }
 
@@ -215,7 +223,7 @@ def _age(database: Any, good: Sequence[Made], known: _Known, share: int) -> Told
         "allowed_seconds": int(allowed.total_seconds()),
         "longest_seconds": ages.longest_seconds,
         "is_met": None if ages.longest_seconds is None else not ages.gaps,
-        "gaps": [asdict(each) for each in listed],
+        "gaps": [dict(vars(each)) for each in listed],
         "gaps_not_listed": len(ages.gaps) - len(listed),
     }
 

@@ -81,7 +81,8 @@ def plan_of(
     """
     if times is None:
         return Plan(None, None, None, (), phrase("The schedule is due too often to be counted."))
-    stands = _stands_for([each for each in attempts if each.trigger == Trigger.SCHEDULE], times)
+    scheduled, succeeded = Trigger.SCHEDULE.value, Status.SUCCEEDED.value
+    stands = _stands_for([each for each in attempts if each.trigger == scheduled], times)
     strangers = set(stands).difference(times)
     known_from, note = window.begin, ""
     if others := [time for time in strangers if window.begin <= time < window.end]:
@@ -102,7 +103,7 @@ def plan_of(
             left_out[span] += 1
             continue
         planned += 1
-        if run is not None and run.status == Status.SUCCEEDED:
+        if run is not None and run.status == succeeded:
             made += 1
         else:
             missed.append(_missed(time, run))
@@ -116,6 +117,7 @@ def _missed(time: datetime, run: Attempt | None) -> Missed:
 def _stands_for(attempts: Iterable[Attempt], times: Sequence[datetime]) -> dict[datetime, Attempt]:
     """The run of each planned time; one of before runs had such a time stands for the last one before it."""
     found: dict[datetime, Attempt] = {}
+    succeeded = Status.SUCCEEDED.value
     for each in attempts:
         slot = each.slot
         if slot is None:
@@ -124,14 +126,14 @@ def _stands_for(attempts: Iterable[Attempt], times: Sequence[datetime]) -> dict[
                 continue
             slot = times[before - 1]
         known = found.get(slot)
-        if known is None or known.status != Status.SUCCEEDED:
+        if known is None or known.status != succeeded:
             found[slot] = each
     return found
 
 
 def good_of(made: Sequence[Made]) -> list[Made]:
     """Those that count as backups; ones of another installation only where this one made none."""
-    counted = [each for each in made if not (each.is_safety_copy or each.is_suspicious or each.is_known_bad)]
+    counted = [each for each in made if each.counts]
     ours = [each for each in counted if each.is_ours]
     return ours if any(each.is_ours for each in made) else counted
 
@@ -141,19 +143,21 @@ def ages_of(good: Sequence[Made], before: datetime | None, window: Window, allow
 
     `before` is the time of the newest one of before the window.
     """
-    longest: float | None = None
+    longest, end = timedelta(), window.end
     gaps: list[Gap] = []
     newest = before
     for each in [*good, None]:
-        ready = window.end if each is None else max(each.finished_at or each.time, each.time)
+        ready = end if each is None else max(each.finished_at or each.time, each.time)
         since = window.begin if newest is None else newest
-        age = max((min(ready, window.end) - since).total_seconds(), 0.0)
-        longest = max(longest or 0.0, age)
-        if age > allowed.total_seconds():
-            gaps.append(Gap(since, ready if each is not None and ready <= window.end else None, age))
+        age = (ready if ready < end else end) - since
+        if age > longest:
+            longest = age
+        if age > allowed:
+            until = ready if each is not None and ready <= end else None
+            gaps.append(Gap(since, until, age.total_seconds()))
         if each is not None:
             newest = each.time
-    return Ages(None if newest is None else longest, gaps)
+    return Ages(None if newest is None else longest.total_seconds(), gaps)
 
 
 @dataclass(frozen=True)

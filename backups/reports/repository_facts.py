@@ -11,14 +11,17 @@ from django.db.models.functions import Coalesce
 
 from backups import marks, verdict
 from backups.choices import Action, Status
-from backups.models import Repository, Run
+from backups.models import Repository, Run, Snapshot
 from backups.reports import maintenance
 from backups.reports.rows import FAILED, first
 from backups.scheduling import maintenance as schedule
 
 
 def read(versions: marks.Versions) -> list[Repository]:
-    """All repositories, each with its newest look at what it holds that failed, and that went well."""
+    """All repositories, each with its newest look at what it holds that failed, and that went well.
+
+    And each with the time of the oldest snapshot of all, which says how new the installation is.
+    """
     repositories = list(_rows())
     # Where nothing was forgotten yet, they are waited for since their first run.
     if any(each.tended_at is None for each in repositories):
@@ -55,6 +58,7 @@ def _rows() -> QuerySet[Any, Any]:
         look_failed=first(failed),
         look_error=Subquery(failed.values("error")[:1]),
         look_succeeded=first(looks.filter(status=Status.SUCCEEDED)),
+        oldest_snapshot=Subquery(Snapshot.objects.order_by("time").values("time")[:1]),
         **maintenance.newest(),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from backups.choices import TERMINAL, Action, Status
 from backups.models import Database, Repository, Run, Snapshot, Verification
@@ -29,6 +29,8 @@ def by_key(rows: QuerySet[Any, Row], keys: Iterable[int | None]) -> dict[int, Ro
 
 def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None) -> QuerySet[Database]:
     """Databases with the keys of their newest runs and snapshots, found through the indexes.
+
+    Of the newest verification it is that of the run that made it.
 
     Without `rows` all that are in service.
     """
@@ -53,9 +55,12 @@ def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None)
         **newest,
         newest_snapshot=first(held.newest_first()),
         newest_proved=first(held.verified().newest_first()),
-        newest_proof=first(proofs),
+        newest_proof=Subquery(proofs.values("run")[:1]),
         not_known_bad=first(held.not_known_bad()),
         first_run_at=Subquery(oldest.values("queued_at")[:1]),
+        # Of those whose log is archived: a join, so that of the others no more is asked.
+        log_state=F("log_archive__state"),
+        log_stored_until=F("log_archive__stored_until"),
     )
 
 

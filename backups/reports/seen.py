@@ -46,9 +46,9 @@ class Seen:
     facts: verdict.Facts
 
 
-def of_all(now: datetime) -> Seen:
-    """Of all databases that are in service."""
-    versions = marks.Versions()
+def of_all(now: datetime, versions: marks.Versions | None = None) -> Seen:
+    """Of all databases that are in service, by the versions of now if none were asked for right before."""
+    versions = versions or marks.Versions()
     rows = _read(now, versions)
     held = _databases(rows, versions)
     return Seen(
@@ -61,7 +61,7 @@ def of_some(now: datetime, only: QuerySet[Database]) -> Seen:
     """Of some databases, whether there is one or not."""
     versions = marks.Versions()
     rows = _read(now, versions)
-    others = _others(rows, versions, environment.Shared.of(rows.repositories))
+    others = _others(rows, versions, environment.Shared.of_all(rows.repositories))
     found = database_facts.read(now, rows.repositories, others, only)
     facts = replace(_facts(rows, found, versions), databases_in_all=Database.objects.in_service().count())
     return Seen([each.row for each in found], *_shown(found), rows.repositories, facts)
@@ -73,7 +73,7 @@ class _Rows:
 
     now: datetime
     repositories: Sequence[Any]
-    # Those that failed, those that somebody could not be told, and of strange orders.
+    # Those that failed, those that somebody could not be told, of strange orders, of the gate's process.
     alerts: Sequence[Alert]
     # What alerts say of each subject that failed.
     failures: Mapping[str, str]
@@ -90,7 +90,11 @@ _ALERTS = marks.Kept[list[Alert]]()
 
 
 def _alerts() -> list[Alert]:
-    return list(Alert.objects.filter(Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS)))
+    told = Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS) | _OF_GATE_PROCESS
+    return list(Alert.objects.filter(told))
+
+
+_OF_GATE_PROCESS = Q(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE)
 
 
 # ---------------------------------------------------------------- Databases
@@ -138,7 +142,7 @@ def _what_counts(repository: Any) -> object:
 
 
 def _made(of: object, rows: _Rows, versions: marks.Versions) -> _Held:
-    shared = environment.Shared.of(rows.repositories)
+    shared = environment.Shared.of_all(rows.repositories)
     found = database_facts.read(rows.now, rows.repositories, _others(rows, versions, shared))
     repositories = {each.pk: each for each in rows.repositories}
     databases = {each.row.pk: each for each in found}
@@ -215,11 +219,7 @@ def _facts(rows: _Rows, found: Iterable[OfDatabase], versions: marks.Versions) -
     databases = list(found)
     untold = [alert for alert in rows.alerts if alert.error]
     newest = _newest_good(databases)
-    # Where none waits, it does not matter whether one runs.
-    waits = Run.objects.filter(status=Status.QUEUED).annotate(
-        is_busy=Exists(Run.objects.filter(status=Status.RUNNING))
-    )
-    waiting = waits.order_by("queued_at").first()
+    waiting = _waits_longest(versions)
     commands = installation.commands()
     in_portal = _CHANNELS.get(versions.of("backups_channel"), channels.watching)
     return verdict.Facts(
@@ -227,11 +227,11 @@ def _facts(rows: _Rows, found: Iterable[OfDatabase], versions: marks.Versions) -
         databases=_left_out([each.facts for each in databases], rows.stood_down),
         retired=rows.stood_down.retired,
         repositories=[_repository(each, newest, rows) for each in rows.repositories],
-        gate_process=_gate_process(versions),
+        gate_process=_told(next((each for each in rows.alerts if _is_of_gate_process(each)), None)),
         silent_after=queue.PULSE_LOST,
         clocks_differ=queue.PULSE_AHEAD,
         waiting=verdict.RunFacts(waiting.pk, str(waiting), since=waiting.queued_at) if waiting else None,
-        is_busy=bool(waiting and waiting.is_busy),
+        is_busy=waiting is not None and waiting.is_busy,
         channels=len(settings.NOTIFY_URLS) + len(in_portal),
         unknown_channels=channels.unknown(),
         failing_channels=[(each.name, each.answer) for each in in_portal if each.is_failing],
@@ -254,7 +254,17 @@ _CHANNELS = marks.Kept[list[Channel]]()
 _OWN = marks.Kept[tuple[str, str] | None]()
 _START = marks.Kept[tuple[str, str] | None]()
 _KEY = marks.Kept[str]()
-_TROUBLE = marks.Kept[Alert | None]()
+
+
+def _waits_longest(versions: marks.Versions) -> Any:
+    """The run that does, with whether another runs: then it does not matter that it waits."""
+    if versions.beats:
+        return None
+    # Where none waits, it does not matter whether one runs.
+    waits = Run.objects.filter(status=Status.QUEUED).annotate(
+        is_busy=Exists(Run.objects.filter(status=Status.RUNNING))
+    )
+    return waits.order_by("queued_at").first()
 
 
 def _left_out(facts: list[verdict.DatabaseFacts], stood_down: stand_downs.StoodDown) -> list[Any]:
@@ -295,15 +305,11 @@ def _env_file() -> tuple[str, str] | None:
 
 def gate_process() -> tuple[str, str] | None:
     """What is wrong with it as it was found last, and what to do about it; nothing where nothing gates."""
-    return _told(_trouble())
+    return _told(Alert.objects.filter(_OF_GATE_PROCESS).first())
 
 
-def _gate_process(versions: marks.Versions) -> tuple[str, str] | None:
-    return _told(_TROUBLE.get(versions.of("backups_alert"), _trouble))
-
-
-def _trouble() -> Alert | None:
-    return Alert.objects.filter(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE).first()
+def _is_of_gate_process(alert: Alert) -> bool:
+    return alert.subject.startswith(GATE_PROCESS) and alert.state == AlertState.TROUBLE
 
 
 def _told(alert: Alert | None) -> tuple[str, str] | None:

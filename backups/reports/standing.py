@@ -63,18 +63,19 @@ class Standing:
         return self.snapshots.get(database.newest_proved)
 
 
-def read(now: datetime | None = None, version: str = "") -> Standing:
-    """Look at everything. Rows are read once for each `version` of them, if need be asked for here.
+def read(now: datetime | None = None, versions: marks.Versions | None = None) -> Standing:
+    """Look at everything. Rows are read once for each version of them, if need be asked for here.
 
     What time alone decides is judged anew each time, and so are files, but of further databases by whoever
-    asks with a version, and whether workers are there.
+    asks with versions, and whether workers are there.
     """
     now = now or timezone.now()
-    files = observed(now, version)
+    files = observed(now, versions.version if versions else "")
+    version = versions.version if versions else marks.version()
     # A caller's own time is not that of the version.
     # Some of what is kept is a text already.
-    of = f"{version or marks.version()} {int(now.timestamp()) // marks.BOUND_SECONDS} {get_language()}"
-    return _judged(_SEEN.get(of, partial(seen.of_all, now)), files, now)
+    of = f"{version} {int(now.timestamp()) // marks.BOUND_SECONDS} {get_language()}"
+    return _judged(_SEEN.get(of, partial(seen.of_all, now, versions)), files, now)
 
 
 def read_told(now: datetime, keys: Iterable[int]) -> Standing:

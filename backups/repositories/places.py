@@ -41,9 +41,10 @@ def doubles(repositories: Iterable[Repository]) -> dict[int, str]:
     """
     in_use = Exists(Database.objects.filter(repository=OuterRef("pk")))
     has_past = Exists(Run.objects.filter(repository=OuterRef("pk")))
-    every = list(Repository.objects.filter(in_use | ~has_past).order_by("pk"))
+    rows = list(repositories)
+    every = list(Repository.objects.filter(in_use | ~has_past).order_by("pk")) if rows else []
     found = {}
-    for row in repositories:
+    for row in rows:
         other = next((each for each in every if each.pk != row.pk and _are_one(row, each)), None)
         if other is not None:
             found[row.pk] = phrase(

@@ -23,6 +23,7 @@ from backups.errors import Problem
 from backups.models import Database, Restore, Run, Snapshot
 from backups.models import Question as Row
 from backups.requests.channel_test import ChannelTestQuestion
+from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
 from backups.requests.question import Question as Question
 from backups.requests.restore import RestoreRequest
 from backups.requests.set_up_questions import RepositoryQuestion, ServerQuestion
@@ -186,6 +187,8 @@ KINDS: dict[str, type[Question]] = {
         ServerQuestion,
         RepositoryQuestion,
         ChannelTestQuestion,
+        LogCheckQuestion,
+        LogSwitchQuestion,
     )
 }
 

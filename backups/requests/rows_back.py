@@ -24,12 +24,14 @@ class Choice:
     """Which rows of a table: all of these kinds (gone, changed, new), and those of these numbers.
 
     Numbers are those of the kept file, as ranges: the first and the last of each. What a condition says may
-    be somebody's data, so it is evaluated beside the file, and only numbers are asked for.
+    be somebody's data, so it is evaluated beside the file, and only numbers are asked for. With `columns`
+    changed rows get back the values of these alone.
     """
 
     table: str
     kinds: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] = ()
+    columns: tuple[str, ...] = ()
 
     @classmethod
     def of_numbers(cls, table: str, numbers: Iterable[int]) -> Self:
@@ -48,19 +50,21 @@ class Choice:
 
     def as_json(self) -> dict[str, Any]:
         """As a run's row keeps it."""
-        return {
-            "table": self.table,
-            "kinds": list(self.kinds),
-            "ranges": [list(each) for each in self.ranges],
-        }
+        rows = {"kinds": list(self.kinds), "ranges": [list(each) for each in self.ranges]}
+        if not self.columns:
+            return {"table": self.table, **rows}
+        # A worker of before, which still runs during an upgrade, knows no columns and finds nothing chosen.
+        return {"table": self.table, "kinds": [], "ranges": [], "of_columns": [*self.columns], "rows": rows}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
         """The choice again. Raises KeyError, TypeError or ValueError for what `as_json` never made."""
-        ranges = tuple((int(first), int(last)) for first, last in told["ranges"])
+        rows = told["rows"] if "of_columns" in told else told
+        ranges = tuple((int(first), int(last)) for first, last in rows["ranges"])
         if any(not 0 < last - first + 1 <= _MOST_IN_A_RANGE for first, last in ranges):
             raise ValueError(told["table"])
-        return cls(str(told["table"]), tuple(map(str, told["kinds"])), ranges)
+        columns = tuple(map(str, told.get("of_columns", ())))
+        return cls(str(told["table"]), tuple(map(str, rows["kinds"])), ranges, columns)
 
 
 _MOST_IN_A_RANGE = 1_000_000
@@ -278,6 +282,15 @@ def rounded_words(table: str, columns: Iterable[str]) -> str:
     return phrase(
         "FLOAT values of {table} ({columns}) come back with the six digits that a dump has of them, not to "
         "the last bit. So they do by the undo.",
+        table=table,
+        columns=", ".join(columns),
+    )
+
+
+def columns_words(table: str, columns: Iterable[str]) -> str:
+    """That changed rows get back these columns alone."""
+    return phrase(
+        "Changed rows of {table} get back these columns alone: {columns}.",
         table=table,
         columns=", ".join(columns),
     )

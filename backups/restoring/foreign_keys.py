@@ -64,11 +64,12 @@ def refuse_crossing(
 def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mysql.Server) -> None:
     """Raise Problem where another database's foreign keys would go with the tables of before.
 
-    `chosen` are the tables that are swapped, none for all.
+    `chosen` are the tables that are swapped, none for all. See `unseen_words` for what the user cannot see.
     """
     with mysql.connect(server) as connection:
         found = mysql.foreign_keys_into(connection, target)
-    for table, other in found:
+        by_engine = mysql.foreign_keys_into_by_engine(connection, target)
+    for table, other in [*found, *(by_engine or [])]:
         if _is_chosen(other, chosen):
             raise Problem(
                 phrase(
@@ -82,6 +83,20 @@ def refuse_keys_from_elsewhere(target: str, chosen: Collection[str], server: mys
                 safe=phrase("{target} was not touched.", target=target),
                 do=phrase("Drop that foreign key and add it again afterwards, or restore in place."),
             )
+
+
+def unseen_words(target: str, server: mysql.Server) -> str:
+    """That keys of other databases cannot be seen, and what becomes of them; empty where they can be."""
+    with mysql.connect(server) as connection:
+        if mysql.foreign_keys_into_by_engine(connection, target) is not None:
+            return ""
+    return phrase(
+        "Other databases may have foreign keys to tables of {target}, which {user} may not see. After a swap "
+        "such a key refers to the table of before. Have an administrator look (docs/operations.md, Foreign "
+        "keys of other databases), or grant PROCESS, with which the restore sees them and is refused.",
+        target=target,
+        user=server.user,
+    )
 
 
 def _is_chosen(table: str, chosen: Collection[str]) -> bool:

@@ -15,7 +15,7 @@ from backups.endpoints import restoring_server
 from backups.errors import Problem
 from backups.keeping.suspicions import doubts
 from backups.models import Database, Restore, Snapshot, Verification
-from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere
+from backups.restoring.foreign_keys import refuse_crossing, refuse_keys_from_elsewhere, unseen_words
 from backups.restoring.obstacles import refuse_immovable, refuse_read_only
 from backups.restoring.references import words_about
 from backups.restoring.renaming import refuse_without_rows
@@ -293,6 +293,8 @@ def _look_at_what_moves(plan: Plan, database: Database, chosen: frozenset[str]) 
                 look()
             except Problem as problem:
                 plan.obstacles.append(problem.sentence())
+    if words := unseen_words(plan.target, server):
+        plan.refers.append(words)
 
 
 def _without_those_that_stay(plan: Plan, connection: Any, live: list[str]) -> list[str]:

@@ -28,12 +28,16 @@ class Hearing:
             if known is None or known[0] != sign:
                 # One that went back tells of a clock that was set, and of nobody there.
                 if known is not None and sign > known[0]:
-                    self._advanced[who] = now
+                    self._advanced[who] = min(now, known[1] + (sign - known[0]).total_seconds())
                 self._signs[who] = known = (sign, now)
             return now - known[1]
 
     def is_heard(self, who: Hashable, sign: datetime, within: float) -> bool:
-        """Whether the sign was seen to advance in the last `within` seconds."""
+        """Whether the sign is known to have advanced in the last `within` seconds.
+
+        Who looks again after an hour sees the change that came right after the look before: it was made as
+        long after that one as the two signs are apart, by whichever clock.
+        """
         self.unchanged_for(who, sign)
         advanced = self._advanced.get(who)
         return advanced is not None and time.monotonic() - advanced <= within

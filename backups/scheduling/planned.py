@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,8 @@ def _within_a_day(cron: str) -> list[timedelta] | None:
     return [timedelta(hours=hour, minutes=minute) for hour in sorted(hours) for minute in sorted(minutes)]
 
 
+# Of ten years and some: hundreds of databases have schedules of their own, and the same days.
+@lru_cache(maxsize=4000)
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, datetime.min.time(), zone).astimezone(UTC)
 

@@ -31,7 +31,7 @@ _FRAME = frozenset(
 _BEFORE_STATEMENT = frozenset(
     {Kind.INTVAR, Kind.RAND, Kind.USER_VAR, Kind.BEGIN_LOAD, Kind.APPEND_BLOCK, Kind.DELETE_FILE}
 )
-_ENDS_PREPARED = frozenset({Ending.XA_COMMITTED, Ending.XA_ROLLED_BACK})
+_OF_XA = frozenset({Ending.XA_PREPARED, Ending.XA_COMMITTED, Ending.XA_ROLLED_BACK})
 _PASSED_OVER = frozenset({Kind.TRANSACTION_CONTEXT, Kind.IGNORABLE})
 # Of EXECUTE_LOAD, what stands between a statement's fields and its settings.
 _FIELDS, _OF_FILE = 13, 13
@@ -93,8 +93,9 @@ class Cutter:
         for event in transaction.events:
             taking.take(event)
         found = taking.ended()
-        # Whose the rows are that it ends, only who reads all before it knows.
-        if found.barriers or taking.has_ours or transaction.kind in _ENDS_PREPARED:
+        # Whose the rows are that an end ends, only who reads all before it knows. So both are stored, of
+        # others' without a row: an end without a beginning would be one that was prepared before the base.
+        if found.barriers or taking.has_ours or transaction.kind in _OF_XA:
             return found
         return None
 
@@ -110,7 +111,7 @@ def databases_in(transaction: Transaction, spelled: Callable[[str], str]) -> fro
                 return None
         elif event.kind not in _ROWS_ALONE:
             return None
-    return frozenset(found) if transaction.kind not in _ENDS_PREPARED else None
+    return frozenset(found) if transaction.kind not in _OF_XA else None
 
 
 _ROWS_ALONE = frozenset({*binlog.ROWS, *_TEXTS, *_FRAME})

@@ -91,8 +91,8 @@ class ServerFollower:
         followers = [self._followers[each.pk] for each in ready]
         for item in stream.items():
             self._tick()
-            is_whole = isinstance(item.what, Transaction)
-            databases = databases_in(item.what, end.spelled) if is_whole else None
+            what = item.what
+            databases = databases_in(what, end.spelled) if isinstance(what, Transaction) else None
             for follower in followers:
                 follower.take(item, databases, stream.gtids)
         for follower in followers:

@@ -109,12 +109,6 @@ def standing(database: Database) -> LogGap | None:
     return LogGap.objects.filter(database=database, ends=None).order_by("pk").first()
 
 
-def acknowledge(database: Database, upto: int, by: str) -> int:
-    """Note that a person knows of all gaps up to one, by its key; answers of how many."""
-    unseen = LogGap.objects.filter(database=database, pk__lte=upto, acknowledged_at=None)
-    return unseen.update(acknowledged_at=timezone.now(), acknowledged_by=by[:200])
-
-
 def subject_of(database: Database) -> str:
     """How alerts of a database's log are called."""
     return phrase("Log of {database}", database=database)

@@ -51,4 +51,4 @@ class Held:
         self._file.seek(0)
         while head := self._file.read(_HEAD.size):
             *numbers, length = _HEAD.unpack(head)
-            yield Event(*numbers, self._file.read(length))
+            yield Event._make((*numbers, self._file.read(length)))

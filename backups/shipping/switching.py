@@ -36,17 +36,6 @@ def switch_on(database: Database, by: str) -> tuple[LogArchive, list[str]]:
     return archive, found.warnings
 
 
-def switch_off(database: Database, by: str) -> LogArchive | None:
-    """Store no more of the log of a database. What is stored stays until retention forgets it."""
-    archive = LogArchive.objects.filter(database=database).first()
-    if archive is None or not archive.is_on:
-        return archive
-    archive.state = ArchiveState.OFF
-    archive.switched_at, archive.switched_by = timezone.now(), by[:200]
-    archive.save(update_fields=["state", "switched_at", "switched_by"])
-    return archive
-
-
 def _was_off(database: Database) -> Problem:
     return Problem(
         phrase("The log of {database} was switched off for a while.", database=database),

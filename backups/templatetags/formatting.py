@@ -26,6 +26,7 @@ for function in (
     formatting.relative_time,
     formatting.short_time,
     formatting.time_with_age,
+    formatting.to_the_second,
 ):
     register.filter(function.__name__, function)
 register.filter("of_kind", kinds.of_kind)

@@ -152,6 +152,15 @@ def clock(time: datetime, now: datetime | None = None) -> str:
     return joined([day(local), f"{local:%Y, %H:%M}"])
 
 
+def to_the_second(time: datetime, now: datetime | None = None) -> str:
+    """As in "14:31:42" of today, "27 Nov 03:00:00" of this year, "27 Nov 2025 03:00:00"; in TIME_ZONE."""
+    local, today = timezone.localtime(time), timezone.localtime(now or timezone.now()).date()
+    at = f"{local:%H:%M:%S}"
+    if local.date() == today:
+        return at
+    return joined([local.day, month(local), *([local.year] if local.year != today.year else []), at])
+
+
 def relative_time(time: datetime | None) -> SafeString | str:
     """The age, the exact time as its title."""
     return EMPTY if time is None else _time(time, age(time))

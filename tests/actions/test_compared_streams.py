@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from backups.actions import diff
-from backups.actions.steps import compared_streams
+from backups.actions.steps import compared_sides, compared_streams
 from backups.actions.steps.compared_streams import NOW, EveryTable, Wish, live_dumped
+from backups.differences.meeting import NotMet
 from backups.dumpfile.ready import Ready
 from backups.errors import Problem
 from backups.loading.progress import Loading
@@ -86,22 +86,63 @@ def test_which_chosen_tables_are_there_is_asked_when_the_live_dump_begins(
 ) -> None:
     did: list[str] = []
     ready = SimpleNamespace(
-        source=SimpleNamespace(server=SimpleNamespace(password=""), info=ServerInfo(MARIADB, "11.4.2")),
+        source=SimpleNamespace(
+            server=SimpleNamespace(password=""),
+            info=ServerInfo(MARIADB, "11.4.2"),
+            programs=SimpleNamespace(takes_init_command=True),
+        ),
         access=SimpleNamespace(secret_values=list),
     )
+    monkeypatch.setattr(compared_sides, "make_ready", lambda *_, **__: ready)
 
-    def listed(*_: object) -> tuple[str, ...]:
+    def of_chosen(_: object) -> tuple[str, ...]:
         did.append("tables")
         return ()
 
-    monkeypatch.setattr(diff, "make_ready", lambda *_, **__: ready)
-    monkeypatch.setattr(diff, "_of_chosen", listed)
+    monkeypatch.setattr(compared_sides.LaterNow, "_of_chosen", of_chosen)
     story = SimpleNamespace(
-        request=SimpleNamespace(database=None, tables=("t",)),
+        request=SimpleNamespace(database=SimpleNamespace(database="shop"), tables=("t",)),
         progress=SimpleNamespace(mask_secrets=lambda _: None, tick=lambda: None),
-        learn_definitions=lambda: did.append("definitions"),
+        keep=lambda: None,
     )
 
-    diff._now(cast("Any", story))
+    later = compared_sides.LaterNow(cast("Any", story))
+    did.append("earlier")
+    later.read(lambda *_: did.append("read"), Loading())
 
-    assert did == ["definitions", "tables"]
+    assert did == ["earlier", "tables", "read"]
+
+
+class _Side:
+    """A side that is read at once with another one, or cannot be."""
+
+    def __init__(self, story: SimpleNamespace) -> None:
+        self.side, self.story = SimpleNamespace(), story
+
+    def is_known_same(self) -> bool:
+        return False
+
+
+def test_what_cannot_be_read_at_once_is_read_in_turns_from_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    did: list[str] = []
+
+    def not_met(*_: object) -> None:
+        did.append("at once")
+        raise NotMet
+
+    monkeypatch.setattr(compared_sides, "_at_once", not_met)
+    monkeypatch.setattr(compared_sides, "_in_turns", lambda *_: did.append("in turns"))
+    monkeypatch.setattr(compared_sides, "LaterNow", _Side)
+    story = SimpleNamespace(
+        request=SimpleNamespace(until=None),
+        progress=SimpleNamespace(log=lambda said: did.append(str(said))),
+        both=SimpleNamespace(begin_again=lambda: did.append("again")),
+        keep=lambda: did.append("keep"),
+    )
+
+    compared_sides.read_both(cast("Any", story))
+
+    said = "Both sides could not be read at once, so they are read in turns."
+    assert did == ["at once", said, "again", "keep", "in turns"]

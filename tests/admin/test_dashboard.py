@@ -7,6 +7,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,10 +22,10 @@ from pytest_django import Settings
 from backups import endpoints, marks
 from backups.admin import live
 from backups.catalog import records
-from backups.choices import Action, AlertState, Health, Status, Trigger, Verdict
+from backups.choices import Action, AlertState, Health, StandDownKind, Status, Trigger, Verdict
 from backups.configuration import bootstrap
-from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, WorkerPulse
-from backups.runs import lifecycle, queue
+from backups.models import Alert, Database, PublicKey, Repository, Run, Snapshot, StandDown, WorkerPulse
+from backups.runs import hearing, lifecycle, queue
 from backups.runs.asked import Asker, Wanted
 from sentinel import heartbeat
 from tests.admin.conftest import Login
@@ -248,6 +249,33 @@ def test_a_worker_that_is_gone_is_a_banner(past: History, login: Login) -> None:
     assert '<code class="v-mono v-command">' in text
 
 
+def test_a_silent_worker_comes_before_all_that_is_in_doubt(
+    past: History, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where somebody looks again after it: one database failed, one is muted, nobody watches."""
+    first, other = past.databases
+    run = Run.objects.filter(database=first, status=Status.FAILED)[0]
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now(), error="The disk is full.")
+    StandDown.objects.create(
+        database=other, kind=StandDownKind.MUTE, reason="moved", made_by="anna", made_at=timezone.now(),
+        until=timezone.now() + timedelta(hours=2),
+    )  # fmt: skip
+    last_seen = timezone.now() - timedelta(minutes=47)
+    WorkerPulse.objects.update(seen_at=last_seen - timedelta(seconds=15))
+    client = login("Viewer")
+    page(client)
+    monkeypatch.setattr(hearing, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 47 * 60))
+    WorkerPulse.objects.update(seen_at=last_seen)
+
+    for gates in (True, False):
+        Database.objects.update(gates_app=gates)
+        text = page(client)
+        assert '<p class="v-hero">No</p>' in text
+        first_look = text.split('class="v-card v-looks"')[1].split("</li>")[0]
+        assert "The worker was last seen 47 minutes ago." in first_look
+        assert "The disk is full." in text
+
+
 def test_a_worker_seen_in_the_future_is_not_taken_for_alive(past: History, login: Login) -> None:
     """The clock was set back since; a worker that runs is seen again at once, also in a long run."""
     WorkerPulse.objects.update(seen_at=timezone.now() + queue.PULSE_AHEAD + timedelta(seconds=9))
@@ -325,6 +353,7 @@ def test_who_asks_again_is_told_what_changed_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(marks, "BOUND_SECONDS", 10**6)
     client = login("Viewer")
+    page(client)  # which notes that the gate is there
     (tag,) = re.findall(r'data-tag="&quot;([.\w]+)&quot;"', page(client))
 
     assert poll(client, f'"{tag}"') == (f'"{tag}"', {})

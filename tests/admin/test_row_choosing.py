@@ -21,6 +21,7 @@ from backups.admin.row_choice import in_ranges, of_ranges
 from backups.differences.keeping import write_chosen
 from backups.differences.kept_rows import Change, KeptTable
 from backups.models import Database, Run, Snapshot
+from backups.requests import RowsBackRequest
 from backups.worker.downloads import DownloadServer
 from tests.admin.conftest import Login
 from tests.downloads.serving import downloads_served
@@ -215,3 +216,22 @@ def test_a_row_that_tells_something_else_breaks_no_page(compared: Run, login: Lo
 def test_ranges_of_numbers_that_a_form_brings(text: str, numbers: set[int]) -> None:
     assert of_ranges(text) == numbers
     assert of_ranges(in_ranges(numbers)) == numbers
+
+
+def test_only_some_columns_of_changed_rows_can_be_ticked_where_their_names_are_known(
+    compared: Run, login: Login
+) -> None:
+    client = login("Restorer")
+    assert "Only some columns" not in client.get(page_of(compared)).content.decode()
+    compared.result["kept"]["tables"][0]["columns"] = ["status", "<who>"]
+    compared.save()
+    assert 'value="&lt;who&gt;"' in client.get(page_of(compared)).content.decode()
+
+    client.post(
+        page_of(compared),
+        {"do": "prove", "all": ["0.changed", "0.gone"], "column-0": ["status", "of nobody"]},
+    )
+
+    run = Run.objects.get(action="rows_back")
+    (choice,) = RowsBackRequest.from_row(run, run.request).choices
+    assert (choice.kinds, choice.columns) == (("gone", "changed"), ("status",))

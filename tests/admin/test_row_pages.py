@@ -17,7 +17,7 @@ from pytest_django import Settings
 from backups import marks
 from backups.admin.base import page_url, run_url
 from backups.choices import Action, Health, Status, Trigger
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, ReplayProof, Repository, Run, Snapshot
 from backups.text import formatting
 from tests.admin.conftest import Login
 from tools.history import History
@@ -208,3 +208,24 @@ def test_a_long_name_stands_alone_above_its_page(past: History, login: Login) ->
     Database.objects.filter(pk=database.pk).update(name="n" * 60)
     assert f'title="{"n" * 60}"' in above()
     assert "Databases" not in above()
+
+
+def test_proofs_of_the_log_stand_beside_verifications(past: History, login: Login) -> None:
+    database, client = past.databases[0], login("Viewer")
+    then, now = Snapshot.objects.filter(database=database).order_by("time")[:2]
+    run = Run.objects.create(
+        action=Action.REPLAY, database=database, repository=database.repository, trigger=Trigger.SCHEDULE,
+        status=Status.SUCCEEDED, finished_at=timezone.now(),
+    )  # fmt: skip
+    ReplayProof.objects.create(
+        run=run, database=database, base=then, next=now, verdict="identical", transactions=1234,
+        load_seconds=61, replay_seconds=7, not_covered=["the moments between the two backups"],
+    )  # fmt: skip
+
+    for row in (database, database.repository):
+        shown = page(client, row, "verifications")
+        assert f"Log from {then.short_id} to {now.short_id}: 1234 transactions." in shown
+        assert f"Loading took {formatting.duration(61)}, the replay {formatting.duration(7)}." in shown
+    told = html.unescape(client.get(run_url(run)).content.decode())
+    assert "What it does not cover" in told
+    assert "the moments between the two backups" in told

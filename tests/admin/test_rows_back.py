@@ -14,7 +14,7 @@ from django.utils import timezone
 from backups.actions.steps import kept_files
 from backups.choices import Status
 from backups.differences.kept_rows import Change
-from backups.models import Run
+from backups.models import Restore, Run
 from backups.requests.rows_back import UNSEEN_KEYS
 from backups.worker.downloads import DownloadServer
 from tests.admin.conftest import Login
@@ -252,3 +252,34 @@ def test_who_may_not_restore_sees_nothing_of_it(proved: Run, login: Login) -> No
     for role in ("Viewer", "Operator"):
         assert answers(login(role)) == {403}
     assert Run.objects.filter(action="rows_back").count() == 1
+
+
+def test_rows_given_back_stand_beside_the_restores_and_are_none_of_them(proved: Run, login: Login) -> None:
+    restores = reverse("admin:backups_restore_changelist")
+    restorer, viewer = login("Restorer"), login("Viewer")
+    assert "Rows given back" not in restorer.get(restores).content.decode()
+    run = applied(proved)
+    run.result["rows_back"]["tables"] = [{"table": "orders", "gone": 60, "changed": 0, "new": 0}]
+    run.save()
+
+    shown = restorer.get(restores).content.decode()
+
+    assert "60 rows of orders in shop" in shown
+    assert "the clean-up" in shown
+    assert page_of(proved) in shown
+    assert not Restore.objects.exists()
+    assert page_of(proved) not in viewer.get(restores).content.decode()
+    for _ in range(10):
+        applied(proved, Status.FAILED, "")
+    more = reverse("admin:backups_run_changelist") + "?action__exact=rows_back"
+    assert more in restorer.get(restores).content.decode()
+    assert f"{run}" in restorer.get(more).content.decode()
+
+
+def test_whether_the_undo_in_the_file_is_proved_stands_beside_the_proof(proved: Run, login: Login) -> None:
+    client = login("Restorer")
+    for is_proved, words in ((True, "made all rows as they were before"), (False, "could not be proved")):
+        proved.result["rows_back"]["undo_proved"] = is_proved
+        proved.save()
+        assert words in client.get(page_of(proved)).content.decode()
+    assert f"{page_of(proved, 'rows-back-script')}?undo=1" in client.get(page_of(proved)).content.decode()

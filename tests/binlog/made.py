@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backups import binlog
 from backups.binlog import events
+from backups.binlog.kinds import Kind
 from tests.servers import DatabaseServer
 
 # What the client programs print before each row, with `-v`.
@@ -127,9 +128,10 @@ def packed_event(kind: int, body: bytes, at: int, *, when: int = 1, flags: int =
     return raw + zlib.crc32(raw).to_bytes(4, "little")
 
 
-def head(*, is_mariadb: bool, has_checksum: bool = True, when: int = 1) -> bytes:
-    """What a file begins with."""
-    lengths = bytes(171 if is_mariadb else 42)
+def head(*, is_mariadb: bool, has_checksum: bool = True, when: int = 1, table_map: int = 8) -> bytes:
+    """What a file begins with; `table_map` is how long it says that the head of one is."""
+    lengths = bytearray(171 if is_mariadb else 42)
+    lengths[Kind.TABLE_MAP - 1] = table_map
     body = (4).to_bytes(2, "little") + b"1.2.3".ljust(50, b"\0") + bytes(4) + b"\x13" + lengths
     return binlog.MAGIC + packed_event(15, body + bytes([has_checksum]), 4, when=when)
 

@@ -189,6 +189,8 @@ def test_what_is_no_log_is_named() -> None:
         b"-- MariaDB dump": (Why.MAGIC, 0),
         b"\xfdbin" + bytes(508): (Why.ENCRYPTED, 0),
         binlog.MAGIC + made.packed_event(Kind.STOP, b"", 4): (Why.FORMAT, 4),
+        # A server would read another database's name in a table map than the one that stands where we look.
+        made.head(is_mariadb=True, table_map=40): (Why.FORMAT, 4),
         head + bytes(9) + b"\xff\xff\xff\x7f" + bytes(9): (Why.SIZE, len(head)),
         head + bytes(9) + b"\x05\x00\x00\x00" + bytes(9): (Why.SIZE, len(head)),
     }

@@ -174,7 +174,6 @@ def test_a_name_alone_is_anothers_where_the_default_database_is(statement: str) 
 
 def test_statements_in_another_database_are_passed_over_however_odd() -> None:
     for statement in (
-        "INSERT INTO a VALUES ('shop.x')",
         "FROBNICATE a",
         "DROP TABLE Shop.a",
         "TRUNCATE a /*",

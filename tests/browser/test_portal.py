@@ -46,6 +46,36 @@ def test_a_wrong_password_is_told_and_lets_nobody_in(site: Site, sign_in: SignIn
     page.close()
 
 
+MAKE_GUESSED = f"""
+from django.contrib.auth.models import User
+User.objects.create_user("guessed", password={PASSWORD!r}, is_staff=True)
+"""
+
+
+def test_who_is_locked_out_is_told_for_how_long_and_that_others_are_not(site: Site, sign_in: SignIn) -> None:
+    site.portal.shell(MAKE_GUESSED)
+    page = site.browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+
+    def type_in(password: str) -> None:
+        page.goto(f"{site.url}/admin/login/")
+        page.get_by_label("Username").fill("guessed")
+        page.get_by_label("Password").fill(password)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+
+    for _ in range(10):
+        type_in("not it")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text(re.compile("^Sign-in is locked for another 1[45] minutes$"))
+    type_in(PASSWORD)
+    expect(heading).to_contain_text("Sign-in is locked for another")
+    page.get_by_role("link", name="Back to the sign-in page").click()
+    expect(page.get_by_label("Username")).to_be_visible()
+    page.close()
+    expect(sign_in("operator").page.get_by_role("heading", name="Are we safe?")).to_be_visible()
+
+
 def test_back_up_now_watch_it_finish(site: Site, sign_in: SignIn) -> None:
     page = sign_in("operator").page
     expect(page.get_by_text("There is no backup of").first).to_be_visible()
@@ -338,8 +368,48 @@ def test_a_dialog_never_fails_without_a_word(site: Site, sign_in: SignIn) -> Non
     page.context.set_offline(True)
     page.keyboard.press("Escape")
     page.get_by_role("button", name=button).first.click()
-    expect(dialog.get_by_role("alert")).to_contain_text("The portal gives no answer.")
+    expect(dialog.get_by_role("alert")).to_contain_text("The portal gives no answer")
     person.wrong.clear()  # the browser's own words for each of these
+
+
+def test_a_dialog_that_was_open_while_the_portal_was_away_keeps_what_was_typed(
+    site: Site, sign_in: SignIn
+) -> None:
+    person = sign_in("administrator")
+    page = person.page
+    dialog = page.get_by_role("dialog")
+    told = dialog.get_by_role("alert")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Back up now").first.click()
+    expect(told).to_contain_text("no answer, so nothing was started.")
+    # A link would lead to the browser's own page.
+    expect(dialog.get_by_role("link")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Close")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text("The portal does not answer; this page tries again.")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.get_by_text("The portal does not answer; this page tries again.")).to_be_hidden()
+
+    person.goto("/admin/backups/database/1/change/")
+    page.get_by_role("button", name="Pause or retire").press("Enter")
+    page.get_by_role("link", name="Pause", exact=True).click()
+    dialog.get_by_label("Why?").fill("The server moves.")
+    page.context.set_offline(True)
+    press = dialog.get_by_role("button", name="Pause")
+    for _ in range(2):
+        press.click()
+        expect(told).to_contain_text("The portal gives no answer. Whether this was done is not known")
+        expect(told.get_by_role("link")).to_have_count(0)
+    expect(dialog.get_by_label("Why?")).to_have_value("The server moves.")
+    page.context.set_offline(False)
+    press.click()
+    expect(page.locator(".v-label", has_text="Paused")).to_be_visible()
+    page.get_by_role("button", name="Pause or retire").press("Enter")
+    page.get_by_role("link", name="Resume", exact=True).click()
+    dialog.get_by_role("button", name="Resume").click()
+    expect(page.locator(".v-label", has_text="Paused")).to_have_count(0)
+    person.wrong.clear()  # the browser's own words for each request without an answer
 
 
 def test_a_dialog_comes_although_its_button_was_renewed_meanwhile(site: Site, sign_in: SignIn) -> None:

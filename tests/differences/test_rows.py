@@ -24,7 +24,7 @@ from backups.differences.result import Differences, TableDifference
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, Room, RowFile, compared
 from backups.differences.shapes import Layout, Shape, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
-from backups.differences.told import doubts, in_short, row_words
+from backups.differences.told import doubts, how_words, in_short, row_words
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.ready import Does, Ready
 from backups.dumpfile.rows import rows_head
@@ -231,6 +231,29 @@ def test_an_added_column_does_not_make_all_rows_changed(files: tuple[RowFile, Ro
     later = (ID, "`n` int", "`more` int", "PRIMARY KEY (`id`)")
 
     assert differ(files, "(1,1),(2,2)", "(1,1,9),(2,3,9)", *KEYED, later=later) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ("(1,1),(2,2),(3,3)", "(2,2),(3,4),(5,5)", (1, 1, 1)),
+        # What the new key forbids: of two rows that would have it one is the later one's, changed or not.
+        ("(1,1),(1,2)", "(1,1)", (1, 0, 0)),
+        ("(1,1),(1,1)", "(1,2)", (1, 0, 1)),
+        ("(NULL,1),(NULL,2)", "(3,1)", (2, 1, 0)),
+    ],
+)
+def test_a_key_that_came_tells_rows_apart_that_had_none(
+    files: tuple[RowFile, RowFile], before: str, after: str, counts: tuple[int, ...]
+) -> None:
+    later = ("`a` int NOT NULL", "`b` int", "PRIMARY KEY (`a`)")
+
+    assert differ(files, before, after, *KEYLESS, later=later) == counts
+    assert layout_of(shape(*KEYLESS), shape(*later)).is_key_new
+    other = shape(*later[:2], "PRIMARY KEY (`a`)", "UNIQUE KEY `u` (`b`)")
+    assert not layout_of(shape(*later), other).is_key_new
+    table = {"gone": 1, "change": "", "key": ["a"], "columns_came": [], "columns_gone": []}
+    assert how_words({**table, "columns_retyped": [], "is_key_new": True}).endswith("only the later side has")
 
 
 def test_composite_keys_are_not_mixed_up(files: tuple[RowFile, RowFile]) -> None:
@@ -544,6 +567,19 @@ def test_kept_statements_count_for_as_long_as_they_are_kept() -> None:
     assert raised.value.code == "diff.no_room"
 
 
+def test_of_a_dump_that_can_be_read_again_no_more_is_kept_than_there_is_room_for() -> None:
+    with comparison("") as both:
+        room, side = both.before.file.room, both.before
+        for most, taken, is_kept in ((1000, 0, True), (20, 0, False), (1000, room.left - 60, False)):
+            side.kept, side.most_kept = Kept(""), most
+            room.take(taken)
+            side.keep(ready("VALUES (1,1)"))
+            assert (side.kept is not None) == is_kept
+            side.let_go_of_kept()
+            room.give(taken)
+            assert side.kept_bytes == 0
+
+
 def test_who_waits_is_heard_while_a_large_table_is_dealt_out(
     files: tuple[RowFile, RowFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,7 +599,7 @@ def test_who_waits_is_heard_before_each_statement_that_is_looked_through_for_row
         for _ in range(3):
             both.after.kept.add(ready("VALUES (1,1)"))
         both.picked = {"t": {}}
-        for _ in both.kept_of_picked(lambda: heard.append("tick")):
+        for _ in both.kept_of_picked(both.after, lambda: heard.append("tick")):
             heard.append("statement")
 
     assert heard == ["tick", "statement"] * 3

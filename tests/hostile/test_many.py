@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from backups import marks
 from backups.alerting import alerts
 from backups.choices import Action, Status, Trigger
 from backups.gate import heartbeat_files
-from backups.models import Alert, Database, Mark, Run, Snapshot
+from backups.models import Alert, Database, Mark, Run, Snapshot, WorkerPulse
 from backups.scheduling import right_times
 from backups.worker import queue
 from sentinel import heartbeat
@@ -137,8 +139,13 @@ def test_what_needs_a_look_comes_first_where_not_all_have_room(client: Client) -
     assert 'data-live="/admin/live/?page=2"' in text
     assert 'rel="next" href="/admin/?page=3"' in text
     assert "v-swatch" not in text
+    WorkerPulse.objects.update(seen_at=timezone.now() - timedelta(minutes=47))
+    for asked in ({}, {"page": "2"}, {"q": databases[90].name}):
+        sent = client.get("/admin/live/", query_params=asked).json()["html"]
+        assert "The worker was last seen 47 minutes ago." in sent
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(client: Client) -> None:
     """Forty failed, ten run, five wait, and each has a name of sixty characters."""
     databases = many.make(200, days=2)
@@ -170,6 +177,12 @@ def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(cli
 
     assert len(asked) <= 15
     assert len(page.content) <= MOST_SENT
+    for change in (partial(_fail, databases[41]), partial(many.back_up, databases[42]), _begin):
+        for address in ("/admin/", "/admin/live/"):
+            change()
+            with CaptureQueriesContext(connection) as asked:
+                assert len(client.get(address).content) <= MOST_SENT
+            assert len(asked) <= 15, [each["sql"] for each in asked]
     # Of another four it is one of `many`.
     assert "44 of 200 databases need a look." in text
     assert text.count('data-key="database-') == 44
@@ -179,6 +192,25 @@ def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(cli
 
     found = client.get("/admin/", query_params={"q": databases[133].name[:12].upper()}).content.decode()
     assert re.findall(r'data-key="line-(\d+)"', found) == [str(databases[133].pk)]
+
+
+def _fail(database: Database) -> None:
+    """A backup, of which people are told."""
+    now = timezone.now()
+    Run.objects.create(
+        action=Action.BACKUP, database=database, repository=database.repository, status=Status.FAILED,
+        trigger=Trigger.SCHEDULE, queued_at=now, finished_at=now, error="The server does not answer.",
+    )  # fmt: skip
+    Alert.objects.update_or_create(
+        subject=f"Backup of {database}", defaults={"state": "failed", "text": "The server does not answer."}
+    )
+
+
+def _begin() -> None:
+    """A run that waits."""
+    waits = Run.objects.filter(status=Status.QUEUED).earliest("pk")
+    now = timezone.now()
+    Run.objects.filter(pk=waits.pk).update(status=Status.RUNNING, started_at=now, beat_at=now)
 
 
 def test_asking_again_where_nothing_changed_costs_next_to_nothing(client: Client) -> None:

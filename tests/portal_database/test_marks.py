@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
 
 import pytest
@@ -60,6 +61,7 @@ def test_every_table_has_a_mark_but_those_that_say_why_not() -> None:
         ('TRUNCATE "backups_verification"', "backups_verification"),
         ('WITH x AS (SELECT 1) UPDATE "backups_suspicion" SET a = 1', "backups_suspicion"),
         ('SELECT * FROM "backups_run" FOR UPDATE', None),
+        ('(SELECT "value" FROM "backups_mark") UNION (SELECT "id" FROM "backups_run")', None),
         ('INSERT INTO "backups_runline" ("id") VALUES (1)', None),
         ('UPDATE "backups_mark" SET "value" = 1', None),
         ('INSERT INTO "django_session" VALUES (1)', None),
@@ -191,6 +193,31 @@ def test_other_hooks_of_a_commit_see_what_was_committed(run: Run, monkeypatch: p
     assert len({before, *seen, marks.version()}) == 3
 
 
+@pytest.mark.parametrize("within", [nullcontext, transaction.atomic])
+def test_nothing_is_kept_of_what_was_read_in_a_transaction_that_was_taken_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch, within: Callable[[], AbstractContextManager[object]]
+) -> None:
+    """Whether what is read next is read in a transaction or not."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    of_all, of_table = marks.Kept[str](), marks.Kept[str]()
+
+    def read() -> str:
+        return Run.objects.get(pk=run.pk).error
+
+    def told() -> tuple[str, str]:
+        version = marks.version()
+        return of_all.get(version, read), of_table.get(marks.Versions().of("backups_run"), read)
+
+    with suppress(LookupError), transaction.atomic():
+        Run.objects.update(error="never committed")
+        assert told() == ("never committed", "never committed")
+        raise LookupError
+
+    with within():
+        assert told() == ("", "")
+        assert marks.version() == marks.version()
+
+
 def test_what_is_kept_is_made_anew_when_something_was_written_or_set(run: Run, settings: Settings) -> None:
     kept = marks.Kept[int]()
     made = count()
@@ -226,6 +253,8 @@ Run.objects.filter(pk=run.pk).update(beat_at=timezone.now())
 asked = list(marks.rows().union(marks.beats()))
 print(run.pk in [beat // 61 for kind, beat in asked if kind == marks.BEAT])
 print(len(marks.TABLES) == sum(kind == marks.MARK for kind, _ in asked))
+both = marks.Versions(with_beats=True)
+print([beat // 61 for beat in both.beats] == [run.pk], both.version == marks.version())
 """
 
 
@@ -236,4 +265,4 @@ def test_another_process_sees_it_on_each_kind_of_database(portal: Portal) -> Non
     before = told()
     changed = told("Repository.objects.update(check_error='odd')")
     assert changed != before
-    assert told(_BEGIN) == ["True", "True", *changed]
+    assert told(_BEGIN) == ["True", "True", "True True", *changed]

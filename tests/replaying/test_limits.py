@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from backups.errors import Problem
@@ -12,7 +14,7 @@ MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def small_packets(played: Played) -> Played:
+def small_packets(played: Played) -> Iterator[Played]:
     """The server takes 2 MB from new sessions, and the source holds rows of up to 2 MB."""
     ((before,),) = played.server.query("SELECT @@GLOBAL.max_allowed_packet")
     played.execute("CREATE TABLE t (i INT PRIMARY KEY, b LONGBLOB, n INT)")

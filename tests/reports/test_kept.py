@@ -89,7 +89,7 @@ class Clock:
 
 def answers(now: datetime) -> list[Any]:
     """All that is worked out from what is kept."""
-    stands = standing.read(now, marks.version())
+    stands = standing.read(now, marks.Versions())
     return [
         replace(seen.of_all(now).facts, now=now),
         stands.overall,

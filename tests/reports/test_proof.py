@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -46,6 +47,7 @@ __all__ = [
 ]  # fmt: skip
 NASTY = '=cmd|"/c calc"!A1,<script>alert(1)</script>'
 FORMS = sorted(proof_files.FORMS)
+MOST_CALLS = 45
 
 
 def this_month() -> Days:
@@ -336,6 +338,30 @@ def test_queries_do_not_grow_with_the_databases(past: History) -> None:
 
     assert document["totals"]["databases"] == 14
     assert len(more) == len(few) <= 8
+
+
+def test_a_row_more_costs_a_few_calls_on_sqlite(past: History) -> None:
+    """Of a year of 200 databases there are 300,000, and a person waits for the page."""
+
+    def called() -> int:
+        count = 0
+
+        def note(_frame: object, event: str, _of: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        sys.setprofile(note)
+        try:
+            proof.report(wanted(), in_full=[])
+        finally:
+            sys.setprofile(None)
+        return count
+
+    called()
+    one = called()
+    many(10, 30)
+    # A run and a snapshot each day.
+    assert (called() - one) / (10 * 30 * 2) < MOST_CALLS
 
 
 def test_too_many_rows_are_refused_politely(past: History, monkeypatch: pytest.MonkeyPatch) -> None:

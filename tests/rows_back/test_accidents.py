@@ -26,6 +26,23 @@ INSERT INTO orders VALUES (1, 1, ''), (2, 1, 'x'), (3, 2, NULL);
 INSERT INTO line VALUES (1, 1, 5), (1, 2, 7), (2, 1, 9), (3, 1, 0.5);
 INSERT INTO a_visit VALUES (1, 1, '2024-01-01'), (2, 1, NULL), (3, 2, NULL), (4, NULL, NULL);
 """
+DEEP = """
+CREATE TABLE people (id int PRIMARY KEY);
+CREATE TABLE purchases (id int PRIMARY KEY, person int,
+  FOREIGN KEY (person) REFERENCES people (id) ON DELETE CASCADE);
+CREATE TABLE purchase_lines (id int PRIMARY KEY, purchase int,
+  FOREIGN KEY (purchase) REFERENCES purchases (id) ON DELETE CASCADE);
+CREATE TABLE line_notes (id int PRIMARY KEY, line int,
+  FOREIGN KEY (line) REFERENCES purchase_lines (id) ON DELETE CASCADE);
+CREATE TABLE returns (id int PRIMARY KEY, line int, note int,
+  FOREIGN KEY (line) REFERENCES purchase_lines (id) ON DELETE SET NULL,
+  FOREIGN KEY (note) REFERENCES line_notes (id) ON DELETE SET NULL);
+INSERT INTO people VALUES (1), (2), (3);
+INSERT INTO purchases SELECT id, id % 3 + 1 FROM people;
+INSERT INTO purchase_lines SELECT id, id % 3 + 1 FROM people;
+INSERT INTO line_notes SELECT id, id FROM purchase_lines;
+INSERT INTO returns SELECT id, id, id FROM purchase_lines;
+"""
 PRICES = """
 CREATE TABLE product (id int PRIMARY KEY, code varchar(20) NOT NULL, UNIQUE (code))
   DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
@@ -69,6 +86,7 @@ INSERT INTO log VALUES (NULL, NULL), (NULL, NULL);
 """
 ACCIDENTS = {
     "three levels of CASCADE and SET NULL": (SHOP, "DELETE FROM customer"),
+    "four levels, and references to two of them": (DEEP, "DELETE FROM people"),
     "one of them": (SHOP, "DELETE FROM customer WHERE id = 1"),
     "brought and moved to": (
         SHOP,
@@ -156,7 +174,11 @@ def met(server: DatabaseServer, before: str, accident: str) -> tuple[Dump, Dump,
 
 
 # MySQL follows foreign keys by itself, MariaDB's InnoDB does it.
-ON_MYSQL = ("three levels of CASCADE and SET NULL", "ON UPDATE CASCADE and SET NULL")
+ON_MYSQL = (
+    "three levels of CASCADE and SET NULL",
+    "four levels, and references to two of them",
+    "ON UPDATE CASCADE and SET NULL",
+)
 
 
 @pytest.mark.parametrize(

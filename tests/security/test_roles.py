@@ -86,11 +86,16 @@ RULES: dict[str, tuple[Role, Role]] = {
     "admin/backups/repository/<int:pk>/retention/": (VIEWER, VIEWER),
     "admin/backups/database/<int:pk>/retention/": (VIEWER, VIEWER),
     "admin/backups/database/<int:pk>/restore/": (RESTORER, RESTORER),
+    # Whether its log is stored, what of that was seen to be missing, and what changed when.
+    "admin/backups/database/<int:pk>/log/": (ADMINISTRATOR, ADMINISTRATOR),
+    "admin/backups/database/<int:pk>/log/acknowledge/": (NOBODY, OPERATOR),
+    "admin/backups/database/<int:pk>/transactions/": (RESTORER, RESTORER),
     # Of whoever asked, and nobody else.
     "admin/backups/questions/<int:pk>/": (NOBODY, NOBODY),
     "admin/backups/questions/<int:pk>/live/": (NOBODY, NOBODY),
     "admin/backups/questions/<int:pk>/preview/": (NOBODY, NOBODY),
     "admin/backups/questions/<int:pk>/tried/": (NOBODY, NOBODY),
+    "admin/backups/questions/<int:pk>/log/": (NOBODY, NOBODY),
     # What a form holds, tried before it is saved.
     "admin/backups/server/test/": (NOBODY, ADMINISTRATOR),
     "admin/backups/database/test/": (NOBODY, ADMINISTRATOR),

@@ -9,6 +9,7 @@ import pytest
 
 from backups.choices import Action
 from backups.models import LogMark, LogPiece, LogTransaction, Run
+from backups.replaying.xa import Held
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
 from tests.servers.database import Flavour
@@ -136,7 +137,10 @@ def test_a_quiet_database_stays_fresh(server: DatabaseServer, ship: Ship) -> Non
 
     shipped.look()
 
-    assert shipped.archive.stored_until > before
+    after = shipped.archive.stored_until
+    assert before is not None
+    assert after is not None
+    assert after > before
     assert LogPiece.objects.count() == pieces
 
 
@@ -175,6 +179,26 @@ def test_an_xa_transaction_is_stored_with_its_end(server: DatabaseServer, ship: 
 
     kinds = [str(each.kind) for each in shipped.transactions()]
     assert kinds == ["xa_prepared", "xa_committed"]
+
+
+@pytest.mark.one_flavour("mysql")
+def test_of_anothers_xa_transaction_beginning_and_end_are_stored_and_no_row(
+    server: DatabaseServer, ship: Ship
+) -> None:
+    """A replay would take an end alone for one of a transaction that was prepared before the base."""
+    shipped, other = ship(ship_shop(server)), ship_shop(server)
+    other.execute(
+        f"XA START 'b'; INSERT INTO orders VALUES (1, '{OTHERS}'); XA END 'b'; XA PREPARE 'b'; XA COMMIT 'b'"
+    )
+
+    shipped.look()
+
+    held = Held()
+    assert [str(each.kind) for each in shipped.transactions()] == ["xa_prepared", "xa_committed"]
+    prepared, committed = shipped.transactions()
+    assert held.played(prepared) is None
+    assert held.played(committed) == prepared
+    assert OTHERS.encode() not in shipped.stored()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from backups import tasks
+from backups import tasks, verdict
 from backups.alerting import alerts, findings, watching
 from backups.choices import Action, AlertState, Health, Status, Trigger
 from backups.gate import heartbeat_files
@@ -141,8 +141,8 @@ def test_a_portal_that_was_begun_again_does_not_take_it_back(
 def test_a_worker_whose_clock_is_ten_minutes_off_is_heard(
     past: History, receiver: Receiver, wait: Wait, apart: timedelta
 ) -> None:
-    for beat in range(6):
-        seen(apart - timedelta(seconds=beat))
+    for minute in range(6):
+        seen(apart - timedelta(minutes=minute))
         alerts.watch()
         wait(60)
 
@@ -153,6 +153,22 @@ def test_a_worker_whose_clock_is_ten_minutes_off_is_heard(
         wait(60)
         alerts.watch()
     assert receiver.messages() == [("Worker: silent", "failure")], "now it stands still"
+
+
+@pytest.mark.parametrize("looked_before", [timedelta(minutes=47), timedelta(minutes=3)])
+def test_a_worker_that_fell_silent_right_after_a_look_is_named_at_the_next(
+    past: History, wait: Wait, looked_before: timedelta
+) -> None:
+    """Between the two its sign changed once, which tells of then and not of now."""
+    seen(looked_before + timedelta(seconds=15))
+    standing.read()
+    wait(looked_before.total_seconds())
+    seen(looked_before)
+
+    found = standing.read().overall
+
+    assert found.state == verdict.State.BAD
+    assert found.reason.startswith(f"The worker was last seen {looked_before.seconds // 60} minutes ago.")
 
 
 def test_each_web_process_of_the_portal_watches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,6 +248,7 @@ def test_no_cluster_begins_before_the_schedules_are_this_workers(monkeypatch: py
     monkeypatch.setattr(worker, "_keep_time", lambda: next(looks))
     monkeypatch.setattr(worker, "KEEP_TIME_SECONDS", 0.0)
     downloads = SimpleNamespace(keep_serving=lambda: None)
-    command._run([Cluster()], downloads, None)  # type: ignore[list-item,arg-type]
+    shipper = SimpleNamespace(keep_running=lambda: None)
+    command._run([Cluster()], downloads, shipper, None)  # type: ignore[list-item,arg-type]
 
     assert begun == ["after both looks"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +15,12 @@ from backups.actions.steps.opening import OpenedSnapshot
 from backups.actions.steps.reading import damaged
 from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.catalog import made_here
+from backups.differences.meeting import NotMet
+from backups.differences.sifting import Sifter
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.dialect import Dialect
+from backups.dumpfile.digesting import Digester
 from backups.dumpfile.manifests import ManifestDamaged
 from backups.dumpfile.ready import LoadOptions, Ready
 from backups.dumping.mysqldump import widen
@@ -71,12 +75,17 @@ class Wish:
     unread: set[str]
     # In a sentence, the side that is read.
     side: str
+    # What leaves out rows that the other side has as well, where both are read at once.
+    sifter: Sifter | None = None
 
     def read(self, chunks: Iterator[bytes], loading: Loading) -> None:
         """Read a dump to its end. Raises LoadProblem, Problem."""
         dialect = Dialect.of(is_mariadb=self.server.flavour == mysql.MARIADB, number=self.server.number)
         allowed = Allowed(dialect, LoadOptions(self.source, source=self.source))
-        chosen = (bytes(data) for data in chosen_tables(digested(chunks, loading), self.tables))
+        pieces = digested(chunks, loading)
+        if self.sifter is not None:
+            pieces = self.sifter.sifted(pieces)
+        chosen = (bytes(data) for data in chosen_tables(pieces, self.tables))
         try:
             for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
                 self.taker.take(ready)
@@ -114,20 +123,37 @@ def read_definitions(chunks: Iterator[bytes], loading: Loading) -> None:
         pass
 
 
-def snapshot_read(stored: OpenedSnapshot, read: Read, progress: Progress, loading: Loading) -> Loading:
-    """Read a whole snapshot, watched. Raises Problem unless it is what was backed up."""
+def snapshot_read(
+    stored: OpenedSnapshot, read: Read, progress: Progress, loading: Loading, beside: Beside | None = None
+) -> Loading:
+    """Read a whole snapshot, watched.
+
+    Raises Problem unless it is what was backed up, what `beside` raises.
+    """
+    with _dumped(stored, loading, progress) as source:
+        process.run_in_thread(
+            lambda: read(_bytes_of(stored, source), loading),
+            restic.with_outage_limit(source, stored.access, _tick(loading, progress, beside)),
+            source.stop,
+        )
+    return loading
+
+
+@contextmanager
+def _dumped(stored: OpenedSnapshot, loading: Loading, progress: Progress) -> Iterator[process.Child]:
+    """restic as it writes a snapshot, for a block that reads it to its end.
+
+    Raises Problem as `snapshot_read`.
+    """
     snapshot, access = stored.snapshot, stored.access
 
     def finished(source: process.Child) -> None:
         restic.finished(source, access, phrase("reading the snapshot"), progress.tick)
 
     with restic.dump(access, snapshot.snapshot_id, snapshot.path) as source:
+        widen(source.stdout.fileno())
         try:
-            process.run_in_thread(
-                lambda: read(unpacked(source.stdout, gzip=snapshot.path.endswith(".gz")), loading),
-                restic.with_outage_limit(source, access, _tick(loading, progress)),
-                source.stop,
-            )
+            yield source
         except LoadProblem:
             # Half a dump may be restic's fault, which is asked first how it went.
             if source.poll() not in (None, 0):
@@ -136,7 +162,64 @@ def snapshot_read(stored: OpenedSnapshot, read: Read, progress: Progress, loadin
             raise
         finished(source)
     _refuse_unlike_manifest(stored, loading)
-    return loading
+
+
+def _bytes_of(stored: OpenedSnapshot, source: process.Child) -> Iterator[bytes]:
+    return unpacked(source.stdout, gzip=stored.snapshot.path.endswith(".gz"))
+
+
+class Beside:
+    """A snapshot that is read in a thread while the other side is."""
+
+    def __init__(self, thread: process.InThread, loading: Loading, tick: process.Tick) -> None:
+        self._thread, self.loading, self._tick = thread, loading, tick
+
+    def tick(self) -> None:
+        """Called several times a second. Raises Problem for a storage that goes on failing, NotMet."""
+        self._tick()
+        if self._thread.raised:
+            raise NotMet  # what it really was is told where it was begun
+
+    def wait_for(self, is_there: Callable[[], bool], progress: Progress) -> None:
+        """Wait for something of its reading. Raises what `tick` does, Cancelled."""
+        tick = _tick(Loading(), progress, self)
+        while not is_there():
+            process.sleep_tick()
+            tick()
+
+
+@contextmanager
+def snapshot_beside(
+    stored: OpenedSnapshot, read: Read, progress: Progress, call_off: Callable[[], None]
+) -> Iterator[Beside]:
+    """Read a whole snapshot in a thread, for a block that reads the other side, and after it to its end.
+
+    `call_off` is called once where either fails. Raises what the block does, and Problem as `snapshot_read`.
+    """
+    loading = Loading(Digester(stored.snapshot.source))
+    with _dumped(stored, loading, progress) as source:
+
+        def work() -> None:
+            try:
+                read(_bytes_of(stored, source), loading)
+            except BaseException:
+                call_off()
+                raise
+
+        thread = process.InThread(work)
+        beside = Beside(thread, loading, restic.with_outage_limit(source, stored.access, lambda: None))
+        try:
+            yield beside
+            thread.join(_tick(Loading(), progress, beside))
+        except BaseException as error:
+            call_off()
+            source.stop()
+            thread.join()
+            if isinstance(error, NotMet) and thread.raised and not isinstance(thread.raised, NotMet):
+                raise thread.raised from None
+            raise
+        if thread.raised:
+            raise thread.raised
 
 
 def _refuse_unlike_manifest(stored: OpenedSnapshot, loading: Loading) -> None:
@@ -155,15 +238,20 @@ def _refuse_unlike_manifest(stored: OpenedSnapshot, loading: Loading) -> None:
         raise damaged(snapshot)
 
 
-def live_dumped(order: Order, read: Read, progress: Progress, loading: Loading) -> dict[str, Any]:
-    """Dump the live database as a backup does, into `read`; answers the dump's manifest. Raises Problem."""
+def live_dumped(
+    order: Order, read: Read, progress: Progress, loading: Loading, beside: Beside | None = None
+) -> dict[str, Any]:
+    """Dump the live database as a backup does, into `read`; answers the dump's manifest.
+
+    Raises Problem, what `beside` raises.
+    """
     order_fd = process.secret_fd(order.as_json())
     report_fd = process.secret_fd(b"")
     report = Report(report_fd)
     program = process.Program(
         command(order_fd, report_fd, iter(())), process.base_environment(), pass_fds=[order_fd, report_fd]
     )
-    watch = _tick(loading, progress)
+    watch = _tick(loading, progress, beside)
 
     def tick() -> None:
         watch()
@@ -208,10 +296,12 @@ def _ended(running: process.Child, tick: process.Tick) -> int | None:
     return code
 
 
-def _tick(loading: Loading, progress: Progress) -> process.Tick:
+def _tick(loading: Loading, progress: Progress, beside: Beside | None = None) -> process.Tick:
     def tick() -> None:
-        progress.bytes_done(loading.bytes_read)
+        progress.bytes_done(loading.bytes_read + (beside.loading.bytes_read if beside else 0))
         progress.detail(loading.doing)
         progress.tick()
+        if beside is not None:
+            beside.tick()
 
     return tick

@@ -15,10 +15,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.differences.keeping import full_disk_told, make_folder
-from backups.differences.kept_rows import kept_rows, packed
+from backups.differences.kept_rows import CHANGED, Change, kept_rows, packed
 from backups.models import Run
 from backups.snapshots.retention import ROWS_KEPT
 
+# A table may have a thousand.
+_MOST_COLUMNS = 50
 logger = logging.getLogger(__name__)
 
 
@@ -53,10 +55,22 @@ def told(path: Path, digest: str) -> Mapping[str, Any]:
                 "changed": each.changed,
                 "beyond": each.beyond,
                 "same_columns": each.is_as_then,
+                "columns": differing_columns(rows.changes(each.name, [CHANGED])),
             }
             for each in rows.tables()
         ]
     return {"until": until(), "sha256": digest, "tables": tables}
+
+
+def differing_columns(changes: Iterable[Change]) -> list[str]:
+    """In which columns changed rows differ, in the order of the table; no more than a page can name."""
+    found: dict[bytes, None] = {}
+    for each in changes:
+        then, now = each.then or {}, each.now or {}
+        found.update(
+            dict.fromkeys(name for name, value in then.items() if name in now and now[name] != value)
+        )
+    return [name.decode(errors="replace") for name in found][:_MOST_COLUMNS]
 
 
 def until() -> str:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from statistics import median
 from typing import Any
 
-from django.utils import timezone
-
 from backups import mysql
 from backups.actions.steps.moment_found import Way, found
-from backups.actions.steps.moment_replay import cut_words, told_of
+from backups.actions.steps.moment_replay import told_of
 from backups.actions.steps.replay_place import replaying_place
-from backups.choices import OVERWRITING_MODES, ReplayVerdict, RestoreMode
+from backups.choices import ReplayVerdict, RestoreMode
 from backups.dumpfile.log_positions import Place
 from backups.endpoints import repository_access, restoring_server, scratch_server
 from backups.errors import Problem
@@ -24,8 +21,7 @@ from backups.moments.rows import draft_of
 from backups.moments.timeline import rank
 from backups.moments.until import Until
 from backups.restoring.plan import Plan
-from backups.text import formatting
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import phrase
 
 _SAMPLES = 10
 # One that proves nothing of speed was over in less.
@@ -50,9 +46,6 @@ def with_moment(plan: Plan, until: Until, seconds: float) -> Plan:
     log_bytes = sum(_share(piece, way) for piece in way.pieces)
     replay_seconds = _expected_seconds(database, log_bytes)
     lost = _lost(draft, way)
-    plan.warnings.append(cut_words(way.cut))
-    if plan.mode in OVERWRITING_MODES:
-        plan.warnings.append(_lost_words(way, lost))
     told: dict[str, Any] = {
         **told_of(way.cut),
         "base": plan.snapshot.snapshot_id,
@@ -127,21 +120,3 @@ def _lost(draft: Draft, way: Way) -> int:
     first = way.cut.left_out
     is_counted = first is None or any(rank(piece.begins) <= rank(first.begins) for piece in behind)
     return sum(piece.transactions for piece in behind) + (0 if is_counted else 1)
-
-
-def _lost_words(way: Way, lost: int) -> str:
-    if not lost:
-        return phrase("Nothing that is stored was changed since.")
-    since = way.cut.left_out.moment if way.cut.left_out is not None else None
-    ago = ""
-    if since is not None:
-        with suppress(OverflowError):
-            ago = phrase(" ({duration})", duration=formatting.duration(timezone.now() - since))
-    return plural(
-        "What was changed since then{ago} is not in it: {n} transaction at least. The backup that is made "
-        "before has it.",
-        "What was changed since then{ago} is not in it: {n} transactions at least. The backup that is made "
-        "before has it.",
-        n=lost,
-        ago=ago,
-    )

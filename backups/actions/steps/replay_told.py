@@ -27,9 +27,6 @@ def not_covered(pair: Pair, findings: Findings, played: Played) -> list[str]:
             phrase("{left_out}: it is in no backup", left_out=mysql.LeftOut(**left).words)
             for left in pair.next.not_in_backup
         ),
-        phrase(
-            "the counters (AUTO_INCREMENT), which no log tells: they were set as the second backup has them"
-        ),
         phrase("the moments between the two backups: the end alone was compared"),
     ]
     if events := len(played.replayed.kept_back):
@@ -138,18 +135,26 @@ def _cannot(proof: ReplayProof, findings: Findings) -> Problem:
             safe=phrase("The live database was not touched."),
             do=phrase("Verify that snapshot, and back up again now."),
         )
-    is_gap = proof.verdict == ReplayVerdict.GAP
+    if proof.verdict == ReplayVerdict.BARRIER:
+        return Problem(
+            phrase(
+                "The log behind snapshot {base} cannot be replayed, so it is not proved. {reason}",
+                base=proof.base.short_id,
+                reason=proof.reason,
+            ),
+            code="replay_proof.barrier",
+            safe=_SAFE,
+            do=phrase("Choose moments before it or after the next backup. The next proof begins behind it."),
+        )
     return Problem(
         phrase(
-            "The log behind snapshot {base} cannot be proved. {reason}",
+            "The log behind snapshot {base} is not whole, so it is not proved. {reason}",
             base=proof.base.short_id,
             reason=proof.reason,
         ),
-        code="replay_proof.gap" if is_gap else "replay_proof.barrier",
+        code="replay_proof.gap",
         safe=_SAFE,
         do=phrase(
             "Moments after the gap can be restored from the next backup on. Find out why the log is missing."
-        )
-        if is_gap
-        else phrase("Choose moments before it or after the next backup. The next proof begins behind it."),
+        ),
     )

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
 
+from backups import mysql
 from backups.actions.steps import kept_files
 from backups.actions.steps.rows_found import inverted
 from backups.differences.keeping import digest_of
-from backups.differences.kept_rows import Change, KeptRows, KeptTable, kept_rows, not_kept
+from backups.differences.kept_rows import (
+    AGAIN,
+    AGAIN_CHOSEN,
+    ALREADY,
+    CHANGED,
+    Change,
+    KeptRows,
+    KeptTable,
+    kept_rows,
+    not_kept,
+)
 from backups.errors import Problem
 from backups.models import Run
 from backups.requests import Choice, RowsBackRequest
@@ -69,7 +80,47 @@ def of_choice(rows: KeptRows, tables: Mapping[str, KeptTable], choice: Choice) -
     if choice.kinds:
         refuse_incomplete(table)
         found += rows.changes(table.name, choice.kinds)
-    return found
+    return _of_columns(found, table, choice.columns) if choice.columns else found
+
+
+def _of_columns(found: Sequence[Change], table: KeptTable, names: Collection[str]) -> list[Change]:
+    """Rows of which the changed ones know these columns alone, and what tells them apart. Raises Problem."""
+    shapes = [table_of(table.name, each) for each in (table.definition_now, table.definition_then)]
+    there = [set(shape.columns) if shape else set() for shape in shapes]
+    columns, key = {name.encode() for name in names}, {name.encode() for name in table.key}
+    if unknown := sorted(name.decode() for name in columns - (there[0] & there[1]) | columns & key):
+        raise Problem(
+            phrase(
+                "{table} has no column {names} that a row can get back alone.",
+                table=table.name,
+                names=mysql.named(unknown),
+            ),
+            code="rows.no_such_column",
+            safe=_UNTOUCHED,
+            do=phrase("Name columns that it had then and has now, and none of its key."),
+        )
+    known = columns | key
+
+    def seen(each: Change) -> Change:
+        then, now = (
+            {n: v for n, v in side.items() if n in known} for side in (each.then or {}, each.now or {})
+        )
+        return replace(each, then=then, now=now)
+
+    narrowed = [seen(each) if each.kind == CHANGED else each for each in found]
+    return [each for each in narrowed if each.kind != CHANGED or each.then != each.now]
+
+
+def made_whole(judged: Iterable[Change]) -> list[Change]:
+    """The rows with all of their columns again: those that were not chosen have the value that was found."""
+    return [_whole(each) if each.kind == CHANGED else each for each in judged]
+
+
+def _whole(change: Change) -> Change:
+    there = change.third if change.state in (AGAIN, AGAIN_CHOSEN, ALREADY) else change.now
+    if change.then is None or change.now is None or there is None:
+        return change
+    return replace(change, then={**there, **change.then}, now={**there, **change.now})
 
 
 def numbers_where(run: Run, table: str, kinds: Collection[str], where: str) -> list[int]:
@@ -108,7 +159,7 @@ def refuse_incomplete(table: KeptTable) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
-                command="manage.py restore --replace --table",
+                command="manage.py restore --snapshot ID --replace --table T",
             ),
         )
 
@@ -126,7 +177,7 @@ def _refuse_too_many(rows: Collection[int]) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the tables ({command}), or choose fewer rows.",
-                command="manage.py restore --replace --table",
+                command="manage.py restore --snapshot ID --replace --table T",
             ),
         )
 

@@ -126,9 +126,32 @@ def compare_copy(
         path.unlink(missing_ok=True)
 
 
+def compare_undone(now: Moment, scratch: Scratch, progress: Progress) -> None:
+    """Dump the copy once more, after the undo. Raises Problem unless its rows are those of the moment."""
+    progress.phase("proof", expected=int(now.manifest.get("bytes", 0)))
+    with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
+        found = _dumped_again(now, both, scratch, progress)
+    _refuse_uncompared(found)
+    differing = {
+        each.table: (each.gone or 0) + (each.new or 0) + (each.changed or 0) for each in found.tables
+    }
+    if any(differing.values()):
+        raise Problem(
+            plural(
+                "On the copy, {n} row of {tables} is otherwise after it than before.",
+                "On the copy, {n} rows of {tables} are otherwise after it than before.",
+                n=sum(differing.values()),
+                tables=mysql.named(sorted(differing)),
+            ),
+            code="rows.undo_not_proved",
+            safe=_UNTOUCHED,
+        )
+
+
 def _dumped_again(now: Moment, both: Comparison, scratch: Scratch, progress: Progress) -> Differences:
     before = now.held
-    both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
+    if both.is_asked:
+        both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
     loading = Loading(Digester(scratch.database))
     recorder = both.reader_of_after(before, loading.digester)
     copy = Live(scratch.server, scratch.info, scratch.database, now.live.tables)
@@ -161,7 +184,7 @@ def _seen(now: Moment, both: Comparison, path: Path, progress: Progress) -> Coun
             for side, of in ((keeping.THEN, both.before), (keeping.NOW, both.after))
         )
         now.read(set(both.picked), then, progress)
-        for ready in both.kept_of_picked(progress.tick):
+        for ready in both.kept_of_picked(both.after, progress.tick):
             after.take(ready)
         store.finish(
             {table: keeping.Aside(0, both.after.layouts[table], (b"", b"")) for table in both.picked}

@@ -115,10 +115,10 @@ def _names(keys: bytes) -> set[bytes]:
 _NAME = re.compile(NAME_BYTES, re.S)
 
 
-def defined(database: Database, live: Live) -> str:
+def defined(live: Live) -> str:
     """A digest of how these tables and the triggers are defined, whatever number comes next."""
     found = hashlib.sha256()
-    with mysql.connect(database_server(database)) as connection:
+    with mysql.connect(live.server) as connection:
         for table in live.tables:
             found.update(_NEXT_NUMBER.sub(b"", mysql.definition(connection, live.database, table)) + b"\0")
         for table, digest in mysql.trigger_digests(connection, live.database):

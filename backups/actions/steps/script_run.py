@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from backups import mysql, process
+from backups.rows_back.script import COMMITS
 from backups.runs.progress import Progress
 
 
-def run_script(server: mysql.Server, database: str, statements: Sequence[bytes], progress: Progress) -> None:
-    """Run them one after the other. Raises mysql.StatementFailed, Problem, Cancelled."""
+def run_script(
+    server: mysql.Server,
+    database: str,
+    statements: Sequence[bytes],
+    progress: Progress,
+    before_commit: Callable[[], None] = lambda: None,
+) -> None:
+    """Run them one after the other; what `before_commit` raises has all of it rolled back.
+
+    By then no definition of a table that it has touched can be altered any more, before it ends. Raises
+    mysql.StatementFailed, Problem, Cancelled.
+    """
     done = 0
 
     def tick() -> None:
@@ -22,6 +33,8 @@ def run_script(server: mysql.Server, database: str, statements: Sequence[bytes],
         def work() -> None:
             nonlocal done
             for statement in statements:
+                if statement == COMMITS:
+                    before_commit()
                 connection.run(statement)
                 done += 1
 

@@ -10,7 +10,7 @@ from backups.choices import DefinerPolicy, RestoreMode
 from backups.endpoints import restores_as_another, restoring_server
 from backups.models import Restore, Run
 from backups.mysql import grants
-from backups.restoring.foreign_keys import refuse_keys_from_elsewhere
+from backups.restoring.foreign_keys import refuse_keys_from_elsewhere, unseen_words
 from backups.restoring.swap import swap, write_down
 from backups.runs import notes
 from backups.runs.progress import Progress
@@ -58,6 +58,8 @@ def swap_in(restore: Restore, place: mysql.ProbedServer, progress: Progress) -> 
     progress.phase("prepare")
     note_swapped_rows(restore, place, progress)
     refuse_keys_from_elsewhere(restore.target, restore.tables, place.server)
+    if words := unseen_words(restore.target, place.server):
+        progress.log(words)
     write_down(restore, place, progress.tick, progress.warn)
     progress.phase("swap")
     progress.disable_cancel()

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups.keeping import log_archives
 from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
@@ -17,7 +18,7 @@ from backups.moments.rows import log_of
 from backups.moments.timeline import Barrier
 from backups.moments.until import local
 from backups.moments.windows import windows
-from backups.shipping import gaps, switching
+from backups.shipping import switching
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -64,7 +65,7 @@ class Command(VedettaCommand):
         )
 
     def _switch_off(self, database: Database) -> None:
-        switching.switch_off(database, person())
+        log_archives.switch_off(database, person())
         self.say(
             phrase(
                 "The log of {database} is stored no more. What is stored stays as long as it was to be kept.",
@@ -74,7 +75,7 @@ class Command(VedettaCommand):
 
     def _acknowledge(self, database: Database) -> None:
         newest = LogGap.objects.filter(database=database).order_by("-pk").first()
-        count = gaps.acknowledge(database, newest.pk, person()) if newest else 0
+        count = log_archives.acknowledge(database, newest.pk, person()) if newest else 0
         self.say(plural("{n} gap was acknowledged.", "{n} gaps were acknowledged.", n=count))
 
     def _status(self, database: Database) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from backups.management.base import VedettaCommand, WrongUsage, add_database, da
 from backups.management.elsewhere import missing_here
 from backups.models import Database, Run
 from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
-from backups.requests.rows_back import UNSEEN_KEYS, rounded_words, told_of, unseen_words
+from backups.requests.rows_back import UNSEEN_KEYS, columns_words, rounded_words, told_of, unseen_words
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
@@ -51,16 +52,7 @@ class Command(VedettaCommand):
             "--table", metavar="T", action="append", default=[], type=given,
             help=phrase("rows of this table; may be repeated"),
         )  # fmt: skip
-        rows = parser.add_mutually_exclusive_group()
-        rows.add_argument(
-            "--where", metavar="TEXT", type=given,
-            help=phrase("only rows of which this is true, as in \"status = 'open' and price < 5\""),
-        )  # fmt: skip
-        rows.add_argument("--all", action="store_true", help=phrase("all rows that differ"))
-        parser.add_argument(
-            "--only", choices=["gone", "changed", "new"], action="append", default=[],
-            help=phrase("rows that are gone, changed or new; may be repeated (default: gone and changed)"),
-        )  # fmt: skip
+        _add_choice(parser)
         parser.add_argument(
             "--with-changed-again", action="store_true",
             help=phrase("also rows that were changed again after the comparison"),
@@ -117,7 +109,10 @@ class Command(VedettaCommand):
             raise WrongUsage(
                 phrase("It was not said which rows."), do=phrase("Say --where with a condition, or --all.")
             )
-        if options["undo"] is not None and (options["table"] or options["where"] or options["only"]):
+        if options["column"] and (len(set(options["table"])) != 1 or set(options["only"]) - {"changed"}):
+            raise WrongUsage(phrase("--column goes with one --table, and with rows that changed."))
+        choice = ("table", "where", "only", "column")
+        if options["undo"] is not None and any(options[each] for each in choice):
             raise WrongUsage(
                 phrase("--undo takes back all that was applied, so it goes with no choice of rows.")
             )
@@ -144,12 +139,12 @@ class Command(VedettaCommand):
         compared = self.play(compare)
         if "kept" not in compared.result:  # a worker of the version before has played it
             raise not_kept()
-        kinds = tuple(options["only"]) or _USUALLY
+        kinds = ("changed",) if options["column"] else tuple(options["only"]) or _USUALLY
         kept = {each["table"]: each for each in compared.result["kept"]["tables"]}
         choices = []
         for table in tables:
             if table in kept and (choice := _choice(compared, table, kinds, options["where"])) is not None:
-                choices.append(choice)
+                choices.append(replace(choice, columns=tuple(dict.fromkeys(options["column"]))))
             elif table not in kept:
                 self._say_of_whole(compared, table)
         if not choices:
@@ -184,6 +179,8 @@ class Command(VedettaCommand):
                     new=f"{each['new']:,}",
                 )
             )
+        for each in told.get("only_columns", []):
+            self.say(columns_words(each["table"], each["columns"]))
         for each in told["left_out"]:
             self.say(
                 plural(
@@ -268,6 +265,24 @@ class Command(VedettaCommand):
                 )
             )
         return {"applied_by": run.pk}
+
+
+def _add_choice(parser: ArgumentParser) -> None:
+    """Which rows of these tables, and which of their columns."""
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument(
+        "--where", metavar="TEXT", type=given,
+        help=phrase("only rows of which this is true, as in \"status = 'open' and price < 5\""),
+    )  # fmt: skip
+    rows.add_argument("--all", action="store_true", help=phrase("all rows that differ"))
+    parser.add_argument(
+        "--only", choices=["gone", "changed", "new"], action="append", default=[],
+        help=phrase("rows that are gone, changed or new; may be repeated (default: gone and changed)"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--column", metavar="C", action="append", default=[], type=given,
+        help=phrase("changed rows get back this column alone; may be repeated. Goes with one table"),
+    )  # fmt: skip
 
 
 def _undo(database: Database, options: Mapping[str, Any]) -> RowsBackRequest:

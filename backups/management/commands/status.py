@@ -7,7 +7,7 @@ from typing import Any
 
 from backups.errors import Failure
 from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
-from backups.reports import standing
+from backups.reports import standing, stored_logs
 from backups.text.sentences import phrase
 from backups.verdict import Finding, Overall, State
 
@@ -51,6 +51,10 @@ class Command(VedettaCommand):
         for note in overall.notes:
             self.say(phrase("note  {sentence}", sentence=note.sentence))
         result = overall.as_json()
+        if self.as_json:
+            stored = stored_logs.told()
+            for each in result["databases"]:
+                each.update(stored.get(each["database"], {}))
         if overall.state == State.BAD:
             # A person has just read the sentences.
             error = overall.findings[0].sentence if self.as_json else phrase("Not well.")

@@ -14,7 +14,7 @@ from argparse import ArgumentParser
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -41,6 +41,17 @@ RESTART_SECONDS = 5.0
 LEFT_BEHIND_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 1.0
 KEEP_TIME_SECONDS = 10.0
+
+
+class Runs(Protocol):
+    """A process that this one began."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it lives."""
+
+    def drain(self) -> None:
+        """Have it end when what runs is over."""
 
 
 class Cluster:
@@ -203,10 +214,11 @@ def _drain(clusters: list[Cluster], shipper: Shipper, seconds: float) -> None:
     """Cancel what runs, so that the clusters end within seconds, and wait for them that long."""
     until = time.monotonic() + seconds
     _cancel_runs(clusters)
-    for each in (*clusters, shipper):
+    running: list[Runs] = [*clusters, shipper]
+    for each in running:
         each.drain()
     asked = time.monotonic()
-    while any(each.runs for each in (*clusters, shipper)) and time.monotonic() < until:
+    while any(each.runs for each in running) and time.monotonic() < until:
         process.sleep_tick()
         # A cluster still plays what it had taken off the queue before it heard of the end.
         if time.monotonic() > asked + ASK_AGAIN_SECONDS:

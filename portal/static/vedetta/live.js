@@ -12,6 +12,8 @@
   const log = root.querySelector("[data-live-log]");
   const chip = document.querySelector("[data-live-chip]");
   const offline = root.querySelector("[data-live-offline]");
+  // Until all that is followed is over.
+  const untilOver = new AbortController();
   let lastLine = root.dataset.lastLine || "0";
   // Of what is shown: the server answers by nothing while that is what there is.
   let tag = root.dataset.tag || "";
@@ -186,7 +188,7 @@
       offline?.setAttribute("hidden", "");
       if (news.over) {
         root.dataset.over = "1";
-        document.removeEventListener("visibilitychange", tick);
+        untilOver.abort();
         return;
       }
       seconds = news.every || seconds;
@@ -203,6 +205,10 @@
   if (log) {
     log.scrollTop = log.scrollHeight;
   }
-  document.addEventListener("visibilitychange", tick);
+  document.addEventListener("visibilitychange", tick, { signal: untilOver.signal });
+  // A machine that lost its network, or has it again, is told so at once.
+  for (const name of ["offline", "online"]) {
+    window.addEventListener(name, tick, { signal: untilOver.signal });
+  }
   timer = setTimeout(tick, seconds * 1000);
 })();

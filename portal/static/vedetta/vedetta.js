@@ -208,11 +208,12 @@
   });
 
   // What a dialog got in the place of what it asked for, in a sentence: it never fails without a word.
-  function trouble(request) {
+  // Where no answer came, there is no address to go to: it would lead to the browser's own page.
+  function trouble(request, place) {
     const status = request?.status || 0;
     const here = window.location.pathname + window.location.search;
     if (status === 0) {
-      return [said("noAnswer"), here, said("loadAgain")];
+      return [said(place.id === "modal-content" ? "noDialog" : "noAnswer")];
     }
     if (new URL(request.responseURL || here, window.location.href).pathname.endsWith("/login/")) {
       return [said("signedOut"), `${said("login")}?next=${encodeURIComponent(here)}`, said("signIn")];
@@ -231,8 +232,15 @@
 
   // unfold's buttons show it themselves, but not where the page was renewed while the answer was on its way
   // and the button is not there any more, nor where no answer came.
-  function showDialog() {
-    window.Alpine.$data(document.documentElement).openModal = true;
+  function showDialog(isOpen = true) {
+    window.Alpine.$data(document.documentElement).openModal = isOpen;
+  }
+
+  function closeButton() {
+    const words = { type: "button", className: "v-button", textContent: said("close") };
+    const button = Object.assign(document.createElement("button"), words);
+    button.addEventListener("click", () => showDialog(false));
+    return button;
   }
 
   // Also what was typed into a dialog whose answer was that one is signed out.
@@ -262,18 +270,26 @@
   }
 
   function tell(request, place) {
-    const [sentence, href, words] = trouble(request);
+    const [sentence, href, words] = trouble(request, place);
     const notice = document.createElement("div");
     notice.className = "v-notice v-danger";
     notice.setAttribute("role", "alert");
-    const link = Object.assign(document.createElement("a"), { href, textContent: words });
-    notice.append(`${sentence} `, link);
+    notice.append(sentence);
+    let way = href ? Object.assign(document.createElement("a"), { href, textContent: words }) : null;
+    if (way) {
+      notice.append(" ", way);
+    }
     if (place.id === "modal-content") {
       const dialog = Object.assign(document.createElement("div"), { id: "dialog" });
       dialog.setAttribute("role", "dialog");
       dialog.setAttribute("aria-modal", "true");
       dialog.setAttribute("aria-label", said("didNotWork"));
       dialog.append(notice);
+      if (!way) {
+        way = closeButton();
+        way.style.marginTop = "1rem";
+        dialog.append(way);
+      }
       place.replaceChildren(dialog);
       showDialog();
     } else {
@@ -281,7 +297,7 @@
       place.querySelector(":scope > .v-notice.v-danger")?.remove();
       place.prepend(notice);
     }
-    setTimeout(() => link.focus(), 50);
+    setTimeout(() => way?.focus(), 50);
   }
 
   // Where a dialog's answers go: its own place, and the part of it that a form is sent from.

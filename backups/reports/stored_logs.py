@@ -1,0 +1,102 @@
+"""Up to when any moment of a database can be restored, as pages, monitors and commands tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from backups.choices import ArchiveState
+from backups.models import Database, LogArchive
+from backups.moments.rows import log_of
+from backups.moments.timeline import Log
+from backups.moments.windows import Window, windows
+from backups.text import formatting
+from backups.text.sentences import phrase
+
+
+@dataclass(frozen=True)
+class StoredLog:
+    """A database's stored log, with the times of which any moment can be had."""
+
+    log: Log
+    windows: Sequence[Window]
+
+    @property
+    def reaches_the_end(self) -> bool:
+        """Whether the newest moment that can be had is the end of what is stored."""
+        return bool(self.windows) and self.windows[-1].ends == self.log.stored_until
+
+    def sentence(self, now: datetime | None = None) -> str:
+        """What can be restored, of several times the newest."""
+        now = now or timezone.now()
+        if not self.windows:
+            return phrase("No moment can be restored yet: the log goes on from the next backup.")
+        newest = self.windows[-1]
+        begins = formatting.to_the_second(newest.begins, now)
+        ends = formatting.to_the_second(newest.ends, now)
+        if not self.reaches_the_end:
+            return phrase(
+                "Restorable to any moment from {begins} to {ends}, and not to later ones.",
+                begins=begins,
+                ends=ends,
+            )
+        return phrase(
+            "Restorable to any moment from {begins} to {ends} ({age}).",
+            begins=begins,
+            ends=ends,
+            age=behind(newest.ends, now),
+        )
+
+
+def look(database: Database) -> StoredLog:
+    """By the rows of now: five queries, for a page of one database."""
+    log = log_of(database)
+    return StoredLog(log, windows(log))
+
+
+def behind(until: datetime, now: datetime) -> str:
+    """How long ago the end of what is stored was, to the second: it is a minute, or something is wrong."""
+    return phrase("{duration} ago", duration=formatting.duration(round((now - until).total_seconds())))
+
+
+def short(state: str, until: datetime | None, now: datetime) -> str:
+    """In a line, of which no further row is read; empty where it is off."""
+    if not state or state == ArchiveState.OFF:
+        return ""
+    if state == ArchiveState.FOLLOWING and until is not None:
+        return phrase(
+            "stored up to {until} ({age})",
+            until=formatting.to_the_second(until, now),
+            age=behind(until, now),
+        )
+    return str(ArchiveState(state).label) if state in ArchiveState.values else state
+
+
+def told() -> Mapping[str, Mapping[str, Any]]:
+    """For monitors: of the databases whose log is stored, by their names, from when to when, open gaps."""
+    wanted = (
+        LogArchive.objects.exclude(state=ArchiveState.OFF)
+        .select_related("database")
+        .annotate(
+            gaps_open=Count("database__log_gaps", filter=Q(database__log_gaps__ends=None), distinct=True)
+        )
+    )
+    return {archive.database.name: _as_json(archive) for archive in wanted}
+
+
+def _as_json(archive: Any) -> dict[str, Any]:
+    found = look(archive.database).windows
+    return {
+        "restorable_from": _time(found[-1].begins) if found else None,
+        "restorable_to": _time(found[-1].ends) if found else None,
+        "log_gaps_open": archive.gaps_open,
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,129 @@
+"""What a comparison costs beside reading both sides, and its memory at two sizes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.common import Options, find_restic, of_rounds, print_table, say, work_folder
+from bench.memory import Watch, two_sizes
+from bench.ours import Ours
+from bench.peers import DUMP, Cost, measured, run_in_shell, with_connection, write_option_file
+from bench.spread import figure, ratio
+from tests.backups.worlds import Shop, make_shop
+from tests.servers import DatabaseServer
+from tools import sample
+
+LIMIT = 1.2
+CHANGE_PERCENT = 1.0
+_READ = "restic dump {snapshot} /mysql/orders_tracker.sql > /dev/null"
+_DUMP = f"{DUMP} orders_tracker > /dev/null"
+READ_BOTH, SNAPSHOTS, SNAPSHOTS_KEPT = "both read", "two snapshots", "two snapshots, rows kept"
+READ_AND_DUMP, NOW, NOW_KEPT = "read and dumped", "a snapshot and now", "a snapshot and now, rows kept"
+_BESIDE = {SNAPSHOTS: READ_BOTH, SNAPSHOTS_KEPT: READ_BOTH, NOW: READ_AND_DUMP, NOW_KEPT: READ_AND_DUMP}
+
+
+@dataclass
+class Subject:
+    """A database with a snapshot from before a change of its rows, and one from after it."""
+
+    shop: Shop
+    folder: Path
+    restic: Path
+    costs: dict[str, list[Cost]] = field(default_factory=dict)
+    most: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ours = Ours("diff", self.shop, self.folder, self.restic)
+        write_option_file(self.shop, self.folder)
+        self.ours.backup()
+        with_connection(self.shop, lambda c: sample.change(c, CHANGE_PERCENT))
+        self.ours.backup()
+        rows = self.ours.portal.rows("SELECT snapshot_id FROM backups_snapshot ORDER BY time")
+        self.then, self.later = (str(row["snapshot_id"]) for row in rows)
+
+    def ways(self) -> dict[str, Callable[[], Cost]]:
+        """What is measured, by its name."""
+        then, later = (_READ.format(snapshot=each) for each in (self.then, self.later))
+        return {
+            READ_BOTH: lambda: self._shell(f"{then} && {later}"),
+            SNAPSHOTS: lambda: self._ours(SNAPSHOTS, self.then, self.later),
+            SNAPSHOTS_KEPT: lambda: self._ours(SNAPSHOTS_KEPT, self.then, self.later, "--keep"),
+            READ_AND_DUMP: lambda: self._shell(f"{then} && {_DUMP}"),
+            NOW: lambda: self._ours(NOW, self.then),
+            NOW_KEPT: lambda: self._ours(NOW_KEPT, self.then, "--keep"),
+        }
+
+    def round(self, turn: int) -> None:
+        """Each way once, each turn beginning with another."""
+        ways = list(self.ways().items())
+        for number in range(len(ways)):
+            name, way = ways[(number + turn) % len(ways)]
+            self.costs.setdefault(name, []).append(way())
+            say(f"  {name} {self.costs[name][-1].seconds:.1f} s")
+
+    def _shell(self, command: str) -> Cost:
+        repository = Path(self.ours.portal.repository)
+        with measured(self.shop, repository) as cost:
+            run_in_shell(command, self.folder, repository, self.restic)
+        return cost
+
+    def _ours(self, name: str, *words: str) -> Cost:
+        """A command, from its start to its end, and the most memory of all its processes."""
+        portal, watch = self.ours.portal, Watch()
+        with measured(self.shop, Path(portal.repository)) as cost:
+            process = portal.start("diff", *words, "--json")
+            watching = threading.Thread(target=watch.until_over, args=[process.pid], daemon=True)
+            watching.start()
+            ran = portal.finish(process, 3600)
+        watch.end()
+        watching.join()
+        assert ran.code == 0, ran.err
+        self.most.setdefault(name, []).append(watch.most)
+        return cost
+
+
+def measure(options: Options) -> None:
+    """Print the table."""
+    small, large = (_of_size(size, options.rounds) for size in two_sizes(options))
+    seconds = {name: [cost.seconds for cost in each] for name, each in large.costs.items()}
+    rows = []
+    for name, costs in large.costs.items():
+        beside = _BESIDE.get(name)
+        rows.append(
+            [
+                name,
+                figure(seconds[name], unit=" s"),
+                ratio(seconds[name], seconds[beside]) if beside else "1",
+                figure([cost.cpu for cost in costs]),
+                figure(small.most[name], 0) if beside else "",
+                figure(large.most[name], 0) if beside else "",
+            ]
+        )
+    sizes = [f"MB of memory, {size:g} MB dump" for size in two_sizes(options)]
+    print_table(
+        f"Comparisons beside reading both sides ({max(options.sizes):g} MB dump, {CHANGE_PERCENT:g} % of "
+        f"the rows changed, {of_rounds(options)})",
+        ["what", "time", "to reading both", "seconds of the processors", *sizes],
+        rows,
+        f"{READ_BOTH}: `{_READ.format(snapshot='A')} && {_READ.format(snapshot='B')}`",
+        f"{READ_AND_DUMP}: `{_READ.format(snapshot='A')} && {_DUMP}`",
+        f"The others are `manage.py diff A [B] [--keep]`, whole commands, Django's start included; at most "
+        f"{LIMIT:.2f} is wanted. Memory is that of all processes of a command, restic's too, but not the "
+        "database server's.",
+    )
+
+
+def _of_size(megabytes: float, rounds: int) -> Subject:
+    with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
+        shop = make_shop(server, "", name="orders_tracker", grants=["ALL ON *.*"])
+        say(f"filling a private MariaDB with a sample of {megabytes:g} MB …")
+        with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
+        with work_folder() as folder:
+            subject = Subject(shop, folder, find_restic())
+            for number in range(rounds):
+                say(f"round {number + 1} of {rounds} …")
+                subject.round(number)
+    return subject
