@@ -114,7 +114,7 @@ def _auto_increment(query: Query, wire: Wire) -> None:
 
 
 def _time_zone(query: Query, wire: Wire) -> None:
-    query.time_zone = wire.text()
+    query.time_zone = wire.ascii()
 
 
 def _alter(query: Query, wire: Wire) -> None:
