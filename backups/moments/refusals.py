@@ -10,7 +10,7 @@ from backups.errors import Problem
 from backups.moments.timeline import Barrier, Log, Piece
 from backups.moments.until import local, rounded_down, rounded_up
 from backups.moments.windows import Window
-from backups.text.sentences import joined, phrase
+from backups.text.sentences import capitalized, joined, phrase
 
 _NOTHING = phrase("Nothing was started and nothing was touched.")
 # Of many windows those that are nearest to what was asked for.
@@ -106,7 +106,7 @@ def behind_barrier(
     return Problem(
         phrase(
             "{what} cannot be restored: the log cannot be replayed past {place}{at}. {why}",
-            what=what,
+            what=capitalized(what),
             place=f"{barrier.place.file}:{barrier.place.position}",
             at=phrase(" of {moment}", moment=local(barrier.moment)) if barrier.moment else "",
             why=why(barrier),
@@ -187,7 +187,10 @@ def base_gone() -> Problem:
 def before_dump(what: str) -> Problem:
     """A dump of seconds before the moment turned out to be later than it."""
     return Problem(
-        phrase("{what} turned out to be before the backup that it would be restored from.", what=what),
+        phrase(
+            "{what} turned out to be before the backup that it would be restored from.",
+            what=capitalized(what),
+        ),
         code="moment.before_dump",
         safe=_NOTHING,
         do=phrase("Choose a moment a minute earlier or later."),
