@@ -170,7 +170,7 @@ def _compare(story: Story, scratch: Scratch, progress: Progress) -> None:
     assert story.played.replayed is not None  # noqa: S101
     manifest = dict(story.pair.next.manifest or {})
     with_events = not story.played.replayed.kept_back
-    set_counters(scratch, manifest, progress)
+    set_counters(scratch, manifest, story.findings, progress)
     compare_with_next(NextDump(manifest, story.loading.found, with_events), scratch, story.findings, progress)
 
 
@@ -221,7 +221,8 @@ def _verdict(story: Story) -> ReplayVerdict:
         return ReplayVerdict.DIFFERENT
     replayed = story.played.replayed
     if replayed is None or replayed.transactions < FEWEST_TRANSACTIONS:
-        story.reason = too_few(replayed.transactions if replayed else 0)
+        count = replayed.transactions if replayed else 0
+        story.reason = too_few(count, story.pair.base, story.pair.next)
         return ReplayVerdict.NOTHING
     if not replayed.row_events:
         story.reason = phrase("No row was changed between the two backups.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -146,7 +147,7 @@ def led_on(request: HttpRequest, database: Database, form: MomentForm) -> HttpRe
     return None
 
 
-def file_words(until: Until) -> str:
+def file_words(database: Database, until: Until) -> str:
     """How an SQL file of that moment is made, which no download is."""
     if until.moment is not None:
         option = f'--moment "{timezone.localtime(until.moment).isoformat()}"'
@@ -154,5 +155,5 @@ def file_words(until: Until) -> str:
         option = f"--before-transaction {until.before}"
     return phrase(
         "For an SQL file of it, run {command} on the server.",
-        command=f"`manage.py restore {option} --output DIR`",
+        command=f"`manage.py restore --database {shlex.quote(database.name)} {option} --output DIR`",
     )

@@ -93,7 +93,7 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         **_shown(request, form, preview),
         "title": _title(form),
         "until": until,
-        "file_words": restore_moment.file_words(until) if until else "",
+        "file_words": restore_moment.file_words(database, until) if until else "",
         "choose_url": restore_moment.choose_url(database),
         "snapshot": snapshot,
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),

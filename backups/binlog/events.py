@@ -20,8 +20,9 @@ HEADER = struct.Struct("<IBIIIH")
 CHECKSUM = 4
 # max_allowed_packet is never more, and no server sends an event of more to a replica; some for its frame.
 MOST_EVENT = (1 << 30) + (1 << 16)
-# Flags of an event: its file is being written to; it is in no file; who does not know it may pass over it.
-IN_USE, ARTIFICIAL, IGNORABLE = 0x01, 0x20, 0x80
+# Flags of an event: its file is being written to; it means another thing in another session, as of a
+# temporary table; it is in no file; who does not know it may pass over it.
+IN_USE, OF_SESSION, ARTIFICIAL, IGNORABLE = 0x01, 0x04, 0x20, 0x80
 # What a format's description holds before the lengths, and how many of them MariaDB's has at least.
 _BEFORE_LENGTHS = HEADER.size + 57
 _OF_MARIADB = 160

@@ -27,7 +27,8 @@ class Logged:
     """A statement, and what of its session decides how it is read.
 
     `charset` is the client's, by name. `dialect` is of the server that wrote the log. `updated` are the
-    databases that MySQL says it changes, None where it does not say.
+    databases that MySQL says it changes, None where it does not say. `is_of_session` where a temporary table
+    may be meant.
     """
 
     text: bytes
@@ -37,6 +38,7 @@ class Logged:
     ansi_quotes: bool = False
     no_backslash_escapes: bool = False
     updated: frozenset[str] | None = None
+    is_of_session: bool = False
 
     @classmethod
     def of(cls, query: Query, charset: str, dialect: Dialect) -> Logged:
@@ -50,6 +52,7 @@ class Logged:
             ansi_quotes=bool(modes & _ANSI_QUOTES),
             no_backslash_escapes=bool(modes & _NO_BACKSLASH_ESCAPES),
             updated=None if query.updated is None else frozenset(map(_in_utf8, query.updated)),
+            is_of_session=query.is_of_session,
         )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backups.binlog.compressed import inflated
-from backups.binlog.events import Event
+from backups.binlog.events import OF_SESSION, Event
 from backups.binlog.kinds import Kind
 from backups.binlog.wire import Wire
 
@@ -39,6 +39,8 @@ class Query:
     # How it ended on the server: 0 is well.
     error: int = 0
     flags2: int | None = None
+    # It uses a temporary table, or what else is another thing in another session.
+    is_of_session: bool = False
     sql_mode: int | None = None
     # Numbers of collations: of the client, the connection, the server.
     charsets: tuple[int, int, int] | None = None
@@ -71,6 +73,7 @@ def parse_query(event: Event) -> Query:
     """Read a statement, compressed or not. Raises Unreadable."""
     wire = Wire(event.body, event.position)
     query = Query(when=event.when, connection=wire.number(4))
+    query.is_of_session = bool(event.flags & OF_SESSION)
     wire.skip(4)
     length = wire.number(1)
     query.error = wire.number(2)
@@ -111,7 +114,7 @@ def _auto_increment(query: Query, wire: Wire) -> None:
 
 
 def _time_zone(query: Query, wire: Wire) -> None:
-    query.time_zone = wire.text()
+    query.time_zone = wire.ascii()
 
 
 def _alter(query: Query, wire: Wire) -> None:

@@ -34,6 +34,14 @@ class Wire:
         self._at = end
         return taken
 
+    def ascii(self) -> bytes:
+        """A text with its length before it, which is said to servers: in other letters a client's character
+        set might find a backslash or a quote."""
+        text = self.text()
+        if not text.isascii():
+            raise Unreadable(Why.EVENT, self._position)
+        return text
+
     def rest(self) -> bytes:
         """All that is left."""
         return self.take(self.left)

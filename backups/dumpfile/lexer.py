@@ -13,7 +13,7 @@ from backups.dumpfile.dialect import Dialect, Quoting, quoting
 from backups.dumpfile.encodings import WIDE, decoded, is_utf8, text_of
 
 _BLANK = re.compile(rb"[\s\x00]++")
-_LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f]|$)|#)[^\n]*+(?:\n|$)")
+_LINE_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x1f\x7f]|$)|#)[^\n]*+(?:\n|$)")
 _COMMENT = re.compile(rb"/\*(?>(?s:.*?)\*/)")
 
 

@@ -34,8 +34,11 @@ class Draft:
         since, end = rank(self.base.place), rank(place)
         if since == end:
             return []
-        found = [each for each in self.stretch.pieces if rank(each.ends) > since and rank(each.begins) < end]
-        for before, piece in pairwise(found):
+        pieces = self.stretch.pieces
+        found = [each for each in pieces if rank(each.ends) > since and rank(each.begins) < end]
+        # The very first piece may begin behind its dump; any other begins where the one before it ends.
+        earlier = [each for each in pieces if found and rank(each.begins) < rank(found[0].begins)]
+        for before, piece in pairwise([*earlier[-1:], *found]):
             if before.file == piece.file and (piece.start > before.end or piece.made != before.made):
                 raise refusals.hole(before, piece)
         return found

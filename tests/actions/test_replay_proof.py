@@ -214,13 +214,21 @@ def test_nothing_to_prove_is_no_news(
     shipped = ship(provable(shared_mariadb))
     alone = prove(shipped)
     shipped.shop.execute("INSERT INTO orders (note) VALUES ('one')")
-    shipped.base()
+    shipped.back_up(shipped.database)
+    first, second = backups(shipped.database)
+    too_soon = prove(shipped)
+    shipped.look()
 
     run = prove(shipped)
     said = called(capsys, "verify", "--replay", "--database", shipped.database.name)
 
     assert [found(each).verdict for each in (alone, run)] == ["nothing", "nothing"]
     assert found(alone).next is None
+    # Of the backup of just now the log comes with the next minute.
+    assert f"up to backup {second.short_id} is stored within a minute" in found(too_soon).reason
+    assert (
+        f"Only 1 transaction lies between backups {first.short_id} and {second.short_id}" in found(run).reason
+    )
     assert run.status == "succeeded"
     assert not Alert.objects.filter(subject__startswith="Proof by replay").exists()
     assert not Verification.objects.exists()

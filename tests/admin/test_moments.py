@@ -393,7 +393,7 @@ def test_from_the_delete_in_the_list_to_a_restore_just_before_it(
     place = form.redirect_chain[-1][0]
     assert f"Restore shop just before transaction {FILE}:7000" in told(form)
     assert "Download the SQL to this computer" not in told(form)
-    assert f"--before-transaction {FILE}:7000 --output DIR" in told(form)
+    assert f"restore --database shop --before-transaction {FILE}:7000 --output DIR" in told(form)
     seen = client.post(place, wish(RestoreMode.NEW) | LOOK)
     page = told(seen)
     assert f"Last transaction in it {local(at(6))}, {FILE}:6000, GTID 0-1-6" in page

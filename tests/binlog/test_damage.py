@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from backups import binlog
 from backups.binlog import Kind, Unreadable, Why, events
 from backups.binlog.compressed import inflated
+from backups.binlog.events import read_events
+from backups.binlog.queries import parse_query
 from tests.binlog import made
 from tests.servers import FLAVOURS, DatabaseServer
 
@@ -202,6 +204,24 @@ def test_what_is_no_log_is_named() -> None:
         assert found.value.code == "log.unreadable"
         assert found.value.params == {"position": position, "why": why.value}
         assert str(position) in str(found.value)
+
+
+def test_a_time_zone_is_said_in_plain_letters() -> None:
+    """It goes to the server within quotes, and in sjis two of these bytes are one letter and one quote."""
+    told = b"\x95\\', @@GLOBAL.general_log = 1 -- "
+    settings = b"\x05" + bytes([len(told)]) + told
+    body = (
+        bytes(8) + b"\x04" + bytes(2) + len(settings).to_bytes(2, "little") + settings + b"shop\0DROP TABLE a"
+    )
+
+    for letter, zone in ((b"\x95", None), (b"+", told.replace(b"\x95", b"+"))):
+        log = made.log_of((Kind.QUERY, body.replace(b"\x95", letter)), is_mariadb=True)
+        event = list(read_events([log], binlog.Reading()))[-1]
+        if zone is None:
+            with pytest.raises(Unreadable):
+                parse_query(event)
+        else:
+            assert parse_query(event).time_zone == zone
 
 
 def test_an_event_of_a_kind_that_nobody_knows_is_given_out_as_one() -> None:

@@ -27,6 +27,7 @@ def site(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         logging("mariadb") as server,
         opened(server, restic_path, tmp_path_factory, {"REPLAY_ON_LIVE": "true"}) as site,
     ):
+        server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
         server.execute(f"GRANT BINLOG REPLAY ON *.* TO '{site.shop.user}'@'%'")
         site.shop.execute("CREATE TABLE visits (id INT PRIMARY KEY, note VARCHAR(20))")
         with _worker(site.portal):

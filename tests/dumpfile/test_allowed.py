@@ -382,6 +382,8 @@ FAR = {
     "ENGINE=FEDERATED CONNECTION='mysql://x'": "keeps rows elsewhere",
     "ENGINE=CONNECT TABLE_TYPE=MYSQL": "keeps rows elsewhere",
     "ENGINE=MRG_MyISAM UNION=(other.t)": "in another database",
+    # To the servers, two dashes before any control character begin a comment, also before DEL.
+    "ENGINE=MRG_MyISAM --\x7f'\n UNION=(other.t) -- '\n": "in another database",
 }
 
 

@@ -83,6 +83,20 @@ def test_nothing_was_logged_for_a_while_after_the_first_dump() -> None:
     assert drafted(quiet, to(at(20))).base.key == 1
 
 
+def test_two_pieces_that_do_not_meet_are_a_hole() -> None:
+    """No gap was noted, so a row is missing: better no moment than a wrong one."""
+    holed = log(30, [base(0), base(15, 2)], [piece(0, 10), piece(20, 30)])
+
+    for minute in (12, 25):
+        draft = drafted(holed, to(at(minute)))
+        if minute == 12:
+            assert [each.end for each in draft.pieces_to(place(12))] == [place(10).position]
+            continue
+        with pytest.raises(Problem) as raised:
+            draft.pieces_to(place(25))
+        assert raised.value.code == "moment.hole"
+
+
 def test_after_it_was_switched_off_and_on_the_first_piece_tells_what_was_followed() -> None:
     again = log(60, [base(0), base(5, 2), base(40, 3)], [piece(5, 20), piece(40, 60)], [gap(20, 40)])
 
@@ -182,7 +196,7 @@ def test_just_before_what_cannot_be_replayed_can_be_had() -> None:
     draft = drafted(BARRED, before_transaction(f"{FILE}:{place(30).position}"))
 
     draft.refuse_walls(draft.upper)
-    with pytest.raises(Problem, match="cannot be replayed past"):
+    with pytest.raises(Problem, match=r"\AJust before transaction .* the log cannot be replayed past"):
         draft.refuse_walls(place(30.001))
 
 

@@ -557,6 +557,7 @@ SET SESSION binlog_format = 'STATEMENT'
 INSERT INTO o VALUES (1)
 """,
         Code.STATEMENT_ROWS,
+        flavours=MYSQL,
         database="other",
     ),
 )

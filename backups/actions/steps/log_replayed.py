@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backups import mysql, restic
 from backups.binlog.names import Piece
+from backups.dumpfile.log_positions import Place
 from backups.errors import Problem
 from backups.loading.loader import ended_by_number
 from backups.loading.reading import unpacked
 from backups.models import LogPiece
+from backups.moments.timeline import rank
 from backups.replaying.result import Replayed
 from backups.replaying.way import Part, Route, replay
 from backups.runs.progress import Progress
@@ -63,12 +65,21 @@ def replay_stored(
         with mysql.loading_connections(place.server, route.target, 1) as (connection,):
             connected(connection.thread)
             parts = (_part(log, piece, played) for piece in log.pieces)
-            played.replayed = replay(connection, place.info, route, parts, note)
+            played.replayed = replay(connection, place.info, _from_first(route, log.pieces), parts, note)
 
     try:
         ended_by_number(place.server, tick, work)
     finally:
         played.seconds = round(time.monotonic() - began, 3)
+
+
+def _from_first(route: Route, pieces: Sequence[LogPiece]) -> Route:
+    """The route from where the first piece begins, if that is behind the dump that all begins with.
+
+    Nothing of the database was logged between them, and what stores the log was started anew meanwhile.
+    """
+    begins = [Place(piece.file, piece.start) for piece in pieces[:1]]
+    return replace(route, after=max([route.after, *begins], key=rank))
 
 
 def _part(log: StoredLog, piece: LogPiece, played: Played) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from backups.binlog.barriers import told
@@ -50,8 +50,22 @@ def newest_pair(database: Database) -> Pair | None:
     if broken := _broken(log, stretch, newest):
         return broken
     if len(stretch.bases) < 2:
-        return _nothing(newest, phrase("There is only one backup with an exact position in the log yet."))
-    return _between(stretch)
+        reason = phrase("There is only one backup with an exact position in the stored log yet.")
+        pair = _nothing(stretch.bases[0] if stretch.bases else newest, reason)
+    else:
+        pair = _between(stretch)
+    is_behind = newest not in stretch.bases and newest.server == log.server
+    return _told_to_wait(pair, newest) if is_behind and pair.verdict == ReplayVerdict.NOTHING else pair
+
+
+def _told_to_wait(pair: Pair, newest: Base) -> Pair:
+    """The newest backup is ahead of what is stored of the log, which is behind by a minute."""
+    words = phrase(
+        "{reason} The log up to backup {snapshot} is stored within a minute: run it again then.",
+        reason=pair.reason,
+        snapshot=_snapshot(newest).short_id,
+    )
+    return replace(pair, reason=words)
 
 
 def _broken(log: Log, stretch: Stretch, newest: Base) -> Pair | None:
@@ -106,17 +120,19 @@ def _of(stretch: Stretch, base: Base, last: Base) -> Pair:
     if hole := _hole(pieces):
         return Pair(then, now, verdict=ReplayVerdict.GAP, reason=hole)
     if (count := _count(pieces)) < FEWEST_TRANSACTIONS:
-        return _nothing(base, too_few(count), now)
+        return _nothing(base, too_few(count, then, now), now)
     by_key = LogPiece.objects.select_related("repository").in_bulk([piece.key for piece in pieces])
     return Pair(then, now, base.place, last.place, [by_key[piece.key] for piece in pieces])
 
 
-def too_few(count: int) -> str:
-    """Why there is nothing to prove."""
+def too_few(count: int, base: Snapshot, until: Snapshot | None) -> str:
+    """Why there is nothing to prove between two backups."""
     return plural(
-        "Only {n} transaction lies between the two backups, too few to prove anything.",
-        "Only {n} transactions lie between the two backups, too few to prove anything.",
+        "Only {n} transaction lies between backups {base} and {until}, too few to prove anything.",
+        "Only {n} transactions lie between backups {base} and {until}, too few to prove anything.",
         n=count,
+        base=base.short_id,
+        until=until.short_id if until else "",
     )
 
 

@@ -27,9 +27,6 @@ def not_covered(pair: Pair, findings: Findings, played: Played) -> list[str]:
             phrase("{left_out}: it is in no backup", left_out=mysql.LeftOut(**left).words)
             for left in pair.next.not_in_backup
         ),
-        phrase(
-            "the counters (AUTO_INCREMENT), which no log tells: they were set as the second backup has them"
-        ),
         phrase("the moments between the two backups: the end alone was compared"),
     ]
     if events := len(played.replayed.kept_back):

@@ -16,15 +16,17 @@ from backups.dumpfile.sections import Kind
 from backups.dumpfile.table_text import next_number
 from backups.dumping.streaming import Outlet, stream_dump
 from backups.runs.progress import Progress
-from backups.text.sentences import phrase
+from backups.text.sentences import phrase, plural
 
 # To set a counter alters no row, but a server may have to wait for its disk.
 _ALTER_SECONDS = 600
 _OF_EVENTS = (Kind.EVENT, Kind.EVENTS)
 
 
-def set_counters(scratch: Scratch, manifest: Mapping[str, Any], progress: Progress) -> None:
-    """Give each table the AUTO_INCREMENT that the next dump shows.
+def set_counters(
+    scratch: Scratch, manifest: Mapping[str, Any], findings: Findings, progress: Progress
+) -> None:
+    """Give each table the AUTO_INCREMENT that the next dump shows, and note of how many it was another.
 
     No log tells it: what is rolled back or ignored takes numbers all the same. Raises Problem.
     """
@@ -41,10 +43,19 @@ def set_counters(scratch: Scratch, manifest: Mapping[str, Any], progress: Progre
     numbers = {
         name: number or 1 for name, number in wanted.items() if name in shown and shown[name] != number
     }
-    if numbers:
-        with mysql.connect(scratch.server, scratch.database, read_seconds=_ALTER_SECONDS) as connection:
-            mysql.set_next_numbers(connection, scratch.database, numbers)
-    progress.log(phrase("Counters that no log tells were set, of {count} tables.", count=len(numbers)))
+    if not numbers:
+        return
+    with mysql.connect(scratch.server, scratch.database, read_seconds=_ALTER_SECONDS) as connection:
+        mysql.set_next_numbers(connection, scratch.database, numbers)
+    findings.not_compared.append(
+        plural(
+            "the counter (AUTO_INCREMENT) of {n} table, which no log tells: it was set as the second backup "
+            "has it",
+            "the counters (AUTO_INCREMENT) of {n} tables, which no log tells: they were set as the second "
+            "backup has them",
+            n=len(numbers),
+        )
+    )
 
 
 class NextDump(NamedTuple):

@@ -13,6 +13,8 @@ from backups.keeping import log_archives
 from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
+from backups.moments.refusals import why
+from backups.moments.timeline import Barrier
 from backups.moments.until import local
 from backups.reports import stored_logs
 from backups.shipping import switching
@@ -90,22 +92,23 @@ class Command(VedettaCommand):
             self.say(phrase("The last look came to nothing: {problem}", problem=archive.problem))
         stored = stored_logs.look(database)
         had = stored.windows
-        for begins, ends in (window.whole for window in had):
-            self.say(
-                phrase(
-                    "Any moment from {begins} to {ends} can be restored.",
-                    begins=local(begins),
-                    ends=local(ends),
-                )
-            )
+        for window in had:
+            begins, ends = map(local, window.whole)
+            self.say(phrase("Any moment from {begins} to {ends} can be restored.", begins=begins, ends=ends))
+            if window.barrier is not None and window.barrier != stored.barrier:
+                self.say(_barrier_words(window.barrier))
         for sentence in stored.told_of_barrier() or ():
             self.say(sentence)
         found = list(LogGap.objects.filter(database=database).order_by("pk"))
         for gap in found:
             self.say(_told(gap))
         moments = [
-            {"begins": begins.astimezone(UTC).isoformat(), "ends": ends.astimezone(UTC).isoformat()}
-            for begins, ends in (window.whole for window in had)
+            {
+                "begins": window.whole[0].astimezone(UTC).isoformat(),
+                "ends": window.whole[1].astimezone(UTC).isoformat(),
+                "barrier": window.barrier.code if window.barrier else None,
+            }
+            for window in had
         ]
         barrier = stored_logs.barrier_as_json(stored)
         return {**_as_json(archive, found), "moments": moments, "barrier": barrier}
@@ -117,6 +120,15 @@ _VERBS = {
     "status": phrase("tell up to when it is stored, and its gaps"),
     "acknowledge": phrase("say that all gaps up to now were seen"),
 }
+
+
+def _barrier_words(barrier: Barrier) -> str:
+    return phrase(
+        "The log cannot be replayed past {place}. {why} Later moments can be restored from the next backup "
+        "on: if there is none yet, make one.",
+        place=f"{barrier.place.file}:{barrier.place.position}",
+        why=why(barrier),
+    )
 
 
 def _told(gap: LogGap) -> str:
