@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,13 +24,14 @@ from backups.actions.steps.shrunk import tell_shrunk
 from backups.catalog import learned, made_here, records
 from backups.choices import SAFETY_TAG, Level, Trigger
 from backups.configuration import environment
+from backups.dumpfile import log_positions
 from backups.dumping.order import Order, Report
 from backups.dumping.program import command
 from backups.endpoints import names_of
 from backups.errors import Cancelled, Problem
 from backups.gate import heartbeat_files
 from backups.keeping import pins, suspicions
-from backups.models import Database, Pin, Run, Snapshot
+from backups.models import Database, LogArchive, Pin, Run, Snapshot
 from backups.repositories import identity
 from backups.requests import BackupRequest, read_as
 from backups.runs import notes
@@ -259,7 +261,22 @@ def _confirm(
             held=held or phrase("nothing"),
         )
     )
+    if not manifest["log"]["exact"] and _is_log_stored(database):
+        progress.log(_of_no_use_for_log(manifest["log"]))
     return snapshot, suspicious
+
+
+def _is_log_stored(database: Database) -> bool:
+    archive = LogArchive.objects.filter(database=database).first()
+    return archive is not None and archive.is_on
+
+
+def _of_no_use_for_log(log: Mapping[str, Any]) -> str:
+    return phrase(
+        "No stored log can be replayed on it: it has {told}. It can be restored as any other, and moments "
+        "before and after it as long as an earlier backup leads there.",
+        told=log_positions.told(log),
+    )
 
 
 def _recorded(

@@ -36,6 +36,8 @@ class LogPosition:
         self._source, self._tables, self._sequences = source, sorted(tables), sequences
         self._may_lock = may_lock
         self._why: WhyNot | None = None
+        # What the server, or the way to it, said as it could not be asked.
+        self.failed = ""
         self._before: mysql.LogState | None = None
         self._after: mysql.LogState | None = None
         self._numbers: tuple[Any, Any] = ({}, None)
@@ -95,8 +97,8 @@ class LogPosition:
             self._after = lock.log_state(self._source.info)
         except mysql.NotExact as error:
             self.cannot(error.why)
-        except Problem:
-            self.cannot(WhyNot.NOT_ASKED)
+        except Problem as problem:
+            self._could_not_ask(problem)
         else:
             self._found = self._after.place, How.LOCK, self._after.gtid
 
@@ -194,8 +196,12 @@ class LogPosition:
                 yield connection
         except mysql.NotExact as error:
             self.cannot(error.why)
-        except Problem:
-            self.cannot(WhyNot.NOT_ASKED)
+        except Problem as problem:
+            self._could_not_ask(problem)
+
+    def _could_not_ask(self, problem: Problem) -> None:
+        self.failed = self.failed or problem.what
+        self.cannot(WhyNot.NOT_ASKED)
 
 
 # Another try may do without it.

@@ -177,6 +177,13 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
         _make_sure_it_is_whole(digester, sections, before, after, order.database)
         _refuse_unlike(digester, unlike, source)
         inventory = objects_in(sections)
+        place = log.told(inventory.get("table", []), inventory.get("sequence", []))
+        if log.failed and not place["exact"]:
+            report.note(
+                phrase(
+                    "Where in its binary log this is, the server did not say: {problem}", problem=log.failed
+                )
+            )
         manifest = manifest_of(
             sections,
             database=order.database,
@@ -194,7 +201,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
             computed=told_of,
             binary_log=position,
             for_replay=FOR_REPLAY,
-            log=log.told(inventory.get("table", []), inventory.get("sequence", [])),
+            log=place,
         )
         _write(out, manifest_text(manifest))
     return manifest

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.choices import Action
 from backups.keeping import log_archives
-from backups.models import Alert, LogArchive, LogGap, Run
+from backups.models import Alert, LogArchive, LogGap, Run, RunLine
 from backups.shipping import gaps, switching
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
@@ -221,3 +221,15 @@ def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer,
     assert before.end < after.start
     assert shipped.archive.gtids["from"]["position"] <= after.start
     assert len(shipped.transactions()) == 2
+
+
+@pytest.mark.one_flavour("mariadb")
+def test_a_backup_at_which_no_log_can_begin_says_why_in_its_log(server: DatabaseServer, ship: Ship) -> None:
+    shipped = ship(ship_shop(server))
+    server.execute(f"REVOKE BINLOG MONITOR ON *.* FROM '{shipped.shop.user}'@'%'")
+
+    run = shipped.back_up(shipped.database)
+
+    assert run.result["log"]["exact"] is False
+    said = "\n".join(RunLine.objects.filter(run=run).order_by("pk").values_list("text", flat=True))
+    assert "No stored log can be replayed on it: it has no exact position" in said
