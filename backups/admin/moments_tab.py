@@ -142,7 +142,7 @@ def _line(window: Window) -> Line:
         words = window.gap.sentence
     else:
         words = phrase("The end of what is stored.")
-    return Line(window.begins, window.ends, words)
+    return Line(*window.whole, words)
 
 
 def _barriers(stored: stored_logs.StoredLog) -> Iterable[tuple[Barrier, str]]:

@@ -73,7 +73,7 @@ def _of_log(database: Database, form: MomentForm) -> dict[str, Any]:
         return {}
     stored = stored_logs.look(database)
     if stored.windows:
-        form.initial = {"moment": local(stored.windows[-1].ends.replace(microsecond=0))}
+        form.initial = {"moment": local(stored.windows[-1].whole[1])}
     return {
         "moment_form": form,
         "sentence": stored.sentence(),

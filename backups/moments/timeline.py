@@ -184,7 +184,7 @@ class Log:
         found = [base for base in bases if end is not None and rank(base.place) <= rank(end)]
         if before is not None:
             return found
-        if self.switched is not None and (after is None or self.switched < after.begins):
+        if self.is_on and self.switched is not None and (after is None or self.switched < after.begins):
             return [base for base in found if base.time >= self.switched]
         # It was switched off and on again since, so that only the first piece tells.
         return [base for base in found if pieces and rank(base.place) >= rank(pieces[0].begins)]

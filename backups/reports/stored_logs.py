@@ -60,8 +60,7 @@ class StoredLog:
         if not self.windows:
             return phrase("No moment can be restored yet: the log goes on from the next backup.")
         newest = self.windows[-1]
-        begins = formatting.to_the_second(newest.begins, now)
-        ends = formatting.to_the_second(newest.ends, now)
+        begins, ends = (formatting.to_the_second(each, now) for each in newest.whole)
         if self.barrier is not None:
             return phrase(
                 "Restorable to any moment from {begins} to {ends}, and to no later one before the next "

@@ -13,7 +13,8 @@ from tests.browser.conftest import Person, Site, _worker, opened
 from tests.browser.test_rows import assert_fit_for_all
 from tests.shipping.conftest import logging
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# It waits for minutes that the log is fetched in.
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 A_RUN_MS = 240_000
 # Its log is fetched once a minute.
