@@ -37,9 +37,10 @@ from backups.models import (
     Snapshot,
 )
 from backups.moments.until import local
-from backups.reports import metrics, stored_logs
+from backups.reports import metrics
 from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
 from backups.restoring.plan import Plan
+from backups.text import formatting
 from tests.admin.conftest import Login
 from tests.admin.test_restoring import LOOK, START, shown_on, told, wish
 from tests.requests.conftest import WHOLE
@@ -111,11 +112,9 @@ def test_the_tab_says_which_moments_can_be_had_and_how_far_it_is_behind(
 
 def test_a_moment_of_another_year_has_its_year() -> None:
     now = datetime(2026, 1, 2, 12, tzinfo=UTC)
-    assert stored_logs.formatting.to_the_second(datetime(2026, 1, 2, 11, 0, 5, tzinfo=UTC), now).endswith(
-        "0:05"
-    )
-    assert "2026" not in stored_logs.formatting.to_the_second(datetime(2026, 1, 1, 12, tzinfo=UTC), now)
-    assert "31 Dec 2025" in stored_logs.formatting.to_the_second(datetime(2025, 12, 31, 12, tzinfo=UTC), now)
+    assert formatting.to_the_second(datetime(2026, 1, 2, 11, 0, 5, tzinfo=UTC), now).endswith("0:05")
+    assert "2026" not in formatting.to_the_second(datetime(2026, 1, 1, 12, tzinfo=UTC), now)
+    assert "31 Dec 2025" in formatting.to_the_second(datetime(2025, 12, 31, 12, tzinfo=UTC), now)
 
 
 def test_gaps_and_barriers_stand_with_their_times_and_why(logged: Database, login: Login) -> None:
@@ -125,7 +124,7 @@ def test_gaps_and_barriers_stand_with_their_times_and_why(logged: Database, logi
         ]
     )
     page = tab(login("Viewer"), logged)
-    assert "and not to later ones" in page
+    assert "and to no later one before the next backup" in page
     assert f"{FILE}:40000 The database was dropped or made anew." in page
     assert "Restore to a moment" not in page
 
@@ -207,7 +206,8 @@ def answers(monkeypatch: pytest.MonkeyPatch, **of_kind: Callable[[Any], Any]) ->
 
     kinds = {"check": LogCheckQuestion, "switch": LogSwitchQuestion}
     for name, answer in of_kind.items():
-        monkeypatch.setitem(module._ANSWERS, kinds[name], answer)
+        changed: dict[Any, Any] = {**module._ANSWERS, kinds[name]: answer}
+        monkeypatch.setattr(module, "_ANSWERS", changed)
 
 
 def test_what_is_missing_is_shown_to_be_copied_and_nothing_is_switched(
@@ -375,7 +375,8 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     from backups.actions import answers as module
     from backups.requests.questions import PreviewQuestion
 
-    monkeypatch.setitem(module._ANSWERS, PreviewQuestion, preview)
+    changed: dict[Any, Any] = {**module._ANSWERS, PreviewQuestion: preview}
+    monkeypatch.setattr(module, "_ANSWERS", changed)
     return answer
 
 
