@@ -60,7 +60,11 @@ def test_nothing_is_done_without_a_token(rows: dict[str, Model], login: Login) -
 # which a person has 20 at most; then the worker is woken.
 ONLY_ASKS = re.compile(r'(DELETE FROM|INSERT INTO|UPDATE) "backups_question" |INSERT INTO "django_q_ormq" ')
 # Where it says on the next page why it does nothing, which waits in the session until then.
-TELLS_NEXT = {"admin/backups/server/<path:object_id>/delete/": re.compile('UPDATE "django_session" ')}
+TELLS_NEXT = {
+    "admin/backups/server/<path:object_id>/delete/": re.compile('UPDATE "django_session" '),
+    # Who looked is noted.
+    "admin/backups/database/<int:pk>/transactions/": re.compile('INSERT INTO "django_admin_log" '),
+}
 
 
 @dataclass(frozen=True)
