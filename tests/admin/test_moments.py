@@ -125,7 +125,7 @@ def test_gaps_and_barriers_stand_with_their_times_and_why(logged: Database, logi
         ]
     )
     page = tab(login("Viewer"), logged)
-    assert "and not to later ones" in page
+    assert "and to no later one before the next backup" in page
     assert f"{FILE}:40000 The database was dropped or made anew." in page
     assert "Restore to a moment" not in page
 
