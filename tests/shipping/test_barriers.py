@@ -28,7 +28,6 @@ PLACE = {
     "how": "lock",
     "why_not": None,
 }
-Piece = Callable[..., LogPiece]
 
 
 def ago(minutes: float) -> datetime:
