@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from backups.choices import ArchiveState
-from backups.models import Database, LogArchive
+from backups.models import Database, LogArchive, LogGap
 from backups.moments.refusals import why
 from backups.moments.rows import log_of
 from backups.moments.timeline import Barrier, Log
@@ -121,11 +121,29 @@ def told() -> Mapping[str, Mapping[str, Any]]:
 def findings() -> Iterator[Finding]:
     """For people: of which databases whose log is stored newer moments cannot be had."""
     for archive in LogArchive.objects.exclude(state=ArchiveState.OFF).select_related("database"):
-        if (found := look(archive.database).told_of_barrier()) is not None:
+        if (gap := LogGap.objects.filter(database=archive.database, ends=None).first()) is not None:
+            yield _of_gap(gap)
+        elif (found := look(archive.database).told_of_barrier()) is not None:
             database = archive.database
             yield Finding(
                 "log_barrier", State.DOUBTFUL, *found, database.name, page=Page("database", database.pk)
             )
+
+
+def _of_gap(gap: LogGap) -> Finding:
+    return Finding(
+        "log_gap",
+        State.DOUBTFUL,
+        phrase(
+            "The binary log of {database} is not stored from {begins} on: {sentence}",
+            database=gap.database,
+            begins=local(gap.begins),
+            sentence=gap.sentence,
+        ),
+        phrase("It goes on from the next backup with an exact position. Make one, if none is under way."),
+        gap.database.name,
+        page=Page("database", gap.database.pk),
+    )
 
 
 def barrier_as_json(stored: StoredLog) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from backups.choices import Action, AlertState, ArchiveState, StandDownKind, Status, Trigger
-from backups.models import Alert, Database, LogArchive, LogPiece, Run, Snapshot, StandDown
+from backups.models import Alert, Database, LogArchive, LogGap, LogPiece, Run, Snapshot, StandDown
 from backups.shipping import barriers
 from tests.requests.conftest import WHOLE, Rows, rows
 
@@ -28,7 +28,6 @@ PLACE = {
     "how": "lock",
     "why_not": None,
 }
-Piece = Callable[..., LogPiece]
 
 
 def ago(minutes: float) -> datetime:
@@ -203,3 +202,15 @@ def test_status_names_it_and_what_to_do_until_an_exact_backup_stands_behind_it(
 
     assert alert_of(database).state == AlertState.GOOD
     assert status_of("log_archive", "--database", database.name, "status")[1]["barrier"] is None
+
+
+def test_status_names_an_open_gap_and_what_ends_it(archive: LogArchive, status_of: StatusOf) -> None:
+    LogGap.objects.create(
+        database=archive.database, begins=ago(5), code="log.purged", sentence="The server purged it."
+    )
+
+    text, told = status_of("status")
+
+    assert "is not stored from" in text
+    assert "The server purged it. It goes on from the next backup" in text
+    assert "log_gap" in [each["key"] for each in told["findings"]]
