@@ -21,7 +21,11 @@ _OWN_TABLESPACES = frozenset(b"INNODB_FILE_PER_TABLE INNODB_SYSTEM".split())
 _NEVER_TWICE = frozenset(
     b"UUID UUID_SHORT UUID_V4 UUID_V7 SYS_GUID RAND RANDOM_BYTES SYSDATE CONNECTION_ID DATABASE".split()
     + b"SCHEMA CURRENT_USER USER SESSION_USER SYSTEM_USER CURRENT_ROLE VERSION LAST_INSERT_ID".split()
+    + b"LOAD_FILE FOUND_ROWS ROW_COUNT IS_USED_LOCK IS_FREE_LOCK GET_LOCK RELEASE_LOCK ENCRYPT".split()
+    + b"DES_ENCRYPT".split()
 )
+# Of them, those that need no parentheses.
+_WITHOUT_PARENTHESES = frozenset(b"CURRENT_USER CURRENT_ROLE".split())
 # What stands before an index's name, which may be one of these words, and then its columns in parentheses.
 _OF_INDEXES = frozenset(b"KEY INDEX UNIQUE FULLTEXT SPATIAL EXISTS".split())
 
@@ -90,6 +94,8 @@ class TableClauses:
         if len(parts) == 1:
             if token.kind == Kind.WORD:
                 self._word(token.text.upper())
+            elif self._is_never_twice(self._words.plain(token).upper().encode()):
+                raise Stops(Code.NOT_REPEATABLE)
         elif len(parts) == 3:
             self._reading.column_of_table(parts)
         elif self._words.sees(b"(") or not self._is_own(parts[0]):
@@ -122,10 +128,15 @@ class TableClauses:
             self._sequence()
         elif reading.logged.dialect.is_mariadb and word == b"VALUE" and words.accept(b"FOR"):
             self._sequence()
-        elif self._alters and word in _NEVER_TWICE and words.sees(b"(") and self._before not in _OF_INDEXES:
+        elif self._is_never_twice(word) or (self._alters and word in _WITHOUT_PARENTHESES):
             raise Stops(Code.NOT_REPEATABLE)
         else:
             self._outside(word)
+
+    def _is_never_twice(self, name: bytes) -> bool:
+        """Whether a function is called here, in quotes or without, of which no two runs tell the same."""
+        is_called = self._words.sees(b"(") and self._before not in _OF_INDEXES
+        return self._alters and is_called and name in _NEVER_TWICE
 
     def _sequence(self) -> None:
         """What gives a column its values. An ALTER draws one for each row; the log has it drawn already."""

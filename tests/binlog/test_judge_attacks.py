@@ -68,7 +68,10 @@ def test_a_keyword_before_a_point_is_no_name(statement: str) -> None:
 def test_a_comment_may_begin_with_a_control_character(charset: str, control: bytes) -> None:
     view = b"CREATE VIEW v (a --?) AS SELECT 1 FROM b /*\n) AS SELECT 2 FROM other.c -- */"
 
-    assert stop(Logged(view.replace(b"?", control), "shop", charset, MARIADB)) == Code.NOT_UNDERSTOOD
+    stopped = stop(Logged(view.replace(b"?", control), "shop", charset, MARIADB))
+
+    # DEL is known to begin one in each character set: what follows is read as the server reads it.
+    assert stopped == (Code.OTHER_DATABASE if control == b"\x7f" else Code.NOT_UNDERSTOOD)
 
 
 @pytest.mark.parametrize("statement", KEPT_OUTSIDE)
