@@ -64,8 +64,9 @@ def stored(archive: LogArchive, start: int, *barred: int, minutes: float = 1) ->
 
 def backup(database: Database, minutes: float, status: Status = Status.SUCCEEDED) -> Run:
     return Run.objects.create(
-        database=database, action=Action.BACKUP, trigger=Trigger.SCHEDULE, status=status,
-        queued_at=ago(minutes), started_at=ago(minutes), finished_at=ago(minutes),
+        database=database, repository=database.repository, action=Action.BACKUP,
+        trigger=Trigger.SCHEDULE, status=status, queued_at=ago(minutes),
+        started_at=ago(minutes), finished_at=ago(minutes),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ HOLE = re.compile(r"\{\{|\}\}|\{(\w*)\}|%\((\w+)\)[sd]|%[sd]")
 NO_WORDS = re.compile(r"%\(\w+\)[sd]|\{\w*\}|<[^>]+>|`[^`]*`")
 # Italian equals English for these alone: as those who back up say them, or because both have the word.
 SAME = frozenset(re.findall(r"\S+", """
-account backup base64 body browser client cluster commit cron database digest dump ed25519 forget gate
+account backup base64 body browser client cluster commit cron database digest dump ed25519 forget gate gtid
 gzip heartbeat hook host in init log mail manifest menu min no package password pin preflight prune repository
 restic restore retention routine rsyncable server sha snapshot software ssh tls topic trigger worker x25519
 """))  # fmt: skip
