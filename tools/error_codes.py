@@ -29,6 +29,7 @@ listed, for example after an upgrade, use `status` and the exit status.
 """
 # Whose sentence is made of others, or given by the runner and by commands rather than raised.
 _MADE_OF_OTHERS = {
+    "rows.undo_not_proved": "On the copy, {n} rows of {tables} are otherwise after it than before.",
     "cancelled": "Somebody stopped it.",
     "unexpected": "Something unexpected happened. The run's log has a traceback.",
     "log.another": "A file of the server's binary log is not the one that was read before.",
@@ -36,6 +37,7 @@ _MADE_OF_OTHERS = {
     "log.gtids": "A file of the binary log says that other transactions were logged before it.",
     "log.head": "A file of the binary log does not tell what was logged before it.",
     "log.kept_too_short": "The server keeps its binary log for less than a day.",
+    "log.piece_gone": "The piece of the log is not in the repository any more.",
     "log.piece_missing": "A piece of a stored binary log is missing.",
     "log.position": "A file of the binary log goes on elsewhere than where it was read to.",
     "log.purged": "The server purged its binary log, or began it anew, before all of it was stored.",

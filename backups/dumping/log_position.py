@@ -8,17 +8,17 @@ What is not certain is no position. docs/compatibility.md says for people when t
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from backups import mysql
 from backups.dumpfile import log_positions, master_data
 from backups.dumpfile.log_positions import How, Place, WhyNot
 from backups.errors import Problem
 
+T = TypeVar("T")
 # A server that writes a huge transaction into its log tells nothing meanwhile.
 _ASKING_SECONDS = 15
 
@@ -48,14 +48,16 @@ class LogPosition:
 
     def begin(self) -> None:
         """Look at the server before any dump program begins."""
-        with self._asking() as connection:
-            if not mysql.has_log(connection):
-                raise mysql.NotExact(WhyNot.LOG_OFF)
-            state = mysql.log_state(connection, self._source.info)
-            mysql.refuse_unfit(connection, self._source.info, self._source.database, state)
-            self._server = mysql.log_server(connection)
-            self._numbers = (self._read_sequences(connection), None)
-            self._before = state
+        self._ask_server(self._look_before)
+
+    def _look_before(self, connection: Any) -> None:
+        if not mysql.has_log(connection):
+            raise mysql.NotExact(WhyNot.LOG_OFF)
+        state = mysql.log_state(connection, self._source.info)
+        mysql.refuse_unfit(connection, self._source.info, self._source.database, state)
+        self._server = mysql.log_server(connection)
+        self._numbers = (self._read_sequences(connection), None)
+        self._before = state
 
     def cannot(self, why: WhyNot) -> None:
         """There is none, and why."""
@@ -166,20 +168,20 @@ class LogPosition:
         """What was not looked at since all programs have begun."""
         if self._after is not None and self._numbers[1] is not None:
             return
-        with self._asking() as connection:
-            if self._after is None:
-                self._after = mysql.log_state(connection, self._source.info)
-            self._numbers = (self._numbers[0], self._read_sequences(connection))
-            if mysql.log_server(connection) != self._server:
-                raise mysql.NotExact(WhyNot.LOG_CHANGED)
+        self._ask_server(self._look_after)
+
+    def _look_after(self, connection: Any) -> None:
+        if self._after is None:
+            self._after = mysql.log_state(connection, self._source.info)
+        self._numbers = (self._numbers[0], self._read_sequences(connection))
+        if mysql.log_server(connection) != self._server:
+            raise mysql.NotExact(WhyNot.LOG_CHANGED)
 
     def _read_sequences(self, connection: Any) -> Mapping[str, Any]:
         return mysql.sequence_states(connection, self._source.database, self._sequences)
 
     def _gtid_before(self, place: Place) -> str | None:
-        gtid = None
-        with self._asking() as connection:
-            gtid = mysql.gtid_before(connection, place)
+        gtid = self._ask_server(lambda connection: mysql.gtid_before(connection, place))
         self._why = None  # a position is one without its GTID
         return gtid
 
@@ -187,17 +189,18 @@ class LogPosition:
     def _is_possible(self) -> bool:
         return self._why is None and self._before is not None
 
-    @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def _ask_server(self, look: Callable[[Any], T]) -> T | None:
+        """What is found there; None where there is no exact position, or the server does not answer."""
         try:
             server = self._source.server
             server = replace(server, question_seconds=min(server.question_seconds, _ASKING_SECONDS))
             with mysql.connect(server, read_seconds=_ASKING_SECONDS) as connection:
-                yield connection
+                return look(connection)
         except mysql.NotExact as error:
             self.cannot(error.why)
         except Problem as problem:
             self._could_not_ask(problem)
+        return None
 
     def _could_not_ask(self, problem: Problem) -> None:
         self.failed = self.failed or problem.what

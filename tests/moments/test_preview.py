@@ -59,7 +59,6 @@ def test_where_it_is_and_what_is_lost(shipped: Shipped) -> None:
     assert moment["last"]["position"] < moment["position"] == moment["left_out"]["position"]
     assert (moment["pieces"], moment["lost_transactions"]) == (1, 2)
     assert moment["log_bytes"] > 0
-    assert "What was changed since then" in " ".join(told["warnings"])
     # Nobody has measured how fast a log is replayed here.
     assert (moment["replay_seconds"], told["seconds"]) == (None, None)
 

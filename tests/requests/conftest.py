@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from backups.choices import DefinerPolicy, RestoreMode, Swap, Trigger
-from backups.models import Database, Repository, Restore, Run, Snapshot
+from backups.choices import ArchiveState, DefinerPolicy, RestoreMode, Swap, Trigger
+from backups.models import Database, LogArchive, Repository, Restore, Run, Snapshot
 from backups.requests import (
     ApplyRowsRequest,
     Asker,
@@ -30,6 +30,7 @@ from backups.requests import (
     RecoverRequest,
     RepairIndexRequest,
     RepairSnapshotsRequest,
+    ReplayProofRequest,
     Request,
     RestoreRequest,
     RowsBackRequest,
@@ -88,7 +89,7 @@ def rows(db: None) -> Rows:
 
 
 # Of the version before there are no rows of these forms.
-NEW_FORMS = frozenset({"forget_snapshot", "diff", "rows_back", "apply_rows"})
+NEW_FORMS = frozenset({"forget_snapshot", "diff", "rows_back", "apply_rows", "replay"})
 
 
 def _that_kept_rows(rows: Rows) -> Run:
@@ -104,6 +105,11 @@ def _over(rows: Rows, action: str, result: dict[str, Any]) -> Run:
         action=action, database=rows.database, repository=rows.repository, snapshot=rows.snapshot,
         trigger="cli", status="succeeded", finished_at=timezone.now(), result=result,
     )  # fmt: skip
+
+
+def _proved_by_replay(rows: Rows) -> Request:
+    LogArchive.objects.update_or_create(database=rows.database, defaults={"state": ArchiveState.FOLLOWING})
+    return ReplayProofRequest(rows.database)
 
 
 # By form; each with all that it can say.
@@ -139,5 +145,6 @@ EACH: dict[str, Callable[[Rows], Request]] = {
         with_changed_again=True, reason="Why ünd so",
     ),
     "apply_rows": lambda rows: ApplyRowsRequest(rows.database, _that_proved_a_script(rows), True, True, "So"),
+    "replay": lambda rows: _proved_by_replay(rows),
     "drill": lambda rows: DrillRequest(rows.database, "https://shop.example.com/"),
 }  # fmt: skip

@@ -88,7 +88,12 @@ def test_each_is_played_and_needs_its_right(
 
     assert played is not None
     assert played.status == Status.SUCCEEDED, played.error
-    rights = {"backup": "run_backup", "preflight": "run_backup", "verify": "run_verify"}
+    rights = {
+        "backup": "run_backup",
+        "preflight": "run_backup",
+        "verify": "run_verify",
+        "replay": "run_verify",
+    }
     rights |= dict.fromkeys(
         ("restore", "undo", "drop_kept", "define", "diff", "rows_back", "apply_rows"), "run_restore"
     )

@@ -25,6 +25,9 @@ KINDS = {"of_kind", "with_commands", "as_in_sidebar", "status_colour"}
 
 # A filter, a value, and what it is in English and in Italian.
 FILTERED: list[tuple[str, Any, str, str]] = [
+    ("to_the_second", NOW, "10:00:07", "10:00:07"),
+    ("to_the_second", NOW - timedelta(days=1), "1 Jan 10:00:07", "1 gen 10:00:07"),
+    ("to_the_second", NOW - timedelta(days=2), "31 Dec 2025 10:00:07", "31 dic 2025 10:00:07"),
     ("size", None, formatting.EMPTY, formatting.EMPTY),
     ("size", 0, "0 B", "0 B"),
     ("size", 1, "1 B", "1 B"),
