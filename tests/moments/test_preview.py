@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import Any
 
@@ -94,7 +95,8 @@ def test_what_stands_in_the_way_is_told_before(shipped: Shipped, settings: Setti
     piece = next(each for each in shipped.pieces if each.transactions)
     subprocess.run(
         [shipped.restic_path, "-r", shipped.database.repository.url, "forget", piece.snapshot_id],
-        env={"RESTIC_PASSWORD": RESTIC_PASSWORD, "HOME": "/nowhere"}, check=True, capture_output=True,
+        env={"RESTIC_PASSWORD": RESTIC_PASSWORD, "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"]},
+        check=True, capture_output=True,
     )  # fmt: skip
     told = asked(shipped, until, RestoreMode.NEW)
     assert "A piece of the log is missing in the repository" in " ".join(told["obstacles"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -237,7 +238,10 @@ def test_a_piece_that_is_gone_is_named_and_the_dump_can_be_restored(shipped: Shi
     (piece,) = [each for each in shipped.pieces if each.transactions]
     subprocess.run(
         [shipped.restic_path, "-r", shipped.database.repository.url, "forget", piece.snapshot_id],
-        env={"RESTIC_PASSWORD": "opens the tests' repositories", "HOME": "/nowhere"},
+        env={
+            "RESTIC_PASSWORD": "opens the tests' repositories",
+            "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"],
+        },
         check=True, capture_output=True,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class Shipped:
         named = Piece(self.database.database, piece.file, piece.file_made, piece.start, piece.end)
         done = subprocess.run(
             [self.restic_path, "-r", self.database.repository.url, "dump", piece.snapshot_id, named.path],
-            env={"RESTIC_PASSWORD": RESTIC_PASSWORD, "HOME": "/nowhere"},
+            env={"RESTIC_PASSWORD": RESTIC_PASSWORD, "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"]},
             capture_output=True,
             check=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import timedelta
 
@@ -157,7 +158,7 @@ def test_a_piece_forgotten_by_hand_is_a_gap(shipped: Shipped) -> None:
 
 def forget(shipped: Shipped, snapshot_id: str) -> None:
     url = shipped.database.repository.url
-    environment = {"RESTIC_PASSWORD": RESTIC_PASSWORD, "HOME": "/nowhere"}
+    environment = {"RESTIC_PASSWORD": RESTIC_PASSWORD, "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"]}
     subprocess.run(
         [shipped.restic_path, "-r", url, "forget", snapshot_id],
         env=environment,
