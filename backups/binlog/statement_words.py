@@ -13,8 +13,9 @@ from backups.dumpfile.lexer import Cursor, Kind, Token, Unexpected
 _NUMBER = re.compile(rb"\d+(?:[eE]\d+)?|0[xX][0-9a-fA-F]+|0[bB][01]+")
 _DIGITS = re.compile(rb"\d+(?:[eE]\d*)?")
 # The servers end such a number where its digits do, and read on there: `1e1FROM` and `1.5FROM` are two words.
-_GLUED = re.compile(rb"(?:\d++\.\d*+(?:[eE][+-]?+\d++)?+|\d++[eE][+-]?+\d++)(?=[A-Za-z_$\x80-\xff])")
-_GLUED_FRACTION = re.compile(rb"\.\d++(?:[eE][+-]?+\d++)?+(?=[A-Za-z_$\x80-\xff])")
+_EXPONENT = rb"(?:[eE][+-]?+\d++|(?![eE][+-]?\d))"
+_GLUED = re.compile(rb"(?:\d++\.\d*+" + _EXPONENT + rb"|\d++[eE][+-]?+\d++)(?=[A-Za-z_$\x80-\xff])")
+_GLUED_FRACTION = re.compile(rb"\.\d++" + _EXPONENT + rb"(?=[A-Za-z_$\x80-\xff])")
 # In some character sets such a letter is a control character, with which a comment begins.
 _MAYBE_COMMENT = re.compile(rb"--[\x7f-\xff]")
 # With a blank or a quote between them and a point these are no names, but keywords before `.name`.

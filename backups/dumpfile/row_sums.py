@@ -19,9 +19,12 @@ _INSERTS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 # 4096 columns, each of 64 characters that are doubled backticks.
 _LONGEST_COLUMNS = 1 << 20
 # Between the table's name and the first row.
-_HEAD = at_first_use.pattern(rb"\s*+(?:\((?:[^()`]++|`[^`]*+(?:``[^`]*+)*+`)*+\)\s*+)?VALUES\s*+(?=\()", re.S)
+_HEAD = at_first_use.pattern(
+    rb"\s*+(?:\((?:[^()`]++|`[^`]*+(?:``[^`]*+)*+`|)*+\)\s*+)?VALUES\s*+(?=\()", re.S
+)
 _WRITTEN = rb"[^'\\]*+(?:\\.[^'\\]*+)*+"
-_VALUES = rb"[^()']*+(?:'" + _WRITTEN + rb"'[^()']*+)*+"
+# Nothing as the last way: see `quoted.once_or_more`.
+_VALUES = rb"[^()']*+(?:'" + _WRITTEN + rb"'[^()']*+|)*+"
 # Nearly all rows: those that are there from one end to the other.
 _WHOLE = at_first_use.pattern(rb"[,\s]*+\((" + _VALUES + rb")\)", re.S)
 # From within a row to its end, or to that of what there is; a text may be cut, and behind a backslash.
