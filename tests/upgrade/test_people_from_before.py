@@ -72,6 +72,8 @@ def test_backups_go_on_and_everything_is_where_it_was(portal: Portal) -> None:
     names = portal.rows("SELECT name, backup_cron FROM backups_database ORDER BY name")
     assert [tuple(each.values()) for each in names] == [("blog", "30 2 * * *"), ("shop", "0 3,15 * * *")]
     assert portal.rows("SELECT * FROM backups_standdown") == []
+    # Nobody's binary log is stored unasked.
+    assert portal.rows("SELECT * FROM backups_logarchive") == []
     planned = {(each["name"], each["cron"]) for each in portal.rows("SELECT * FROM django_q_schedule")}
     assert {("vedetta backup 1", "0 3,15 * * *"), ("vedetta verify 1", "0 5 * * 0")} <= planned
     kept = portal.manage("retention", "--preview", "--json").json["keep"]
