@@ -348,6 +348,27 @@ def test_a_long_list_is_turned_page_by_page_and_forgotten_pieces_are_not_in_it(
     assert rows_of(client, logged) == []
 
 
+def test_a_command_lists_the_same_with_what_a_restore_takes(
+    logged: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transaction(logged, 5, tables={"orders": {"update": 25}, "items": {"delete": 1}}, rows=26)
+    transaction(logged, 6, tables={}, rows=0, is_definition=True)
+    of_log = ("log_archive", "--database", logged.name, "transactions")
+
+    call_command(*of_log)
+    newest, older = capsys.readouterr().out.splitlines()
+    call_command(*of_log, "--table", "ORDER", "--kind", "update", "--rows", "26", "--json")
+    (found,) = json.loads(capsys.readouterr().out.splitlines()[-1])["transactions"]
+    call_command(*of_log, "--limit", "1", "--gtid", "0-1-5")
+    assert capsys.readouterr().out.splitlines() == [older]
+    call_command(*of_log, "--table", "nobody")
+
+    assert newest == f"{timezone.localtime(at(6)):%Y-%m-%d %H:%M:%S}  {FILE}:6000  0-1-6  definition"
+    assert older.endswith(f"  {FILE}:5000  0-1-5  orders 25 updated; items 1 deleted")
+    assert (found["id"], found["rows"], found["tables"]["items"]) == (f"{FILE}:5000", 26, {"delete": 1})
+    assert "Nothing of that kind" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("role", ["Viewer", "Operator"])
 def test_who_may_not_restore_sees_no_transactions(logged: Database, login: Login, role: str) -> None:
     assert login(role).get(reverse("database-transactions", args=[logged.pk])).status_code == 403

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups.keeping import log_archives
+from backups.management import log_transactions
 from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
@@ -40,6 +41,7 @@ class Command(VedettaCommand):
             "--keep-days", type=int, metavar="DAYS",
             help=phrase("for how many days any moment is to be had (LOG_KEEP_DAYS)"),
         )  # fmt: skip
+        log_transactions.add_arguments(verbs.choices["transactions"])
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["after_verb"] or options["database"])
@@ -49,7 +51,20 @@ class Command(VedettaCommand):
             self._switch_off(database)
         elif options["verb"] == "acknowledge":
             self._acknowledge(database)
+        elif options["verb"] == "transactions":
+            return self._transactions(database, options)
         return self._status(database)
+
+    def _transactions(self, database: Database, options: Mapping[str, Any]) -> dict[str, Any]:
+        found = log_transactions.found(database, options)
+        for row in found:
+            self.say(log_transactions.line(row))
+        if not found:
+            self.say(phrase("Nothing of that kind is in what is stored of the log."))
+        return {
+            "database": database.name,
+            "transactions": [log_transactions.as_json(row) for row in found],
+        }
 
     def _switch_on(self, database: Database, keep_days: int | None) -> None:
         archive, warnings = switching.switch_on(database, person())
@@ -119,6 +134,7 @@ _VERBS = {
     "off": phrase("store no more of it"),
     "status": phrase("tell up to when it is stored, and its gaps"),
     "acknowledge": phrase("say that all gaps up to now were seen"),
+    "transactions": phrase("list those that changed 20 rows or more, and changes of definitions"),
 }
 
 
