@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 
-from backups import process
 from backups.shipping.following import wanted
+from backups.worker.kept_running import KeptRunning
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +17,11 @@ _RESTART_SECONDS = 15.0
 _LOOK_SECONDS = 10.0
 
 
-class Shipper:
+class Shipper(KeptRunning):
     """One `manage.py archive_logs` at a time, while any database wants it."""
 
     def __init__(self) -> None:
-        self._child: process.Child | None = None
-        self._not_before = 0.0
+        super().__init__()
         self._look_at = 0.0
         self._is_wanted = False
 
@@ -54,25 +51,4 @@ class Shipper:
 
     def _begin(self) -> None:
         self._not_before = time.monotonic() + _RESTART_SECONDS
-        self._child = process.Child(
-            process.Program([*settings.COMMAND_LINE, "archive_logs"], dict(os.environ)),
-            stdout=process.OUR_STDOUT,
-            stderr=process.OUR_STDERR,
-        )
-
-    def drain(self) -> None:
-        """Have it end after what is under way."""
-        if self._child is not None and self._child.poll() is None:
-            self._child.terminate()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it lives."""
-        return self._child is not None and self._child.poll() is None
-
-    def end(self) -> None:
-        """Kill what is left of it: what was not stored is fetched again."""
-        if self._child is not None:
-            self._child.stop(grace=0)
-            self._child.close()
-            self._child = None
+        self._start("archive_logs")

@@ -30,6 +30,7 @@ from backups.scheduling import right_times
 from backups.text.sentences import phrase
 from backups.worker import due, queue
 from backups.worker.downloads import DownloadServer
+from backups.worker.kept_running import KeptRunning
 from backups.worker.shipper import Shipper
 
 logger = logging.getLogger(__name__)
@@ -54,13 +55,12 @@ class Runs(Protocol):
         """Have it end when what runs is over."""
 
 
-class Cluster:
+class Cluster(KeptRunning):
     """One `manage.py qcluster` at a time, which serves the queue called `name`."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
-        self._not_before = 0.0
-        self._child: process.Child | None = None
 
     def keep_running(self) -> None:
         """Begin it, or begin it again where it died."""
@@ -73,37 +73,11 @@ class Cluster:
 
     def _begin(self) -> None:
         self._not_before = time.monotonic() + RESTART_SECONDS
-        # Our own program and our own environment, the operator's secrets included.
-        environment = {**os.environ, "Q_CLUSTER_NAME": self.name}
-        self._child = process.Child(
-            process.Program([*settings.COMMAND_LINE, "qcluster"], environment),
-            stdout=process.OUR_STDOUT,
-            stderr=process.OUR_STDERR,
-        )
+        self._start("qcluster", {"Q_CLUSTER_NAME": self.name})
 
     def plays(self, worker: str) -> bool:
         """Whether `worker`, as a run names it, is a process of this cluster."""
         return self._child is not None and process.runs_in_group(worker, self._child.pid)
-
-    def drain(self) -> None:
-        """Have it take no more work and end when what runs is over.
-
-        Its first process alone is told, and once: a signal to all of them hangs django-q2.
-        """
-        if self.runs and self._child is not None:
-            self._child.terminate()
-
-    @property
-    def runs(self) -> bool:
-        """Whether its first process lives."""
-        return self._child is not None and self._child.poll() is None
-
-    def end(self) -> None:
-        """Kill what is left of it."""
-        if self._child is not None:
-            self._child.stop(grace=0)
-            self._child.close()
-            self._child = None
 
 
 class Command(BaseCommand):
