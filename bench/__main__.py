@@ -10,6 +10,7 @@ from bench import (
     comparing,
     fleet,
     gate,
+    logs,
     many,
     memory,
     overhead,
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "slow": slow.measure,
     "pages": pages.measure,
     "many": many.measure,
+    "log": logs.measure,
     "fleet": fleet.measure,
     "rest": rest.measure,
     "start": starting.measure,
@@ -61,7 +63,8 @@ def main() -> int:
         "--databases",
         type=_counts,
         default=Options.databases,
-        help="of fleet: how many small databases are backed up, as in 1,50,200",
+        help="of fleet: how many small databases are backed up (1,50,200); of many: rows of how many there "
+        "are (50,2000)",
     )
     parser.add_argument(
         "--forged",

@@ -21,8 +21,9 @@ class Options:
 
     sizes: tuple[float, ...]
     rounds: int
-    # How many databases a fleet has, and how many snapshots of others are put beside those of one.
-    databases: tuple[int, ...] = (1, 50, 200)
+    # How many databases there are, as each table has them where nothing is said.
+    databases: tuple[int, ...] = ()
+    # How many snapshots of others are put beside those of a fleet.
     forged: int = 34_000
 
     @property

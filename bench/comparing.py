@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.common import Options, find_restic, of_rounds, print_table, say, work_folder
 from bench.memory import Watch, two_sizes
@@ -22,7 +23,17 @@ _READ = "restic dump {snapshot} /mysql/orders_tracker.sql > /dev/null"
 _DUMP = f"{DUMP} orders_tracker > /dev/null"
 READ_BOTH, SNAPSHOTS, SNAPSHOTS_KEPT = "both read", "two snapshots", "two snapshots, rows kept"
 READ_AND_DUMP, NOW, NOW_KEPT = "read and dumped", "a snapshot and now", "a snapshot and now, rows kept"
-_BESIDE = {SNAPSHOTS: READ_BOTH, SNAPSHOTS_KEPT: READ_BOTH, NOW: READ_AND_DUMP, NOW_KEPT: READ_AND_DUMP}
+LOAD_BOTH, BY_SERVER = "both loaded", "two snapshots, all tables altered between them"
+_BESIDE = {
+    SNAPSHOTS: READ_BOTH, SNAPSHOTS_KEPT: READ_BOTH, NOW: READ_AND_DUMP, NOW_KEPT: READ_AND_DUMP,
+    BY_SERVER: LOAD_BOTH,
+}  # fmt: skip
+_CLIENT = "mariadb --defaults-file=client.cnf"
+_LOAD = (
+    f"{_CLIENT} -e 'DROP DATABASE IF EXISTS loaded; CREATE DATABASE loaded'"
+    f" && restic dump {{snapshot}} /mysql/orders_tracker.sql | {_CLIENT} loaded"
+    f" && {_CLIENT} -e 'DROP DATABASE loaded'"
+)
 
 
 @dataclass
@@ -36,17 +47,22 @@ class Subject:
     most: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ours = Ours("diff", self.shop, self.folder, self.restic)
+        # Pinned, as of several backups of one day not all are kept.
+        self.ours = Ours("diff", self.shop, self.folder, self.restic, ("--pin", "measured"))
         write_option_file(self.shop, self.folder)
+        with_connection(self.shop, lambda c: _alter(c, "ADD of_the_bench INT"))
+        self.ours.backup()
+        with_connection(self.shop, lambda c: _alter(c, "DROP of_the_bench"))
         self.ours.backup()
         with_connection(self.shop, lambda c: sample.change(c, CHANGE_PERCENT))
         self.ours.backup()
         rows = self.ours.portal.rows("SELECT snapshot_id FROM backups_snapshot ORDER BY time")
-        self.then, self.later = (str(row["snapshot_id"]) for row in rows)
+        self.altered, self.then, self.later = (str(row["snapshot_id"]) for row in rows)
 
     def ways(self) -> dict[str, Callable[[], Cost]]:
         """What is measured, by its name."""
         then, later = (_READ.format(snapshot=each) for each in (self.then, self.later))
+        loaded = " && ".join(_LOAD.format(snapshot=each) for each in (self.altered, self.then))
         return {
             READ_BOTH: lambda: self._shell(f"{then} && {later}"),
             SNAPSHOTS: lambda: self._ours(SNAPSHOTS, self.then, self.later),
@@ -54,6 +70,8 @@ class Subject:
             READ_AND_DUMP: lambda: self._shell(f"{then} && {_DUMP}"),
             NOW: lambda: self._ours(NOW, self.then),
             NOW_KEPT: lambda: self._ours(NOW_KEPT, self.then, "--keep"),
+            LOAD_BOTH: lambda: self._shell(loaded),
+            BY_SERVER: lambda: self._ours(BY_SERVER, self.altered, self.then),
         }
 
     def round(self, turn: int) -> None:
@@ -110,10 +128,22 @@ def measure(options: Options) -> None:
         rows,
         f"{READ_BOTH}: `{_READ.format(snapshot='A')} && {_READ.format(snapshot='B')}`",
         f"{READ_AND_DUMP}: `{_READ.format(snapshot='A')} && {_DUMP}`",
+        f"{LOAD_BOTH}: `{_LOAD.format(snapshot='A')}`, and the same of the other one",
         f"The others are `manage.py diff A [B] [--keep]`, whole commands, Django's start included; at most "
         f"{LIMIT:.2f} is wanted. Memory is that of all processes of a command, restic's too, but not the "
         "database server's.",
     )
+
+
+def _alter(connection: Any, change: str) -> None:
+    """Alter each table, so that none is defined as it was."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT TABLE_NAME FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE `{table}` {change}")
 
 
 def _of_size(megabytes: float, rounds: int) -> Subject:

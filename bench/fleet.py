@@ -29,6 +29,7 @@ from tests.servers import DatabaseServer
 
 _TABLES = 8
 _ROWS = 20
+_COUNTS = (1, 50, 200)
 # How many databases a repository has where forged snapshots are added to it.
 _BESIDE_FORGED = 50
 _PATIENCE_SECONDS = 4 * 3600
@@ -208,9 +209,10 @@ def _script(name: str) -> str:
 
 def measure(options: Options) -> None:
     """Print the table."""
-    kinds = [(count, 0) for count in options.databases]
+    counts = options.databases or _COUNTS
+    kinds = [(count, 0) for count in counts]
     if options.forged:
-        kinds.append((min(_BESIDE_FORGED, max(options.databases)), options.forged))
+        kinds.append((min(_BESIDE_FORGED, max(counts)), options.forged))
     measured = {(count, forged): _nights(count, forged, options.rounds) for count, forged in kinds}
     print_table(
         f"A night of many small databases, {_TABLES} tables each ({of_rounds(options)})",

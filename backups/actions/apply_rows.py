@@ -30,6 +30,7 @@ from backups.errors import Problem
 from backups.models import Run
 from backups.requests import ApplyRowsRequest, read_as
 from backups.requests.rows_back import UNSEEN_KEYS, attempts, told_of
+from backups.requests.undone import undone_by
 from backups.restoring.obstacles import refuse_read_only
 from backups.rows_back.script import COMMITS
 from backups.runs import consequences, notes, refusals, waiting
@@ -61,6 +62,7 @@ def run(run: Run, progress: Progress) -> Outcome:
         refuse_read_only(connection, request.database.database, target=request.database.database)
     told = {name: proved[name] for name in ("tables", "rows", "is_undo", "triggers")}
     told["proved"] = request.proved.pk
+    told["transactions"], told["transactions_done_again"] = undone_by(run)
     _note(run, told, state="")
     if _was_interrupted(request.proved, run) and (looked := _done(request, progress)):
         _note(run, told, state="already")

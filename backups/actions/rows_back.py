@@ -13,7 +13,7 @@ from backups import mysql
 from backups.actions.steps import kept_files, rows_copy, rows_live
 from backups.actions.steps.findings import Scratch
 from backups.actions.steps.rows_chosen import Chosen, chosen, made_whole
-from backups.actions.steps.rows_found import Finder, lost_columns
+from backups.actions.steps.rows_found import Finder, halves_together, lost_columns, with_others_columns
 from backups.actions.steps.rows_moment import Live, Moment, moment
 from backups.actions.steps.scratch import scratch_database
 from backups.differences import keeping
@@ -22,6 +22,8 @@ from backups.errors import Problem
 from backups.models import Run, Snapshot
 from backups.requests import RowsBackRequest, read_as
 from backups.requests.rows_back import rounded_words
+from backups.requests.undo_transactions import transactions_of
+from backups.requests.undone import undone_by
 from backups.rows_back import script as scripts
 from backups.rows_back.tables import Table, table_of, why_not
 from backups.runs import notes
@@ -57,10 +59,15 @@ def run(run: Run, progress: Progress) -> Outcome:
     with moment(live, finder, progress) as now:
         defined = rows_live.defined(live)
         judged = finder.judged(picked.rows, with_changed_again=request.with_changed_again)
+        if transactions_of(request.source):
+            judged = with_others_columns(judged)
+        if transactions_of(request.source) or request.is_undo:
+            judged, apart = halves_together(picked.tables, judged)
+            _tell_apart(apart, request, progress)
         if any(each.columns for each in request.choices):
             judged = made_whole(judged)
         made = [each for each in judged if each.state in (AS_SEEN, AGAIN_CHOSEN)]
-        told = {**_told(request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}
+        told = {**_told(run, request, judged, made), "defined": defined, "looked_at": sorted(picked.tables)}
         if made:
             told |= _proved(story, now, made)
     rows_sha256 = keeping.write_chosen(kept_files.rows_of(run.pk), _tables_of(story, now), judged)
@@ -71,12 +78,17 @@ def run(run: Run, progress: Progress) -> Outcome:
     return Outcome()
 
 
-def _told(request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Change]) -> dict[str, Any]:
+def _told(
+    run: Run, request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Change]
+) -> dict[str, Any]:
     """What the run's row says of the choice: counts and names, and no value."""
+    undone = undone_by(run)
     states = Counter((each.table, each.state) for each in judged)
     return {
         "source": request.source.pk,
         "is_undo": request.is_undo,
+        "transactions": list(undone.transactions),
+        "transactions_done_again": undone.is_done_again,
         "rows": len(made),
         "tables": rows_copy.rows_by_kind(made),
         "only_columns": [
@@ -92,6 +104,22 @@ def _told(request: RowsBackRequest, judged: Sequence[Change], made: Sequence[Cha
         "already": sum(count for (_, state), count in states.items() if state == ALREADY),
         "triggers": [],
     }
+
+
+def _tell_apart(tables: Sequence[str], request: RowsBackRequest, progress: Progress) -> None:
+    do = phrase("To have some back all the same, choose just those.")
+    if request.is_undo:
+        do = phrase("To have them back all the same, take those that were changed again too.")
+    for table in tables:
+        progress.warn(
+            phrase(
+                "{table}: rows were taken away and others made, which may be the same ones moved. Some of "
+                "these were changed since, so all that may belong together are left out: no row is there "
+                "twice, and none gets lost. {do}",
+                table=table,
+                do=do,
+            )
+        )
 
 
 def _tables_of(story: _Story, now: Moment) -> list[KeptTable]:
@@ -272,7 +300,14 @@ def _head(story: _Story, now: Moment) -> scripts.Head:
         now=f"{timezone.localtime(now.at):%Y-%m-%d %H:%M:%S}",
         digests={"SHA-256 of the dump of that moment": str(now.manifest.get("sha256", ""))},
         is_undo=story.request.is_undo,
+        was=_was(story),
     )
+
+
+def _was(story: _Story) -> str:
+    """As of when rows come back, in English, where transactions are undone."""
+    named = transactions_of(story.request.source)
+    return f"just before transaction {', '.join(named)} of the binary log" if named else ""
 
 
 def _in_short(told: Mapping[str, Any]) -> str:

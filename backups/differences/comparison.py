@@ -145,7 +145,7 @@ class Comparison:
             return self._not(table)
         written = [side.written[table] for side in (self.before, self.after) if table in side.written]
         if written and written[0] != written[-1]:
-            # As of two versions of a dump program, of which one leaves generated columns out.
+            # As of a dump program that leaves columns out.
             return self._not(table, why=NOT_CUT)
         sides = (self.before.file, extents[0]), (self.after.file, extents[1])
         counts = compared(*sides, tick, partial(self.pick, table))
@@ -154,6 +154,7 @@ class Comparison:
         return TableDifference(
             table, "", *counts, then, now, [unquoted(name) for name in layout.key], layout.is_key_new,
             layout.came, layout.gone, layout.retyped,
+            columns_computed=sorted(map(unquoted, layout.computed)), columns_rounded=layout.rounded,
         )  # fmt: skip
 
     def pick(self, table: str, gone: ByKey, new: ByKey) -> None:

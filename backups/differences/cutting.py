@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from backups.differences.shapes import Layout, Shape
@@ -63,17 +64,20 @@ class Cutter:
         if not place.keys() >= set(layout.key):
             raise NotCut
         self._key = [place[name] for name in layout.key]
-        # Of generated columns a dump may hold nothing.
         self._columns = [place[name] for name in layout.columns if name in place]
         self._width = len(columns)
-        self._pattern = _pattern(self._key) if layout.is_whole else None
+        self._pattern = _pattern(self._key) if layout.is_as_written else None
+        self._values = None if layout.is_as_written else _all_values(self._width)
 
     def rows(self, text: bytes, head: Rows) -> Iterator[Sequence[Row]]:
         """The key of each row, and what of it is compared, in portions. Raises NotCut."""
-        if self._pattern is None:
-            for portion in self.whole_rows(text, head):
-                yield [(key, row) for key, row, _ in portion]
+        if self._values is not None:
+            row = _joined(self._columns)
+            key = _joined(self._key) if self._key else row
+            for found in _portions(self._values, text, head.values):
+                yield [(key(each), row(each)) for each in found]
             return
+        assert self._pattern is not None  # noqa: S101  one of the two is there
         for found in _portions(self._pattern if self._key else ROW, text, head.values):
             if not self._key:
                 yield [(row, row) for row in found]
@@ -108,6 +112,19 @@ def _pattern(key: Sequence[int]) -> re.Pattern[bytes]:
     """A whole row as the first group, its values at these places as the others."""
     values = [b"(" + VALUE + b")" if at in key else VALUE for at in range(max(key, default=-1) + 1)]
     return re.compile(rb"(\(" + b",".join(values) + _REST + rb"\))", re.S)
+
+
+def _all_values(width: int) -> re.Pattern[bytes]:
+    """A whole row of so many values as the first group, each value as one of the others."""
+    return re.compile(rb"(\(" + b",".join([b"(" + VALUE + b")"] * width) + rb"\))", re.S)
+
+
+def _joined(places: Sequence[int]) -> Callable[[Sequence[bytes]], bytes]:
+    """What tells of a row's groups the values at these places. Nothing of it is a loop of our own."""
+    if not places:
+        return lambda _: b""
+    groups = itemgetter(*(at + 1 for at in places))
+    return groups if len(places) == 1 else lambda row: b",".join(groups(row))
 
 
 def _portions(pattern: re.Pattern[bytes], text: bytes, at: int) -> Iterator[list[Any]]:

@@ -37,10 +37,12 @@ class Change:
 class Held:
     """What a dump holds by its manifest: a digest of each object, and of each table's rows.
 
-    With `chosen` tables nothing but these counts, with their triggers.
+    With `chosen` tables nothing but these counts, with their triggers. Kinds in `without` do not count.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], chosen: Collection[str] = ()) -> None:
+    def __init__(
+        self, manifest: Mapping[str, Any], chosen: Collection[str] = (), *, without: Collection[str] = ()
+    ) -> None:
         self.manifest = manifest
         self.objects: dict[Object, list[str]] = {}
         self.rows: dict[str, str] = {}
@@ -54,7 +56,7 @@ class Held:
             kind, name, table = section["kind"], section["name"], str(section.get("table", ""))
             if kind == Kind.ROWS and _is_chosen(name, chosen):
                 self.rows[name] = section["sha256"]
-            elif kind in _OBJECTS and _is_meant(kind, name, table, chosen):
+            elif kind in _OBJECTS and kind not in without and _is_meant(kind, name, table, chosen):
                 self.objects.setdefault(Object(kind, name, table), []).append(section["sha256"])
 
     @property

@@ -86,17 +86,25 @@ class Store:
         """A row of a side, by its key's digest and its own; more of the same are counted."""
         told_by, digest, values = row
         data = packed(values)
-        self._left -= len(data)
-        if self._left < 0:
-            # Half of a changed row would pass for a gone one.
-            self.picks[table].pop(told_by, None)
-            self._connection.execute("DELETE FROM sides WHERE name = ? AND told_by = ?", (table, told_by))
+        if len(data) > self._left:
+            self._drop(table, told_by)
             return
+        self._left -= len(data)
         self._connection.execute(
             "INSERT INTO sides VALUES (?, ?, ?, ?, ?, 1) "
             "ON CONFLICT (name, told_by, side, digest) DO UPDATE SET number = number + 1",
             (table, told_by, side, digest, data),
         )
+
+    def _drop(self, table: str, told_by: bytes) -> None:
+        """Keep nothing of a row: half of a changed one would pass for a gone one. Its room is free again."""
+        self.picks[table].pop(told_by, None)
+        ((held,),) = self._connection.execute(
+            "SELECT coalesce(sum(length(data) * number), 0) FROM sides WHERE name = ? AND told_by = ?",
+            (table, told_by),
+        )
+        self._connection.execute("DELETE FROM sides WHERE name = ? AND told_by = ?", (table, told_by))
+        self._left += held
 
     def columns(self, side: int, table: str, columns: Sequence[bytes]) -> None:
         """The columns of a table as a side writes them."""
@@ -186,7 +194,10 @@ class Store:
 
 
 class Keeper:
-    """Takes in the statements of one side once more, and has the picked rows kept."""
+    """Takes in the statements of one side once more, and has the picked rows kept.
+
+    Without what the server computes on that side.
+    """
 
     def __init__(self, store: Store, side: int, compared: Compared) -> None:
         self._store, self._side, self._picks = store, side, store.picks
@@ -200,13 +211,17 @@ class Keeper:
             return
         head = rows_of(ready)
         columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
-        self._store.columns(self._side, ready.table, columns)
+        layout = self._layouts[ready.table]
+        computed = self._shapes[ready.table].generated.difference(layout.key)
+        own = [at for at, name in enumerate(columns) if name not in computed]
+        self._store.columns(self._side, ready.table, [columns[at] for at in own])
         with full_disk_told():
-            for portion in Cutter(columns, self._layouts[ready.table]).whole_rows(ready.text, head):
+            for portion in Cutter(columns, layout).whole_rows(ready.text, head):
                 for key, row, values in portion:
                     told_by = self._digest(key)
                     if told_by in picked:
-                        self._store.add(self._side, ready.table, (told_by, self._digest(row), values))
+                        kept = [values[at] for at in own]
+                        self._store.add(self._side, ready.table, (told_by, self._digest(row), kept))
 
     def close(self) -> None:
         """All was read."""

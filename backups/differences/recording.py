@@ -163,7 +163,7 @@ class Recorder:
             columns = written_columns(shape, columns_of(text, head))
             self._cutter = Cutter(columns, layout)
             recorded.written[ready.table] = (
-                columns if layout.is_whole else [name for name in layout.columns if name in columns]
+                columns if layout.is_as_written else [name for name in layout.columns if name in columns]
             )
         # What is told apart by all that it holds is never the same and changed.
         digested = self._digests.records if layout.key else self._digests.whole

@@ -22,7 +22,10 @@ class TableDifference:
     `change` is empty for a table that both sides have. `key` are the columns that tell its rows apart;
     without any, whole rows are counted. `is_key_new` says that only the later side has this key. Of columns
     that only one side has, or that are of another type, no value is compared. `why_not` says why its rows are
-    not compared at all; then their counts are None.
+    not compared at all; then their counts are None. `by_server` says that a server compared them in its
+    scratch databases: of another type are then only columns of which it cannot tell whether values are the
+    same, and the others of such are among `columns_converted`. Of `columns_computed`, which the server makes
+    of the others, no value is compared, and of FLOAT columns (`columns_rounded`) the digits that dumps have.
     """
 
     table: str
@@ -38,6 +41,15 @@ class TableDifference:
     columns_gone: Sequence[str] = ()
     columns_retyped: Sequence[str] = ()
     why_not: str = ""
+    by_server: bool = False
+    columns_converted: Sequence[str] = ()
+    columns_computed: Sequence[str] = ()
+    columns_rounded: Sequence[str] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many differ, as far as they were compared."""
+        return (self.gone or 0) + (self.new or 0) + (self.changed or 0)
 
 
 @dataclass

@@ -15,8 +15,12 @@ from typing import NamedTuple
 # What of a side waits at most before it is given up to find the rest of it on the other side.
 ENOUGH_BYTES = 4 << 20
 _FIRST_BYTES, _MOST_AT_ONCE = 1 << 12, 1 << 20
+# So few are faster compared as two numbers than half by half.
+_AS_NUMBERS = 256
 _FIRST_LOOK = 1 << 11
 _LOOK_GROWS = 8
+# Neither a quote nor a bracket that opens.
+_NO_MARKS = bytes(set(range(256)) - set(b"'("))
 # So often what looks like the end of a row is looked at, before rows are cut one by one.
 _TRIES = 20
 
@@ -44,17 +48,23 @@ def _without_escapes(text: bytes) -> bytes:
     return text.replace(b"\\\\", b"").replace(b"\\'", b"") if b"\\" in text else text
 
 
-def _counted(plain: bytes, boundary: bytes) -> int:
-    """How many rows stand side by side, of which nothing but their number is wanted; without escapes."""
-    parts = plain.split(boundary)
-    quotes = [part.count(b"'") & 1 for part in parts]
-    if not any(quotes):
-        return len(parts)
-    count, is_open = 1, False
-    for is_odd in quotes[:-1]:
-        is_open ^= bool(is_odd)
-        count += not is_open
-    return count
+def _is_open(text: bytes) -> bool:
+    """Whether a text that stands in quotes begins in it and does not end."""
+    return bool(_without_escapes(text).count(b"'") & 1)
+
+
+def _counted(plain: bytes, *, is_end: bool) -> int:
+    """How many rows stand side by side, of which nothing but their number is wanted; without escapes.
+
+    0 where the last one ends within a text, unless that is known to be the end.
+    """
+    # Outside of texts a bracket opens a row and nothing else. Rows one by one would cost as much as all else.
+    marks = plain.translate(None, _NO_MARKS)
+    if marks.count(b"'") & 1 and not is_end:
+        return 0
+    # Two quotes without a bracket between them are a text that has none, or stand between two of one row.
+    marks = marks.replace(b"''", b"")
+    return len(b"".join(marks.split(b"'")[::2]) if b"'" in marks else marks)
 
 
 def _mended(parts: Sequence[bytes], odd: set[int], boundary: bytes) -> list[bytes]:
@@ -168,7 +178,7 @@ class Settling:
     # ------------------------------------------------------------ What is the same
 
     def _same(self) -> bool:
-        """Leave out the rows with which both go on alike; answers whether there are any."""
+        """Leave out the rows with which both go on alike; answers whether they may go on alike from there."""
         one, other = self._sides
         text, beside = one.texts[0], other.texts[0]
         length = _alike(text, one.at, beside, other.at)
@@ -182,7 +192,7 @@ class Settling:
         for side in self._sides:
             side.forward(side.at + length + len(self._between))
         self._wanted = 0
-        return True
+        return any(ends)
 
     def _goes_on(self, length: int, ends: Sequence[bool]) -> bool:
         """Whether where the rows of one text end, another row of the other begins."""
@@ -202,10 +212,10 @@ class Settling:
             if end <= 0:
                 break
             if b"\n" in self._between:
-                return end - at, text.count(self._boundary, at, end) + 1
-            plain = _without_escapes(text[at:end])
-            if is_end or not plain.count(b"'") & 1:
-                return end - at, _counted(plain, self._boundary)
+                # One byte is found ten times as fast as several, and stands nowhere else.
+                return end - at, text.count(b"\n", at, end) + 1
+            if count := _counted(_without_escapes(text[at:end]), is_end=is_end):
+                return end - at, count
             stop = end + len(self._boundary) - 2
         return 0, 0
 
@@ -230,19 +240,19 @@ class Settling:
 
     def _one_apart(self) -> bool:
         """Leave over one row that is changed, gone or new, if the next ones are the same."""
-        both = [self._two_rows(side) for side in self._sides]
-        (row, then), (beside, then_beside) = both
+        one, other = self._sides
+        row, then = self._two_rows(one)
+        beside, then_beside = self._two_rows(other)
         if not then or not then_beside:
             return False
-        if then == then_beside:
-            apart = (row, beside)
-        elif then == beside:
-            apart = (row, b"")
-        elif row == then_beside:
-            apart = (b"", beside)
-        else:
-            return False
-        for side, text in zip(self._sides, apart, strict=True):
+        if then != then_beside:
+            if then == beside:
+                beside = b""
+            elif row == then_beside:
+                row = b""
+            else:
+                return False
+        for side, text in ((one, row), (other, beside)):
             if text:
                 side.left.append(text)
                 side.forward(side.at + len(text) + len(self._between))
@@ -256,7 +266,7 @@ class Settling:
         begin = end + len(self._between)
         last = text.find(self._boundary, begin) + 1 if end else 0
         row, then = text[side.at : end], text[begin:last] if last else b""
-        if b"\n" not in self._between and any(_without_escapes(each).count(b"'") & 1 for each in (row, then)):
+        if b"\n" not in self._between and (_is_open(row) or _is_open(then)):
             return row, b""
         return row, then
 
@@ -304,32 +314,33 @@ def _alike(text: bytes, at: int, beside: bytes, there: int) -> int:
     """How many bytes are the same from these places on."""
     most = min(len(text) - at, len(beside) - there)
     length, step = 0, _FIRST_BYTES
+    # Of a view, a part is no copy.
+    view = memoryview(beside)[there : there + most]
     while length < most:
         size = min(step, most - length)
-        here, across = at + length, there + length
-        if text[here : here + size] != beside[across : across + size]:
-            same, other = 0, size
-            while other - same > 1:
-                middle = (same + other) // 2
-                if text[here + same : here + middle] == beside[across + same : across + middle]:
-                    same = middle
-                else:
-                    other = middle
-            return length + same
-        length += size
-        step = min(2 * step, _MOST_AT_ONCE)
+        if text.startswith(view[length : length + size], at + length):
+            length += size
+            step = min(2 * step, _MOST_AT_ONCE)
+            continue
+        while size > _AS_NUMBERS:
+            half = size // 2
+            if text.startswith(view[length : length + half], at + length):
+                length, size = length + half, size - half
+            else:
+                size = half
+        here = int.from_bytes(text[at + length : at + length + size])
+        across = int.from_bytes(view[length : length + size])
+        # The highest bit in which both differ is of the first byte that does.
+        return length + size - ((here ^ across).bit_length() + 7) // 8
     return most
 
 
 def _meeting(rows: Sequence[bytes], beside: Sequence[bytes]) -> tuple[int, int] | None:
     """Before which rows of both sides the first one stands that both have."""
-    places: dict[bytes, int] = {}
-    for at, row in enumerate(rows):
-        places.setdefault(row, at)
-    for there, row in enumerate(beside):
-        if (found := places.get(row)) is not None:
-            return found, there
-    return None
+    # Of rows that are there several times the first one counts. Nothing of it is a loop of our own.
+    places = dict(zip(reversed(rows), range(len(rows) - 1, -1, -1), strict=True))
+    found = next(filter(places.__contains__, beside), None)
+    return None if found is None else (places[found], beside.index(found))
 
 
 def _same_rows(rows: Sequence[bytes], beside: Sequence[bytes]) -> int:

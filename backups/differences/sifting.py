@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from backups.differences.meeting import Meeting
 from backups.dumpfile.rows import rows_head
@@ -10,6 +10,9 @@ from backups.dumpfile.sections import Kind, Piece, Section
 from backups.dumpfile.splitter import INSERTS
 
 _ROWS_END = b";\n"
+_NEWLINE = ord("\n")
+# Of each of two pieces.
+_LONGEST_HEAD = 64 << 10
 # Of a row of many megabytes nothing is looked for on the other side.
 _LONGEST_STATEMENT = 16 << 20
 # Statements of what is left over are about as long as those of the dump programs.
@@ -101,22 +104,28 @@ class Sifter:
                 yield from (Piece(piece.section, part, is_comment=False) for part in self._parts)
                 self._parts = None
             elif ends:
-                yield from self._statement(piece.section, b"".join(self._parts))
+                yield from self._statement(piece.section, self._parts)
         if ends:
             self._parts, self._size = [], 0
 
-    def _statement(self, section: Section, text: bytes) -> Iterator[Piece]:
-        found = rows_head(text, 0, "utf8mb4", "")
-        if found is None or not text.endswith(b");\n") or section.name != self._table:
-            yield Piece(section, text, is_comment=False)
+    def _statement(self, section: Section, parts: Sequence[bytes | memoryview]) -> Iterator[Piece]:
+        """A whole statement, copied once at most: nearly all of a dump are such."""
+        # The name of the table comes by itself, what follows in pieces of any length.
+        begins = b"".join([part[:_LONGEST_HEAD] for part in parts[:2]])
+        found = rows_head(begins, 0, "utf8mb4", "")
+        if found is None and len(parts) > 1:
+            parts = [begins := b"".join(parts)]
+            found = rows_head(begins, 0, "utf8mb4", "")
+        if found is None or section.name != self._table:
+            yield Piece(section, b"".join(parts), is_comment=False)
             return
-        head, between = text[: found.values], b",\n" if text[found.values - 1 :].startswith(b"\n") else b","
+        head, between = begins[: found.values], b",\n" if begins[found.values - 1] == _NEWLINE else b","
+        rows = _within(parts, found.values)
         if not self._head:
             self._head, self._between = head, between
-        if head != self._head:
-            yield Piece(section, text, is_comment=False)
+        if head != self._head or not rows.endswith(b")"):
+            yield Piece(section, head + rows + _ROWS_END, is_comment=False)
             return
-        rows = text[found.values : -len(_ROWS_END)]
         self._left += self._meeting.settle(self._side, self._table, (head, between), rows)
         if sum(map(len, self._left)) > _LEFT_BYTES:
             yield from self._given_out(section)
@@ -127,3 +136,14 @@ class Sifter:
             text = self._head + self._between.join(self._left) + _ROWS_END
             yield Piece(section, text, is_comment=False)
             self._left = []
+
+
+def _within(parts: Sequence[bytes | memoryview], begin: int) -> bytes:
+    """What stands in a statement from there to its end."""
+    *some, last = parts
+    some.append(last[: -len(_ROWS_END)])
+    while begin:
+        some[0], begin = some[0][begin:], max(begin - len(some[0]), 0)
+        if not some[0]:
+            some.pop(0)
+    return b"".join(some)

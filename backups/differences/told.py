@@ -50,7 +50,8 @@ def how_words(table: Mapping[str, Any]) -> str:
     # Rows of the version before do not say it.
     if table.get("is_key_new"):
         how = phrase("by the key {key}, which only the later side has", key=key)
-    return joined([how, *_columns(table)], "; ")
+    server = [phrase("on a server, in scratch databases")] if table.get("by_server") else []
+    return joined([how, *server, *_columns(table)], "; ")
 
 
 def _columns(table: Mapping[str, Any]) -> Iterator[str]:
@@ -58,6 +59,12 @@ def _columns(table: Mapping[str, Any]) -> Iterator[str]:
         (table["columns_came"], template("new columns, not compared: {names}")),
         (table["columns_gone"], template("columns that are gone, not compared: {names}")),
         (table["columns_retyped"], template("columns of another type, not compared: {names}")),
+        (table.get("columns_converted"), template("columns of another type, compared by value: {names}")),
+        (table.get("columns_computed"), template("columns that the server computes, not compared: {names}")),
+        (
+            table.get("columns_rounded"),
+            template("FLOAT columns, of which only the six digits that dumps have are compared: {names}"),
+        ),
     ):
         if names:
             yield phrase(words, names=", ".join(names))
@@ -84,28 +91,68 @@ def _values(values: Values) -> str:
     return ", ".join(f"{name}={value.text}" for name, value in values.items())
 
 
+def side_words(side: Mapping[str, Any]) -> str:
+    """Which side it is: a snapshot's id, a moment with the log's position, or now."""
+    if moment := side.get("moment"):
+        return phrase("by the log, up to {file}:{position}", file=moment["file"], position=moment["position"])
+    return str(side["snapshot_id"])[:8] if side["snapshot_id"] else phrase("now")
+
+
 def in_short(found: Differences) -> str:
-    """How much differs, in one sentence for the log."""
+    """How much differs, in one sentence for the log, and how that was found."""
     other = sum(any((each.gone, each.new, each.changed)) for each in found.tables)
     not_compared = sum(each.gone is None for each in found.tables)
     tables = plural("{n} table has other rows", "{n} tables have other rows", n=other)
     objects = plural("{n} object differs", "{n} objects differ", n=len(found.objects))
     same = plural("{n} table is the same", "{n} tables are the same", n=found.same_tables)
+    what = phrase("{tables} and {objects}; {same}.", tables=tables, objects=objects, same=same)
     if not_compared:
-        return phrase(
-            "{tables}, {not_compared} and {objects}; {same}. The rows were compared by digests, without any "
-            "server.",
+        what = phrase(
+            "{tables}, {not_compared} and {objects}; {same}.",
             tables=tables,
             not_compared=plural("{n} was not compared", "{n} were not compared", n=not_compared),
             objects=objects,
             same=same,
         )
-    return phrase(
-        "{tables} and {objects}; {same}. The rows were compared by digests, without any server.",
-        tables=tables,
-        objects=objects,
-        same=same,
+    return joined([what, way_words(sum(each.by_server for each in found.tables))])
+
+
+def way_words(by_server: int, address: str = "") -> str:
+    """How rows were compared, of which a server compared so many tables, in a sentence."""
+    if not by_server:
+        return phrase("The rows were compared by digests, without any server.")
+    if address:
+        return plural(
+            "The rows of {n} table that is defined otherwise were compared in scratch databases at "
+            "{address}, all others by digests, without any server.",
+            "The rows of {n} tables that are defined otherwise were compared in scratch databases at "
+            "{address}, all others by digests, without any server.",
+            n=by_server,
+            address=address,
+        )
+    return plural(
+        "The rows of {n} table that is defined otherwise were compared in scratch databases, all others by "
+        "digests, without any server.",
+        "The rows of {n} tables that are defined otherwise were compared in scratch databases, all others by "
+        "digests, without any server.",
+        n=by_server,
     )
+
+
+def way_of(difference: Mapping[str, Any]) -> list[str]:
+    """How the rows of a comparison were compared, a sentence each; nothing where a version before did it."""
+    if "server" not in difference:
+        return []
+    server = difference["server"] or {}
+    if "why_not" in server:
+        return [
+            way_words(0),
+            phrase(
+                "For tables that are defined otherwise on both sides no server could be had: {why}",
+                why=server["why_not"],
+            ),
+        ]
+    return [way_words(server.get("tables", 0), server.get("address", ""))]
 
 
 _MOST_NAMED = 5
@@ -132,6 +179,10 @@ def doubts(difference: Mapping[str, Any]) -> list[str]:
                 before=before["client"],
                 after=after["client"],
             )
+        )
+    if difference.get("events_not_compared"):
+        found.append(
+            phrase("Events were not compared: those of a moment are disabled where it is brought back.")
         )
     # Rows of the version before say nothing of it.
     if difference.get("libraries_unknown"):

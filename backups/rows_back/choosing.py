@@ -125,6 +125,10 @@ class _Reader:
         )
         if column is None:
             raise _wrong(phrase("the table {table} has no column {name}", table=self._table.name, name=name))
+        if column.is_generated:
+            raise _wrong(
+                phrase("the server computes the column {name}, and no row is kept with it", name=name)
+            )
         return _Named(column, side)
 
     def _several(self, column: Column) -> list[Any]:

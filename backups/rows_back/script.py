@@ -55,9 +55,10 @@ class Counts:
 class Head:
     """What a script says of itself in comments, in English: nothing of any row.
 
-    `then` is the moment of the snapshot, `now` the one at which the rows were seen. `proved` is the sentence
-    of the proof, empty before it, and `digests` what it was made of, by what they are of. `triggers` are told
-    one to a line, and so are tables of which values come back `rounded`.
+    `then` is the moment of the snapshot, `now` the one at which the rows were seen. `was` says as of when
+    rows come back, where that is not the snapshot itself. `proved` is the sentence of the proof, empty before
+    it, and `digests` what it was made of, by what they are of. `triggers` are told one to a line, and so are
+    tables of which values come back `rounded`.
     """
 
     database: str
@@ -70,6 +71,7 @@ class Head:
     triggers: Collection[str] = ()
     is_undo: bool = False
     rounded: Collection[str] = ()
+    was: str = ""
 
 
 # What a value in a dump needs to be read as it was written: invalid dates were let in by somebody.
@@ -219,7 +221,9 @@ def _row(values: Mapping[bytes, bytes] | None) -> Row | None:
 def _refuse_other_columns(then: Row, table: Table) -> None:
     """A row cannot be put back whole into a table that has no such column any more."""
     gone = [name for name in then if name not in table.columns]
-    other = [name for name in then if name in table.retyped]
+    # No row is kept with what was computed then, and may be anything now.
+    plain = (name for name in table.retyped if not table.columns[name].is_generated)
+    other = sorted({*plain, *(name for name in then if name in table.retyped)})
     if not gone and not other:
         return
     names = ", ".join(name.decode(errors="replace") for name in (gone or other))
@@ -287,7 +291,7 @@ def _told(head: Head, counts: Mapping[str, Counts]) -> bytes:
     does = "undoes that rows were given back to" if head.is_undo else "gives rows back to"
     lines = [
         f"Vedetta: {does} the database {head.database}.",
-        f"As the rows were: snapshot {head.snapshot} of {head.then}.",
+        f"As the rows were: {head.was or f'snapshot {head.snapshot} of {head.then}'}.",
         f"As they were seen: {head.now} on {head.server}.",
         head.proved or "Not proved yet.",
         *(f"  {name}: {digest}" for name, digest in head.digests.items()),

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from backups.differences.kept_rows import AGAIN, Change, KeptTable, kept_rows
 from backups.differences.recording import Recorded, Recorder
 from backups.differences.result import Differences, TableDifference
 from backups.differences.rowfile import ROW_BYTES, Counts, Digests, Extent, Room, RowFile, compared
-from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.differences.shapes import Layout, Shape, defaults_of, layout_of, shape_of
 from backups.differences.shown import MOST_SHOWN, Kept, Picker, side_by_side
 from backups.differences.told import doubts, how_words, in_short, row_words
 from backups.dumpfile.digesting import Digester
@@ -86,12 +87,28 @@ def test_columns_that_both_sides_have_and_write_alike_are_compared() -> None:
 
     assert layout_of(before, before) == Layout([*before.columns], [b"`id`"], is_whole=True)
     assert layout_of(before, after) == Layout(
-        [b"`id`", b"`b`", b"`a`"], [b"`id`"], is_whole=False, came=("e",), gone=("d",), retyped=("c",)
+        [b"`id`", b"`b`", b"`a`"], [b"`id`"], False, ("e",), ("d",), ("c",), is_alike=False
     )
     assert layout_of(shape(ID, "PRIMARY KEY (`id`)"), shape(ID)).key == ()
     assert layout_of(shape("`x` int"), shape("`y` int")).columns == []
     generated = layout_of(shape("`a` int"), shape("`a` int GENERATED ALWAYS AS (1) STORED"))
     assert generated.columns == []
+
+
+def test_other_keys_and_collations_of_a_key_are_no_order_that_both_sides_have() -> None:
+    key = "PRIMARY KEY (`id`)"
+    one = shape("`id` varchar(9) COLLATE utf8mb4_bin NOT NULL", "`a` int", key)
+    other = shape("`id` varchar(9) NOT NULL", "`a` int", key)
+    elsewhere = shape(
+        "`id` varchar(9) COLLATE utf8mb4_bin NOT NULL", "`a` int NOT NULL", "UNIQUE KEY `a` (`a`)"
+    )
+
+    assert layout_of(one, one).is_alike
+    assert [layout_of(one, each).is_alike for each in (other, elsewhere)] == [False, False]
+    assert layout_of(one, other).is_whole
+    named = shape("`id` varchar(9) CHARACTER SET latin1 NOT NULL", "`a` int", key)
+    usual = shape("`id` varchar(9) COLLATE latin1_swedish_ci NOT NULL", "`a` int", key)
+    assert not layout_of(named, usual).is_alike, "without collations that are known, they are not the same"
 
 
 def ready(values: str, table: str = "t") -> Ready:
@@ -405,18 +422,42 @@ def manifest(**tables: str) -> dict[str, Any]:
     return {"sections": sections}
 
 
-def test_rows_that_two_dump_programs_write_with_other_columns_are_not_compared() -> None:
-    lines = (ID, "`n` int", "`g` int GENERATED ALWAYS AS (`n` + 1) STORED", "PRIMARY KEY (`id`)")
+def compared_dumps(lines: tuple[str, ...], now: str, then: str) -> list[TableDifference]:
+    """What differs of a table in two dumps."""
     before, after = Held(manifest(t="then")), Held(manifest(t="now"))
     with comparison("") as both:
         readers = both.reader_of_after(before, Digester()), both.reader_of_before(before)
-        for reader, values in zip(readers, ("VALUES (1,1,2)", "(`id`, `n`) VALUES (1,1)"), strict=True):
+        for reader, values in zip(readers, (now, then), strict=True):
             reader.take(Ready(Does.TABLE, defined(*lines), Settings(), "t"))
             reader.take(ready(values))
             reader.close()
-        (found,) = both.found(before, after, lambda: None).tables
+        return list(both.found(before, after, lambda: None).tables)
+
+
+def test_rows_that_two_dump_programs_write_with_other_columns_are_not_compared() -> None:
+    lines = (ID, "`n` int", "PRIMARY KEY (`id`)")
+
+    (found,) = compared_dumps(lines, "VALUES (1,1)", "(`id`) VALUES (1)")
 
     assert (found.gone, found.why_not, found.rows_before, found.rows_after) == (None, "not_cut", 1, 1)
+
+
+@pytest.mark.parametrize("now", ["VALUES (1,1.5,9),(2,2.5,9)", "(`id`, `n`) VALUES (1,1.5),(2,2.5)"])
+def test_what_the_server_computes_is_no_difference_and_is_told_as_are_digits_that_no_dump_has(
+    now: str,
+) -> None:
+    """MariaDB's dumps have values of generated columns, of VIRTUAL ones as of now; MySQL's have none."""
+    lines = (ID, "`n` float", "`g` int GENERATED ALWAYS AS (connection_id()) VIRTUAL", "PRIMARY KEY (`id`)")
+
+    assert compared_dumps(lines, now, "VALUES (1,1.5,7),(2,2.5,8)") == []
+    (found,) = compared_dumps(lines, now, "VALUES (1,1.5,7),(2,2.75,8)")
+
+    assert (found.gone, found.new, found.changed) == (0, 0, 1)
+    assert (found.columns_computed, found.columns_rounded) == (["g"], ("n",))
+    assert how_words(asdict(found)).endswith(
+        "columns that the server computes, not compared: g; FLOAT columns, of which only the six digits "
+        "that dumps have are compared: n"
+    )
 
 
 def test_a_table_of_which_the_dump_holds_no_rows_is_named() -> None:
@@ -618,3 +659,20 @@ def test_rows_that_were_seen_before_and_after_a_column_came_lie_in_one_file(tmp_
             first, second = rows.changes("t")
         assert (first.now, second.now) == ({**before, b"more": b"NULL"}, after)
         assert (first.then, second.then) == (then, then)
+
+
+def test_what_a_column_has_that_was_not_named_is_read_in_either_servers_words() -> None:
+    definition = b"""CREATE TABLE `t` (
+  `id` int(11) NOT NULL,
+  `a` varchar(20) NOT NULL DEFAULT 'none' COMMENT 'x DEFAULT 7',
+  `b` int DEFAULT '0',
+  `c` int(11) DEFAULT -1,
+  `d` text DEFAULT NULL,
+  `e` enum('p DEFAULT q','r') COMMENT ' DEFAULT 5',
+  `f` varchar(36) DEFAULT (uuid()),
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB;
+"""
+    assert defaults_of(definition) == {
+        b"id": b"NULL", b"a": b"none", b"b": b"0", b"c": b"-1", b"d": b"NULL", b"e": b"NULL", b"f": b"NULL",
+    }  # fmt: skip

@@ -30,7 +30,10 @@ from backups.loading.reading import digested, judged
 
 MYSQL, MARIADB = b",", b",\n"
 # What may be taken for the end of a row, or of a text.
-HOSTILE = (b"1", b"NULL", b"'),('", b"'it''s'", rb"'x\\'", rb"'\''", rb"'\\\''", b"''", rb"'),\n('", rb"'\"'")
+HOSTILE = (
+    b"1", b"NULL", b"'),('", b"'it''s'", rb"'x\\'", rb"'\''", rb"'\\\''", b"''", rb"'),\n('", rb"'\"'",
+    b"'(''('",
+)  # fmt: skip
 TAME = (b"1", b"22", b"'a'")
 DIALECT = Dialect.of(is_mariadb=True, number=(11, 4, 2))
 

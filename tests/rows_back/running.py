@@ -59,7 +59,7 @@ def dumped(server: DatabaseServer, database: str) -> Dump:
     options = ["--complete-insert", "--skip-extended-insert", "--default-character-set=utf8mb4"]
     options += ["--set-gtid-purged=OFF"] if server.flavour == "mysql" else []
     text = subprocess.run(
-        [program, f"--defaults-file={server._defaults_file()}", *options, database],
+        [program, f"--defaults-file={server.defaults_file()}", *options, database],
         capture_output=True,
         check=True,
     ).stdout
@@ -137,7 +137,7 @@ def by_client(
     text = script if isinstance(script, bytes) else script.text
     program = server.client_dir / server.flavour
     done = subprocess.run(
-        [program, f"--defaults-file={server._defaults_file()}", *options, database],
+        [program, f"--defaults-file={server.defaults_file()}", *options, database],
         input=text,
         capture_output=True,
         check=False,

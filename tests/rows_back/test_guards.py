@@ -61,6 +61,7 @@ def made(server: DatabaseServer, *statements: str) -> Dump:
     return dumped(server, "guarded")
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_row_that_is_only_taken_for_equal_is_not_hit(db_server: DatabaseServer) -> None:
     now = made(
         db_server,
@@ -139,6 +140,7 @@ def test_a_forced_script_commits_nothing_once_one_row_is_another(db_server: Data
     assert dumped(db_server, "guarded").told() == now.told()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_script_that_was_cut_off_commits_nothing(db_server: DatabaseServer) -> None:
     _, script = rows_to_give_back(db_server)
     now, text = rows(db_server), script.text
@@ -193,6 +195,7 @@ def test_after_a_deadlock_nothing_is_committed_row_by_row(db_server: DatabaseSer
     assert dumped(db_server, "guarded").told() == now.told()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_second_time_nothing_is_doubled_or_lost_where_no_key_tells(db_server: DatabaseServer) -> None:
     row = "INSERT INTO t VALUES (7, 'x')"
     then = made(db_server, "CREATE TABLE t (id int, v text)", *[row] * 3, "INSERT INTO t VALUES (1, NULL)")

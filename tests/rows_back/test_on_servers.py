@@ -44,6 +44,7 @@ def how_it_fails(server: DatabaseServer, database: str, script: Script) -> int |
     return None
 
 
+@pytest.mark.one_flavour("mariadb")
 @pytest.mark.parametrize(
     "number", [0, *(pytest.param(number, marks=pytest.mark.soak) for number in range(1, 40))]
 )
