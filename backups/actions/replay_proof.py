@@ -33,12 +33,14 @@ from backups.dumpfile.manifests import ManifestDamaged
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Run
+from backups.moments.large_rows import largest
 from backups.replaying.way import Route
 from backups.requests import ReplayProofRequest, read_as
 from backups.runs import notes
 from backups.runs.outcome import Outcome
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
+from backups.shipping import packets
 from backups.text.sentences import phrase
 
 # What of a replay's failures says something of the log; all others say something of the place that it ran in.
@@ -100,6 +102,7 @@ def _play(run: Run, story: Story, progress: Progress) -> None:
         # Asked before anything is loaded that no log could be replayed on.
         replaying = replaying_place(scratch.row, scratch.server, scratch.info, scratch.database)
         progress.mask_secrets([replaying.password])
+        packets.refuse_too_large(replaying, largest(pair.pieces, pair.after, pair.until))
         story.loading = Loading(Digester(source_name(pair.base)))
         load_whole(OpenedSnapshot(pair.base, access), scratch, story.loading, findings, progress)
         if not findings.unreadable:
@@ -203,7 +206,7 @@ def _conclude(run: Run, story: Story, progress: Progress) -> Outcome:
         differences=[findings.unreadable] if findings.unreadable else findings.differences,
         not_covered=uncovered,
         reason=story.reason,
-        **story.played.counted,
+        counted=story.played.counted,
     )
     if verdict in (ReplayVerdict.GAP, ReplayVerdict.BARRIER, ReplayVerdict.DIFFERENT):
         raise bad_news(proof, findings)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backups.binlog.gtids import Gtid, parse_gtid
     from backups.binlog.kinds import QUERIES, ROWS, Change, Kind
     from backups.binlog.logged import Logged
+    from backups.binlog.looked import ENCODINGS, SHORT_TEXTS, WHOLE_NUMBERS, KeyValue, Look, Looked
     from backups.binlog.names import LogFile, Piece
     from backups.binlog.queries import (
         AUTO_IS_NULL,
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
         NOT_AUTOCOMMIT,
         RELAXED_UNIQUE_CHECKS,
         Query,
+        is_frame,
         parse_query,
     )
-    from backups.binlog.rows import changes, rows_in
+    from backups.binlog.rows import changes, rows_in, values_of
     from backups.binlog.statements import AnothersForSure, Control, Judged, Ours, judged
     from backups.binlog.table_maps import (
         NO_FOREIGN_KEYS,

@@ -31,14 +31,22 @@ class Code(Enum):
     NOT_REPEATABLE = "log.not_repeatable"
     # The text is in a character set that is not known here, or in two.
     CHARSET = "log.charset_unclear"
+    # What it gives depends on a setting of its session, and the log does not tell that.
+    SETTING = "log.setting_untold"
+    # It numbers rows, or leaves some out, in the order in which the server finds them.
+    ROW_ORDER = "log.row_order"
 
 
 @dataclass(frozen=True)
 class Barrier:
-    """A statement that stops a replay. `params` never hold its text, which may be anybody's data."""
+    """A statement that stops a replay. `params` never hold its text, which may be anybody's data.
+
+    `is_neighbours` says that it is of another database, or may be of another one as well.
+    """
 
     code: Code
     params: Mapping[str, str] = field(default_factory=dict)
+    is_neighbours: bool = False
 
     @property
     def sentence(self) -> str:
@@ -48,48 +56,103 @@ class Barrier:
 
 def told(code: str, params: Mapping[str, str]) -> str:
     """The same from what is kept of a barrier; a code that is not known is told as what is not understood."""
-    sentence = _SENTENCES.get(code, _SENTENCES[Code.NOT_UNDERSTOOD.value])
+    code = code if code in _SENTENCES else Code.NOT_UNDERSTOOD.value
     statement = " ".join(filter(None, (params.get("verb", ""), params.get("kind", "").upper())))
-    named = {"statement": statement, "name": params.get("name", ""), "other": params.get("other", "")}
-    return sentence(named | {"charset": params.get("charset", "")})
+    named = _Named({"statement": statement, **params})
+    try:
+        return _SENTENCES[code](named)
+    except _Untold:
+        # Of a piece whose row was lost not all is known again.
+        return _WITHOUT_NAMES[code]
 
 
-_SENTENCES: dict[str, Callable[[dict[str, str]], str]] = {
+class _Untold(Exception):
+    """What a sentence would name is not known."""
+
+
+class _Named(dict[str, str]):
+    def the(self, *names: str) -> dict[str, str]:
+        """These, all of which must be there. Raises _Untold."""
+        if not all(self.get(name) for name in names):
+            raise _Untold
+        return {name: self[name] for name in names}
+
+
+_SENTENCES: dict[str, Callable[[_Named], str]] = {
     Code.NOT_UNDERSTOOD.value: lambda named: phrase(
-        "A statement ({statement}) may have changed the database, and it is not known how.", **named
+        "A statement ({statement}) may have changed the database, and it is not known how.",
+        **named.the("statement"),
     ),
     Code.STATEMENT_ROWS.value: lambda named: phrase(
         "Rows were changed by a statement ({statement}) and not logged one by one: "
         "the session's binlog_format was not ROW.",
-        **named,
+        **named.the("statement"),
     ),
     Code.DATABASE.value: lambda named: phrase("The database was dropped or made anew."),
     Code.MOVED.value: lambda named: phrase(
-        "A table was moved between the database and {other} ({statement}).", **named
+        "A table was moved between the database and {other} ({statement}).", **named.the("other", "statement")
     ),
     Code.OTHER_DATABASE.value: lambda named: phrase(
-        "A statement ({statement}) is about the database and about {other}.", **named
+        "A statement ({statement}) is about the database and about {other}.",
+        **named.the("statement", "other"),
     ),
     Code.OUTSIDE.value: lambda named: phrase(
         "A statement ({statement}) made {name} depend on something outside of the database: "
         "a file, a server, another table.",
-        **named,
+        **named.the("statement", "name"),
     ),
     Code.TEMPORARY.value: lambda named: phrase(
         "A session made a temporary table, and what it did with it was logged as statements."
     ),
     Code.NOT_REPEATABLE.value: lambda named: phrase(
-        "A statement ({statement}) of {name} gives something else each time that it runs.", **named
+        "A statement ({statement}) of {name} gives something else each time that it runs.",
+        **named.the("statement", "name"),
     ),
     Code.CHARSET.value: lambda named: phrase(
-        "A statement is in the character set {charset}, and its letters cannot be told for sure.", **named
+        "A statement is in the character set {charset}, and its letters cannot be told for sure.",
+        **named.the("charset"),
+    ),
+    Code.SETTING.value: lambda named: phrase(
+        "What a statement ({statement}) made of {name} depends on the session's {setting}, and the log does "
+        "not tell that.",
+        **named.the("statement", "name", "setting"),
+    ),
+    Code.ROW_ORDER.value: lambda named: phrase(
+        "A statement ({statement}) went through the rows of {name} in the order in which they lie, and the "
+        "log does not tell that.",
+        **named.the("statement", "name"),
+    ),
+}
+
+
+_WITHOUT_NAMES = {
+    Code.NOT_UNDERSTOOD.value: phrase("A statement may have changed the database, and it is not known how."),
+    Code.STATEMENT_ROWS.value: phrase(
+        "Rows were changed by a statement and not logged one by one: the session's binlog_format was not ROW."
+    ),
+    Code.MOVED.value: phrase("A table was moved between the database and another one."),
+    Code.OTHER_DATABASE.value: phrase("A statement is about the database and about another one."),
+    Code.OUTSIDE.value: phrase(
+        "A statement made something depend on what is outside of the database: a file, a server, another "
+        "table."
+    ),
+    Code.NOT_REPEATABLE.value: phrase("A statement gives something else each time that it runs."),
+    Code.CHARSET.value: phrase(
+        "A statement is in a character set that is not known, and its letters cannot be told for sure."
+    ),
+    Code.SETTING.value: phrase(
+        "What a statement did depends on a setting of its session, and the log does not tell that."
+    ),
+    Code.ROW_ORDER.value: phrase(
+        "A statement went through rows in the order in which they lie, and the log does not tell that."
     ),
 }
 
 
 class Stops(Unexpected):
-    """It is understood, and stops a replay if it is ours."""
+    """It is understood, and stops a replay if it is ours. `setting` is what it depends on."""
 
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code, setting: str = "") -> None:
         self.why = code
+        self.setting = setting
         super().__init__(code.value)

@@ -28,7 +28,7 @@ class Logged:
 
     `charset` is the client's, by name. `dialect` is of the server that wrote the log. `updated` are the
     databases that MySQL says it changes, None where it does not say. `is_of_session` where a temporary table
-    may be meant.
+    may be meant. `is_atomic` where MySQL tells that tables it made are InnoDB's.
     """
 
     text: bytes
@@ -39,6 +39,7 @@ class Logged:
     no_backslash_escapes: bool = False
     updated: frozenset[str] | None = None
     is_of_session: bool = False
+    is_atomic: bool = False
 
     @classmethod
     def of(cls, query: Query, charset: str, dialect: Dialect) -> Logged:
@@ -53,6 +54,7 @@ class Logged:
             no_backslash_escapes=bool(modes & _NO_BACKSLASH_ESCAPES),
             updated=None if query.updated is None else frozenset(map(_in_utf8, query.updated)),
             is_of_session=query.is_of_session,
+            is_atomic=query.is_atomic,
         )
 
     @property

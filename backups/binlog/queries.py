@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ EXPLICIT_TIMESTAMP_DEFAULTS, INSERT_HISTORY = 1 << 24, 1 << 30
 _MANY_DATABASES = 254
 # The parts of an ALTER that MariaDB logs when it begins and when it ends (binlog_alter_two_phase).
 ALTER_BEGINS, ALTER_ENDS, ALTER_IS_UNDONE = 2, 4, 8
+_FRAME = re.compile(rb"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE\s+SAVEPOINT|XA)\b", re.I)
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Query:
     # MySQL: the databases that it changes; None where there are too many, or it does not say.
     updated: tuple[bytes, ...] | None = None
     explicit_timestamp_defaults: bool | None = None
+    # MySQL since 8.0: the statement was logged with the change itself, as only InnoDB and its like can do.
+    is_atomic: bool = False
     # MySQL: number of a collation, and two switches.
     utf8mb4_collation: int | None = None
     requires_primary_key: int | None = None
@@ -67,6 +71,11 @@ class Query:
     alter: int = 0
     # The first setting that is not known; what stands after it is not read.
     unknown: int | None = field(default=None)
+
+
+def is_frame(text: bytes) -> bool:
+    """Whether a statement begins or ends what other events do."""
+    return bool(_FRAME.match(text))
 
 
 def parse_query(event: Event) -> Query:
@@ -127,6 +136,11 @@ def _explicit(query: Query, wire: Wire) -> None:
     query.explicit_timestamp_defaults = bool(wire.number(1))
 
 
+def _atomic(query: Query, wire: Wire) -> None:
+    wire.skip(8)
+    query.is_atomic = True
+
+
 def _number(name: str, length: int) -> Callable[[Query, Wire], None]:
     return lambda query, wire: setattr(query, name, wire.number(length))
 
@@ -153,7 +167,7 @@ _SETTINGS: dict[int, Callable[[Query, Wire], None]] = {
     12: _updated,
     13: _number("microseconds", 3),
     16: _explicit,
-    17: _nothing(8),
+    17: _atomic,
     18: _number("utf8mb4_collation", 2),
     19: _number("requires_primary_key", 1),
     20: _number("encrypts_tables", 1),

@@ -1,4 +1,7 @@
-"""How many rows the log changes, by table and kind: what rows events hold is walked over, not decoded."""
+"""How many rows the log changes, by table and kind: what rows events hold is walked over, not decoded.
+
+Of one column the bytes can be had, as the log has them.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,10 @@ from functools import lru_cache
 
 from backups.binlog.events import Event
 from backups.binlog.kinds import ROWS, Change, Kind
-from backups.binlog.table_maps import TableMap, number_of, parse_table_map, plain, skip_head
+from backups.binlog.table_maps import NO_TABLE, TableMap, number_of, parse_table_map, plain, skip_head
 from backups.binlog.unreadable import Unreadable, Why
 from backups.binlog.wire import Wire
 
-# A rows event of no table, with which a statement ends whose last rows were left out.
-_NO_TABLE = 0xFFFFFF
 # Of a column's bytes: so many, or after a length of so many bytes where the number is negative.
 _Size = int
 _FIXED: dict[int, _Size] = {
@@ -58,7 +59,7 @@ def changes(events: Iterable[Event]) -> dict[tuple[bytes, bytes], Counter[Change
         if event.kind == Kind.TABLE_MAP:
             table = parse_table_map(event)
             tables[table.number] = table
-        elif event.kind in ROWS and (number := number_of(event)) != _NO_TABLE:
+        elif event.kind in ROWS and (number := number_of(event)) != NO_TABLE:
             if number not in tables:
                 raise Unreadable(Why.ORDER, event.position)
             table = tables[number]
@@ -69,6 +70,21 @@ def changes(events: Iterable[Event]) -> dict[tuple[bytes, bytes], Counter[Change
 
 def rows_in(event: Event, table: TableMap) -> int:
     """How many rows an event of a table holds; an update's two images are one. Raises Unreadable."""
+    walk, images = _walk(event, table)
+    return walk.count(images)
+
+
+def values_of(event: Event, table: TableMap, column: int) -> Iterator[bytes]:
+    """What a column, counted from 0, holds in each image of each row: its bytes without their length.
+
+    Left out are NULL, and images without that column. Raises Unreadable.
+    """
+    walk, images = _walk(event, table)
+    yield from walk.values(images, column)
+
+
+def _walk(event: Event, table: TableMap) -> tuple[_Walk, list[_Plan]]:
+    """How the rows of an event are walked over: from where, and which images each has. Raises Unreadable."""
     event = plain(event)
     wire = Wire(event.body, event.position)
     skip_head(wire, event.kind)
@@ -83,7 +99,7 @@ def rows_in(event: Event, table: TableMap) -> int:
     walk = _Walk(event, wire.at)
     if event.kind == Kind.PARTIAL_UPDATE_ROWS:
         walk.json_bytes = (table.types.count(_JSON) + 7) // 8
-    return walk.count([plan for plan in images if plan is not None])
+    return walk, [plan for plan in images if plan is not None]
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,8 @@ class _Plan:
     # The same where none is NULL: fixed ones beside each other are one.
     joined: tuple[_Size, ...]
     null_bytes: int
+    # Which of the table's columns they are.
+    columns: tuple[int, ...]
 
 
 @dataclass
@@ -117,6 +135,38 @@ class _Walk:
             if self.at > end:
                 raise Unreadable(Why.EVENT, self.event.position)
         return count
+
+    def values(self, images: Sequence[_Plan], column: int) -> Iterator[bytes]:
+        """A column's bytes in each image that shows it and where it is not NULL."""
+        end = len(self.event.body)
+        while self.at < end and any(plan.sizes for plan in images):
+            for number, plan in enumerate(images):
+                if number and self.json_bytes is not None:
+                    self._past_options(self.json_bytes)
+                value = self._value(plan, column)
+                self._past(plan)
+                if self.at > end:
+                    raise Unreadable(Why.EVENT, self.event.position)
+                if value is not None:
+                    yield value
+
+    def _value(self, plan: _Plan, column: int) -> bytes | None:
+        if column not in plan.columns:
+            return None
+        wanted, body = plan.columns.index(column), self.event.body
+        nulls = int.from_bytes(body[self.at : self.at + plan.null_bytes], "little")
+        if nulls >> wanted & 1:
+            return None
+        at = self.at + plan.null_bytes
+        for number, size in enumerate(plan.sizes[: wanted + 1]):
+            if nulls >> number & 1:
+                continue
+            length = size if size >= 0 else int.from_bytes(body[at : at - size], "little")
+            at += 0 if size >= 0 else -size
+            if number == wanted:
+                return body[at : at + length]
+            at += length
+        return None
 
     def _past(self, plan: _Plan) -> None:
         body, at = self.event.body, self.at
@@ -146,14 +196,15 @@ def _plan(types: bytes, metadata: bytes, shown: bytes) -> _Plan | None:
     sizes = _sizes(types, metadata)
     if sizes is None:
         return None
-    present = tuple(size for number, size in enumerate(sizes) if shown[number // 8] >> number % 8 & 1)
+    columns = tuple(number for number in range(len(sizes)) if shown[number // 8] >> number % 8 & 1)
+    present = tuple(sizes[number] for number in columns)
     joined: list[_Size] = []
     for size in present:
         if joined and joined[-1] >= 0 and size >= 0:
             joined[-1] += size
         else:
             joined.append(size)
-    return _Plan(present, tuple(joined), (len(present) + 7) // 8)
+    return _Plan(present, tuple(joined), (len(present) + 7) // 8, columns)
 
 
 def _sizes(types: bytes, metadata: bytes) -> list[_Size] | None:

@@ -1,4 +1,4 @@
-"""What a view selects from: tables, columns and functions by the databases that they are named with.
+"""What a SELECT, or a change of rows, names: tables, columns and functions by the databases before them.
 
 `a.b` is a table of a database in a FROM, and a column of a table anywhere else. So it is followed where a
 FROM begins and where it ends, in each pair of parentheses. What is not understood raises Unexpected.
@@ -13,7 +13,9 @@ from backups.binlog.statement_words import Qualifier, Reading, Role
 from backups.dumpfile.lexer import Kind, Token, Unexpected
 
 # Behind the tables of a FROM. All are reserved: an alias may be called by any other word.
-_ENDS_FROM = frozenset(b"WHERE GROUP HAVING ORDER LIMIT UNION EXCEPT INTERSECT INTO FOR WITH".split())
+_ENDS_FROM = frozenset(
+    b"WHERE GROUP HAVING ORDER LIMIT UNION EXCEPT INTERSECT INTO FOR WITH SET VALUES".split()
+)
 _JOINS = (b"JOIN", b"STRAIGHT_JOIN")
 _BEFORE_COLUMNS = (b"ALL", b"DISTINCT", b"DISTINCTROW")
 _HINTS = (b"USE", b"IGNORE", b"FORCE")
@@ -51,13 +53,18 @@ class _Level:
 
 
 class Selected:
-    """Reads a SELECT to the end of the statement; `are_named` where its columns are named before it."""
+    """Reads a SELECT to the end of the statement; `are_named` where its columns are named before it.
 
-    def __init__(self, reading: Reading, *, are_named: bool) -> None:
+    With `tables_first` it is the rest of a statement that changes rows, and tables come next.
+    """
+
+    def __init__(self, reading: Reading, *, are_named: bool, tables_first: bool = False) -> None:
         self._are_named = are_named
+        # Of an INSERT, whose columns follow its table in parentheses; behind others there are none.
+        self._is_first_table = tables_first
         self._reading = reading
         self._words = reading.words
-        self._levels = [_Level(_In.EXPRESSION)]
+        self._levels = [_Level(_In.TABLES if tables_first else _In.EXPRESSION)]
         # What may be a table's name or alias, and what has to be one, since a column is named with it.
         self._alone: set[str] = set()
         self._of_columns: set[str] = set()
@@ -171,7 +178,12 @@ class Selected:
     def _behind_table(self, word: bytes) -> bool:
         level = self._level
         if word == b"ON":
-            level.state = _In.CONDITION
+            # Of an INSERT … SELECT what follows is an expression.
+            is_duplicate = self._words.glance().accept(b"DUPLICATE", b"KEY")
+            level.state = _In.EXPRESSION if is_duplicate else _In.CONDITION
+        elif word == b"USING" and not self._words.sees(b"("):
+            # DELETE FROM … USING tables
+            level.state = _In.TABLES
         elif word in _HINTS and level.state == _In.ALIAS and self._words.sees(b"INDEX", b"KEY"):
             self._index_hint()
         elif word == b"FOR" and self._words.accept(b"SYSTEM_TIME"):
@@ -200,8 +212,9 @@ class Selected:
                 return
             if first.says(b"JSON_TABLE") and self._words.sees(b"("):
                 return
-        if self._words.sees(b"("):
+        if self._words.sees(b"(") and not self._is_first_table:
             raise Unexpected
+        self._is_first_table = False
         named = self._reading.resolve(parts, Role.READ, Qualifier.REPLACED)
         self._alone.add(named.name.casefold())
 

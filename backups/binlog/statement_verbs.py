@@ -48,6 +48,10 @@ class Told:
     has_body: bool = False
     event_state: str | None = None
     starts_transaction: bool = False
+    # A table is made, and its engine is the session's default.
+    lacks_engine: bool = False
+    # Rows get numbers in the order in which they lie, unless the table has a primary key.
+    needs_key: bool = False
 
 
 def read_control(words: Words) -> tuple[str, str] | None:
@@ -163,6 +167,7 @@ def _create(reading: Reading, told: Told) -> None:
     if words.accept(b"TEMPORARY"):
         told.kind = "table"
         raise Stops(Code.TEMPORARY)
+    of_vectors = words.sees(b"VECTOR")
     if words.sees(*_DATABASE):
         words.take()
         _create_database(reading, told, replaces=replaces)
@@ -171,10 +176,10 @@ def _create(reading: Reading, told: Told) -> None:
     elif words.accept(b"SEQUENCE"):
         told.kind = "sequence"
         words.accept(b"IF", b"NOT", b"EXISTS")
-        _sequence(reading)
+        told.lacks_engine = not _sequence(reading)
     elif _takes_index(words):
         told.kind = "index"
-        told.table = read_index(reading).name
+        told.table = read_index(reading, of_vectors=of_vectors).name
     else:
         _definition(reading, told, alters=False)
 
@@ -206,11 +211,13 @@ def _create_table(reading: Reading, told: Told) -> None:
     clauses = TableClauses(reading, reading.object(), alters=False)
     clauses.read()
     told.starts_transaction = clauses.starts_transaction
+    told.lacks_engine = not clauses.has_engine
 
 
-def _sequence(reading: Reading) -> None:
-    """The name of a sequence and its options, among which there is no other name."""
+def _sequence(reading: Reading) -> bool:
+    """The name of a sequence and its options, among which there is no other name; is one its engine?"""
     words = reading.words
+    has_engine = False
     reading.object()
     while (token := words.token) is not None:
         words.take()
@@ -222,8 +229,10 @@ def _sequence(reading: Reading) -> None:
             words.accept(b"=")
             if not any(words.accept(engine) for engine in (b"INNODB", b"ARIA", b"MYISAM")):
                 raise Stops(Code.OUTSIDE)
+            has_engine = True
         elif any(token.says(word) for word in (b"DIRECTORY", b"CONNECTION", b"TABLESPACE")):
             raise Stops(Code.OUTSIDE)
+    return has_engine
 
 
 def _definition(reading: Reading, told: Told, *, alters: bool) -> None:
@@ -252,12 +261,18 @@ def _alter(reading: Reading, told: Told) -> None:
         words.accept(b"IF", b"EXISTS")
         _sequence(reading)
         return
-    for word in (b"ONLINE", b"OFFLINE", b"IGNORE"):
+    for word in (b"ONLINE", b"OFFLINE"):
         words.accept(word)
+    leaves_out = words.accept(b"IGNORE")
     if words.accept(b"TABLE"):
         told.kind = "table"
         words.accept(b"IF", b"EXISTS")
-        TableClauses(reading, reading.object(), alters=True).read()
+        table = reading.object()
+        if leaves_out and table.is_ours:
+            raise Stops(Code.ROW_ORDER)  # of rows that are alike the first is kept
+        clauses = TableClauses(reading, table, alters=True)
+        clauses.read()
+        told.needs_key = clauses.needs_key
     else:
         _definition(reading, told, alters=True)
 

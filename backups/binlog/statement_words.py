@@ -205,6 +205,21 @@ class Reading:
             raw = raw[1:-1].replace(2 * raw[:1], raw[:1])
         return self.wanted.is_named(self.words.plain(qualifier), raw)
 
+    def may_name_another(self) -> bool:
+        """Whether anything up to the end has a name before its dot that is not ours: another database's, but
+        it may be a table's as well."""
+        words = self.words
+        while words.token is not None:
+            first = words.take()
+            if self.is_number(first):
+                self.pass_number(first)
+            elif first.kind in (Kind.WORD, Kind.NAME) and words.sees(b"."):
+                if not self._is_ours(first):
+                    return True
+                while words.accept(b"."):
+                    words.take()
+        return False
+
     # ------------------------------------------------------------ Between names
 
     def is_number(self, token: Token) -> bool:

@@ -15,11 +15,14 @@ routines, triggers and events are left as they are written: they do not run whil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from backups.binlog.barriers import Barrier, Code, Stops
+from backups.binlog.changed_rows import changes_ours_alone
 from backups.binlog.logged import Logged, Wanted, is_in_two_charsets, quoted_name
+from backups.binlog.settings_untold import OLD_MODE, UTF8_IS_OPEN, names_utf8
 from backups.binlog.statement_verbs import Told, read_control, read_statement
 from backups.binlog.statement_words import Named, Reading, Role, Words
 from backups.dumpfile.encodings import UNLIKE_ASCII, is_known
@@ -52,6 +55,9 @@ class Ours:
     its foreign keys point to; `reads` what it only reads. An event (`is_event`) is to be kept back; as `text`
     gives it, it is disabled, and `event_state` is what it would be, None where that does not change.
     `starts_transaction`: rows follow that belong to it (MySQL's CREATE TABLE … START TRANSACTION).
+    `lacks_engine`: it makes a table, and the log does not tell which engine that got. `needs_key`: it may
+    number rows, and in no order but that of the table's primary key. `names_utf8`: what that means is a
+    setting of MariaDB's sessions.
     """
 
     verb: str
@@ -62,6 +68,9 @@ class Ours:
     reads: tuple[str, ...] = ()
     event_state: str | None = None
     starts_transaction: bool = False
+    lacks_engine: bool = False
+    needs_key: bool = False
+    names_utf8: bool = False
     _text: Callable[[str], bytes] = field(default=lambda _: b"", repr=False, compare=False)
 
     @property
@@ -80,8 +89,11 @@ class Ours:
 Judged = Ours | AnothersForSure | Control | Barrier
 
 
-def judged(logged: Logged, database: str, *, folds_case: bool) -> Judged:
-    """What a statement is to a database; `folds_case` where the server's lower_case_table_names is not 0."""
+def judged(logged: Logged, database: str, *, folds_case: bool, is_reached: bool = False) -> Judged:
+    """What a statement is to a database; `folds_case` where the server's lower_case_table_names is not 0.
+
+    `is_reached` says that something of another database may change this one, for instance a trigger.
+    """
     wanted = Wanted(database, folds_case)
     try:
         if (control := _control(logged)) is not None:
@@ -89,20 +101,55 @@ def judged(logged: Logged, database: str, *, folds_case: bool) -> Judged:
     except Unexpected:
         pass  # it is judged below
     found = _judged(logged, wanted)
-    if wanted.may_be_in(logged) or _may_reach_it(found, logged):
+    if wanted.may_be_in(logged):
+        if isinstance(found, Barrier) and not _is_ours_alone(logged, wanted):
+            return replace(found, is_neighbours=True)
         return found
+    if isinstance(found, Barrier) and _may_reach_it(found, logged, is_reached=is_reached):
+        return replace(found, is_neighbours=True)
     return AnothersForSure()
 
 
-def _may_reach_it(found: Judged, logged: Logged) -> bool:
+def _may_reach_it(found: Barrier, logged: Logged, *, is_reached: bool) -> bool:
     """Whether a statement that does not name the database may change it, by foreign keys, triggers, functions
     and views of another one. MySQL tells which databases, unless it does not know them all.
 
-    MariaDB never tells. There a session that logs statements in another database is taken at its word, else
-    it would end the archives of all databases of its server: the guide says so, and a proof finds it.
+    MariaDB never tells. There a session that logs statements in another database is taken at its word as long
+    as nothing is known there that names this one, else it would end the archives of all databases of its
+    server.
     """
-    is_doubted = isinstance(found, Barrier) and found.code == Code.STATEMENT_ROWS and not logged.updated
-    return is_doubted and not logged.dialect.is_mariadb
+    if logged.dialect.is_mariadb:
+        return is_reached and found.code in _OF_ANYTHING
+    return found.code == Code.STATEMENT_ROWS and not logged.updated
+
+
+def _is_ours_alone(logged: Logged, wanted: Wanted) -> bool:
+    """Whether a statement that is not let out surely changes no other database, so that it says no values of
+    another one's. MySQL tells it; else its session must be in ours, and name none but ours."""
+    try:
+        if logged.updated:
+            return all(wanted.is_named(name) for name in logged.updated)
+        reading = Reading(logged, wanted)
+        is_short = len(logged.text) <= _LONGEST_READ
+        if not (reading.has_default and is_short):
+            return False
+        return not reading.may_name_another() or changes_ours_alone(Reading(logged, wanted))
+    except Unexpected:
+        return False
+
+
+# In bytes. Word by word takes its time, and a search shows the beginning of a longer one alone.
+_LONGEST_READ = 1 << 16
+# What a statement may do whose rows are not logged.
+_OF_ANYTHING = frozenset({Code.STATEMENT_ROWS, Code.NOT_UNDERSTOOD, Code.TEMPORARY})
+_LEADING = re.compile(
+    rb"\b(?:CREATE|ALTER)\b.*\b(?:TRIGGER|PROCEDURE|FUNCTION|EVENT|VIEW|PACKAGE)\b", re.I | re.S
+)
+
+
+def may_lead_to(logged: Logged, database: str, *, folds_case: bool) -> bool:
+    """Whether a statement about another database may define what changes this one from there."""
+    return _LEADING.search(logged.text) is not None and Wanted(database, folds_case).may_be_in(logged)
 
 
 def _control(logged: Logged) -> Control | AnothersForSure | None:
@@ -123,7 +170,7 @@ def _judged(logged: Logged, wanted: Wanted) -> Judged:
         reading = Reading(logged, wanted)
         read_statement(reading, told)
     except Stops as stops:
-        return _barrier(stops.why, told, reading)
+        return _barrier(stops.why, told, reading, stops.setting)
     except Unexpected:
         return _barrier(Code.NOT_UNDERSTOOD, told, reading)
     return _weighed(reading, told)
@@ -155,7 +202,13 @@ def _weighed(reading: Reading, told: Told) -> Judged:
     ):
         return Barrier(Code.CHARSET, {"charset": logged.charset})
     ours = _ours(reading, told)
+    if ours.names_utf8 and told.kind in _KEPT_WITH_CHARACTER_SETS:
+        return _barrier(Code.SETTING, told, reading, OLD_MODE)
     return replace(ours, _text=lambda target: _text(reading, told, ours, target))
+
+
+# As what they are named by, and not as they are typed.
+_KEPT_WITH_CHARACTER_SETS = frozenset({"database", "view", "function", "package", "package body"})
 
 
 def _is_put_together(logged: Logged, told: Told, changed: Iterable[Named]) -> bool:
@@ -190,16 +243,26 @@ def _ours(reading: Reading, told: Told) -> Ours:
         reads=reads,
         event_state=told.event_state,
         starts_transaction=told.starts_transaction,
+        # MySQL writes START TRANSACTION for InnoDB alone, too.
+        lacks_engine=told.lacks_engine and not (reading.logged.is_atomic or told.starts_transaction),
+        needs_key=told.needs_key,
+        names_utf8=_names_utf8(reading.logged),
     )
 
 
-def _barrier(code: Code, told: Told, reading: Reading | None) -> Barrier:
+def _names_utf8(logged: Logged) -> bool:
+    dialect = logged.dialect
+    return dialect.is_mariadb and dialect.version >= UTF8_IS_OPEN and names_utf8(logged.text)
+
+
+def _barrier(code: Code, told: Told, reading: Reading | None, setting: str = "") -> Barrier:
     named = reading.named if reading else []
     params = {
         "verb": told.verb,
         "kind": told.kind,
         "name": next((each.name for each in named if each.is_ours), ""),
         "other": next((each.database for each in named if not each.is_ours), ""),
+        "setting": setting,
     }
     return Barrier(code, {key: value for key, value in params.items() if value})
 

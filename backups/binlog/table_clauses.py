@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from backups.binlog.barriers import Code, Stops
+from backups.binlog.settings_untold import (
+    DATES,
+    OLD_MODE,
+    setting_of_function,
+    setting_of_operator,
+    setting_of_sign,
+)
 from backups.binlog.statement_words import Named, Qualifier, Reading, Role
 from backups.dumpfile.lexer import Kind, Token, Unexpected
 
@@ -10,6 +19,11 @@ _SIGNS = frozenset(b",()=<>!+-*/%|&^~.:?")
 _SEQUENCES = (b"NEXTVAL", b"LASTVAL", b"SETVAL")
 # Tables of these engines are in the database and nowhere else.
 _ENGINES = frozenset(b"INNODB MYISAM ARIA MEMORY HEAP ARCHIVE CSV BLACKHOLE ROCKSDB".split())
+# Which each server has; another one may be replaced by the session's default.
+_ALWAYS_THERE = {
+    True: frozenset(b"INNODB MYISAM ARIA MEMORY HEAP CSV".split()),
+    False: frozenset(b"INNODB MYISAM MEMORY HEAP CSV ARCHIVE BLACKHOLE".split()),
+}
 # And of these at other places, or made of other tables.
 _ELSEWHERE = frozenset(
     b"FEDERATED FEDERATEDX CONNECT SPIDER MERGE MRG_MYISAM S3 OQGRAPH SPHINX NDB NDBCLUSTER".split()
@@ -28,6 +42,17 @@ _NEVER_TWICE = frozenset(
 _WITHOUT_PARENTHESES = frozenset(b"CURRENT_USER CURRENT_ROLE".split())
 # What stands before an index's name, which may be one of these words, and then its columns in parentheses.
 _OF_INDEXES = frozenset(b"KEY INDEX UNIQUE FULLTEXT SPATIAL EXISTS".split())
+# With one of these an ALTER does more than give a column another definition.
+_CHANGING_KEYS = frozenset(b"ADD DROP PRIMARY UNIQUE KEY INDEX".split())
+# What an index of vectors is made by, and which setting of a session decides about it where it is not said.
+# https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-system-variables
+_OF_VECTORS = {b"M": "mhnsw_default_m", b"DISTANCE": "mhnsw_default_distance"}
+# Since when MariaDB has them, and takes the word for nothing else but a type.
+_VECTORS_SINCE = 110700
+# Where an index may begin; a column's type stands behind its name.
+_BEFORE_INDEXES = (b"(", b",", b"ADD")
+# Behind these a column is named, which may be called as a type is.
+_BEFORE_COLUMNS = frozenset(b"ADD COLUMN MODIFY CHANGE DROP AFTER EXISTS ( ,".split())
 
 
 class TableClauses:
@@ -40,7 +65,18 @@ class TableClauses:
         self._alters = alters
         self._depth = 0
         self._before = b""
+        # What an ALTER does first, or behind the last comma.
+        self._clause = b""
+        # Whether a column is numbered that is not new, and whether more than that column is changed.
+        self._numbers = False
+        self._changes_keys = False
+        # Whether checksums of its pages, which are a part of its definition, are as the server has them.
+        self._is_arias = False
+        # Settings that decide about an index of vectors, as far as nothing is said of it.
+        self._of_vectors: set[str] = set()
+        self._said_of_vectors: set[str] = set()
         self.starts_transaction = False
+        self.has_engine = False
 
     def read(self) -> None:
         """Take it all. Raises Unexpected, and Stops for what cannot be repeated in another database."""
@@ -59,6 +95,22 @@ class TableClauses:
             self._before = token.text.upper()
         if self._depth:
             raise Unexpected
+        if self._numbers and self._changes_keys:
+            raise Stops(Code.ROW_ORDER)
+        if self._is_arias:
+            raise Stops(Code.SETTING, "aria_page_checksum")
+        if unsaid := self._of_vectors - self._said_of_vectors:
+            raise Stops(Code.SETTING, min(unsaid))
+
+    def makes_vectors(self) -> None:
+        """Take to account that an index of vectors is made."""
+        if self._reading.logged.dialect.version >= _VECTORS_SINCE and self._table.is_ours:
+            self._of_vectors.update(_OF_VECTORS.values())
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether rows may be numbered in the order in which they lie, unless the table has a primary key."""
+        return self._numbers
 
     def _likeness(self) -> bool:
         """CREATE TABLE … LIKE, in parentheses or not."""
@@ -73,6 +125,8 @@ class TableClauses:
         if is_within:
             self._words.expect(b")")
         self._reading.end()
+        # That of the other table.
+        self.has_engine = True
         return True
 
     def _sign(self, token: Token) -> None:
@@ -88,10 +142,31 @@ class TableClauses:
             self._reading.pass_number(token)
         elif token.text[0] not in _SIGNS:
             raise Unexpected
+        elif self._computes and (setting := setting_of_sign(token.text)):
+            raise Stops(Code.SETTING, setting)
+
+    @property
+    def _is_mariadbs(self) -> bool:
+        return self._reading.logged.dialect.is_mariadb
+
+    @cached_property
+    def _tells_checksum(self) -> bool:
+        """Once for all engines that are named, however many there are."""
+        return b"PAGE_CHECKSUM" in self._words.text.upper()
+
+    @property
+    def _computes(self) -> bool:
+        """Whether the statement may compute rows that are there."""
+        return self._alters and self._table.is_ours
 
     def _name_or_word(self, token: Token) -> None:
         parts = self._reading.chain(token)
         if len(parts) == 1:
+            name = self._words.plain(token).upper().encode(errors="replace")
+            self._computed(name, token.kind)
+            # Within a column's parentheses it is the column of that name.
+            if name in _OF_VECTORS and self._depth <= 1 and self._words.sees(b"="):
+                self._said_of_vectors.add(_OF_VECTORS[name])
             if token.kind == Kind.WORD:
                 self._word(token.text.upper())
             elif self._is_never_twice(self._words.plain(token).upper().encode()):
@@ -101,6 +176,36 @@ class TableClauses:
         elif self._words.sees(b"(") or not self._is_own(parts[0]):
             # No other `a.b` but a column of the table stands in a definition.
             raise Unexpected
+
+    def _computed(self, name: bytes, kind: Kind) -> None:
+        """What gives rows that are there values which the log does not tell."""
+        words = self._words
+        if not self._computes:
+            return
+        is_called = words.sees(b"(") and self._before not in _OF_INDEXES
+        setting = ""
+        if is_called:
+            setting = setting_of_function(name, is_mariadb=self._is_mariadbs)
+        elif kind == Kind.WORD and (name != b"WEEK" or words.sees(b"FROM")):
+            setting = setting_of_operator(name, is_mariadb=self._is_mariadbs)
+        if setting:
+            raise Stops(Code.SETTING, setting)
+        if kind == Kind.WORD:
+            self._defined(name)
+
+    def _defined(self, name: bytes) -> None:
+        """What another definition of a column, or of a key, does to rows that are there."""
+        token = self._words.token
+        if not self._depth and self._before in (b"", b","):
+            self._clause = name
+        # Of a column that held times of day, if it held those.
+        is_another_type = self._clause in (b"MODIFY", b"CHANGE") if not self._depth else self._before == b"AS"
+        if is_another_type and name in DATES and self._is_mariadbs:
+            raise Stops(Code.SETTING, OLD_MODE)
+        is_option = token is not None and (token.says(b"=") or self._reading.is_number(token))
+        is_serial = name == b"SERIAL" and self._before not in _BEFORE_COLUMNS
+        self._numbers |= is_serial or (name == b"AUTO_INCREMENT" and not is_option)
+        self._changes_keys |= is_serial or (not self._depth and name in _CHANGING_KEYS)
 
     def _is_own(self, table: Token) -> bool:
         mine, named = self._table.name, self._words.plain(table)
@@ -123,10 +228,12 @@ class TableClauses:
             self.starts_transaction = True
         elif word == b"SELECT" or (word == b"VALUES" and not words.sees(b"LESS", b"IN")):
             raise Stops(Code.STATEMENT_ROWS)
-        elif reading.logged.dialect.is_mariadb and word in _SEQUENCES and words.accept(b"("):
+        elif word == b"VECTOR" and (self._before in _BEFORE_INDEXES or words.sees(b"KEY", b"INDEX")):
+            self.makes_vectors()
+        elif self._is_mariadbs and word in _SEQUENCES and words.accept(b"("):
             self._depth += 1
             self._sequence()
-        elif reading.logged.dialect.is_mariadb and word == b"VALUE" and words.accept(b"FOR"):
+        elif self._is_mariadbs and word == b"VALUE" and words.accept(b"FOR"):
             self._sequence()
         elif self._is_never_twice(word) or (self._alters and word in _WITHOUT_PARENTHESES):
             raise Stops(Code.NOT_REPEATABLE)
@@ -190,6 +297,10 @@ class TableClauses:
         # A text is no column's type, and beside a new table's columns there is no other thing of that name.
         is_set = is_set or token.kind == Kind.TEXT or (not self._alters and not self._depth)
         named = words.plain(token).upper().encode(errors="replace")
+        if is_set and not self._depth:
+            self.has_engine = named in _ALWAYS_THERE[self._is_mariadbs]
+            is_arias = named == b"ARIA" and self._is_mariadbs and self._table.is_ours
+            self._is_arias |= is_arias and not self._tells_checksum
         if named in _ELSEWHERE or (is_set and word == b"ENGINE" and named not in _ENGINES):
             raise Stops(Code.OUTSIDE)
 
@@ -201,8 +312,8 @@ class TableClauses:
             raise Stops(Code.OUTSIDE)
 
 
-def read_index(reading: Reading) -> Named:
-    """The table of CREATE INDEX or DROP INDEX, read on after INDEX. Raises Unexpected."""
+def read_index(reading: Reading, *, of_vectors: bool = False) -> Named:
+    """The table of CREATE INDEX or DROP INDEX, read on after INDEX. Raises Unexpected, Stops."""
     words = reading.words
     while not words.sees(b"ON"):
         token = words.take()
@@ -210,5 +321,8 @@ def read_index(reading: Reading) -> Named:
             raise Unexpected
     words.take()
     table = reading.object(Role.CHANGED, Qualifier.PUT)
-    TableClauses(reading, table, alters=True).read()
+    clauses = TableClauses(reading, table, alters=True)
+    if of_vectors:
+        clauses.makes_vectors()
+    clauses.read()
     return table

@@ -13,6 +13,8 @@ from backups.binlog.wire import Wire
 # MariaDB: CHECK constraints are not held.
 STATEMENT_END, NO_FOREIGN_KEYS, RELAXED_UNIQUE = 0x01, 0x02, 0x04
 NO_CHECKS = 0x80
+# The number in a rows event of no table, with which a statement ends whose last rows were left out.
+NO_TABLE = 0xFFFFFF
 # A table's number, which has six bytes, and flags before all else.
 _NUMBER, _BEFORE_NAMES = 6, 8
 

@@ -45,10 +45,14 @@ def found(database: Database, wanted: Wanted, *, older_than: int | None = None) 
 
 def counts(row: LogTransaction) -> dict[str, dict[str, int]]:
     """How many rows of which table changed, by kind: what its column says, as far as it is what we write."""
-    told = row.tables if isinstance(row.tables, dict) else {}
+    return counted(row.tables)
+
+
+def counted(told: object) -> dict[str, dict[str, int]]:
+    """Such counts, of what was stored or told as JSON."""
     return {
-        str(name): {kind: n for kind, n in kinds.items() if isinstance(n, int)}
-        for name, kinds in told.items()
+        str(name): {str(kind): n for kind, n in kinds.items() if isinstance(n, int)}
+        for name, kinds in (told.items() if isinstance(told, dict) else ())
         if isinstance(kinds, dict)
     }
 
@@ -95,9 +99,13 @@ def _narrowed(rows: QuerySet[LogTransaction], wanted: Wanted) -> QuerySet[LogTra
 
 
 def _fitting(rows: QuerySet[LogTransaction], wanted: Wanted) -> Iterator[LogTransaction]:
-    name, kind = wanted.table.casefold(), wanted.kind
     for row in rows[:_MOST_LOOKED_AT].iterator():
-        tables = [kinds for table, kinds in counts(row).items() if name in table.casefold()]
-        if (name and not tables) or (kind in KINDS and not any(each.get(kind) for each in tables)):
-            continue
-        yield row
+        if fits_tables(counts(row), wanted):
+            yield row
+
+
+def fits_tables(counted: Mapping[str, Mapping[str, int]], wanted: Wanted) -> bool:
+    """Whether what changed, by table and kind, is of a wanted table and kind of change."""
+    name, kind = wanted.table.casefold(), wanted.kind
+    tables = [kinds for table, kinds in counted.items() if name in table.casefold()]
+    return (not name or bool(tables)) and (kind not in KINDS or any(each.get(kind) for each in tables))

@@ -127,7 +127,7 @@ def why(barrier: Barrier) -> str:
 
 # What is no statement.
 _OF_EVENTS = {
-    "log.incident": phrase("The server lost changes there, as it says itself."),
+    "log.incident": phrase("The server lost changes there, or what it logged is not this database's alone."),
     "log.unknown_event": phrase("It holds an event there that is not known."),
 }
 
@@ -204,6 +204,78 @@ def unknown_transaction(text: str) -> Problem:
         code="moment.unknown_transaction",
         safe=_NOTHING,
         do=phrase("See the list of transactions for where it begins, or give a moment."),
+    )
+
+
+def apart() -> Problem:
+    """Transactions before a gap and behind it: no dump leads to both."""
+    return Problem(
+        phrase("Between these transactions the log has a gap, so no backup leads to all of them."),
+        code="moment.apart",
+        safe=_NOTHING,
+        do=phrase("Undo those behind the gap first, then the others."),
+    )
+
+
+def apart_by(wall: Barrier | Piece) -> Problem:
+    """The same before and behind what no replay goes past."""
+    place = wall.place if isinstance(wall, Barrier) else wall.begins
+    return Problem(
+        phrase(
+            "Between these transactions the log cannot be replayed past {place}, so no backup leads to all "
+            "of them. {why}",
+            place=f"{place.file}:{place.position}",
+            why=why(wall) if isinstance(wall, Barrier) else phrase("It is not kept any more there."),
+        ),
+        code="moment.apart_by_barrier",
+        safe=_NOTHING,
+        do=phrase("Undo those behind that place first, then the others."),
+    )
+
+
+def barred(text: str, barrier: Barrier) -> Problem:
+    """A transaction that is to be undone is what no replay goes past."""
+    return Problem(
+        phrase(
+            "What transaction {transaction} changed cannot be found out: it cannot be replayed. {why}",
+            transaction=text,
+            why=why(barrier),
+        ),
+        code="moment.transaction_barred",
+        safe=_NOTHING,
+        do=phrase("Restore the moment just before it into a new database, and take the rows from there."),
+        params={"barrier": barrier.code, **barrier.params},
+    )
+
+
+def no_rows(text: str) -> Problem:
+    """A transaction that is to be undone changes definitions, or is no whole one."""
+    return Problem(
+        phrase(
+            "Transaction {transaction} is not one that only changed rows: a definition was changed, a table "
+            "emptied or made, or an XA transaction prepared.",
+            transaction=text,
+        ),
+        code="moment.no_rows_to_undo",
+        safe=_NOTHING,
+        do=phrase(
+            "Restore the moment just before it, or its tables. Of an XA transaction, name the one that "
+            "committed it."
+        ),
+    )
+
+
+def only_numbers(text: str) -> Problem:
+    """A transaction that is to be undone took numbers of sequences, and changed no row."""
+    return Problem(
+        phrase(
+            "Transaction {transaction} changed no rows: it took numbers of sequences, which are not given "
+            "back.",
+            transaction=text,
+        ),
+        code="moment.only_numbers_taken",
+        safe=_NOTHING,
+        do=phrase("There is nothing to undo. A sequence may leave numbers out."),
     )
 
 

@@ -69,6 +69,8 @@ class Gap(NamedTuple):
     ends: datetime | None
     noticed: datetime
     sentence: str
+    # How far the log was followed before.
+    reached: Place | None = None
 
 
 class Mark(NamedTuple):
@@ -153,9 +155,8 @@ class Log:
         bases = [base for base in self.bases if is_in(base.time) and base.server == server]
         end = self.end
         if after is not None:
-            end = max(
-                [*(mark.place for mark in marks), *(each.ends for each in pieces)], key=rank, default=None
-            )
+            known = [*(mark.place for mark in marks), *(each.ends for each in pieces)]
+            end = max([*known, *([after.reached] if after.reached else [])], key=rank, default=None)
         is_open = before is not None and before.ends is None
         ends = after.begins if after is not None else self.stored_until
         return Stretch(

@@ -21,6 +21,7 @@ _OF_MYSQL = re.compile(rf"{_UUID}:(?:[a-zA-Z_][a-zA-Z0-9_]{{0,31}}:)?[1-9]\d{{0,
 _OF_MARIADB = re.compile(r"\d{1,10}-\d{1,10}-\d{1,20}")
 _PLACE = re.compile(r"([^\s/\\:]{1,250}\.\d{6,10}):(\d{1,19})")
 _VERSION = 1
+_AROUND = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,11 @@ def at_moment(text: str) -> Until:
     if moment.tzinfo is None:
         moment = _in_zone(moment, timezone.get_current_timezone())
     try:
-        return Until(moment=moment.astimezone(UTC))
+        moment = moment.astimezone(UTC)
+        # What is told in TIME_ZONE, and may be rounded before.
+        for near in (moment - _AROUND, moment + _AROUND):
+            timezone.localtime(near)
+        return Until(moment=moment)
     except OverflowError:
         raise Problem(
             phrase("{text} is no time that any log has.", text=repr(text[:100])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from backups import mysql
-from backups.binlog.barriers import Barrier
+from backups.binlog.barriers import Barrier, Code
 from backups.binlog.events import Format
 from backups.binlog.logged import Logged
 from backups.binlog.queries import Query
@@ -18,6 +18,8 @@ from backups.replaying.steps import Definition
 
 # Of a session that the log says nothing of.
 _UNTOLD = "utf8mb4"
+# Since when MySQL tells of tables whether they are InnoDB's.
+_TELLS_ENGINES = (8, 0, 11)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Judge:
         verdict = judged(self._logged(definition.query), self.source, folds_case=self.folds_case)
         if isinstance(verdict, AnothersForSure):
             return None
+        if isinstance(verdict, Ours) and verdict.lacks_engine and self._tells_engines:
+            named = {"verb": verdict.verb, "kind": verdict.kind, "name": verdict.changed[0]}
+            verdict = Barrier(Code.SETTING, {**named, "setting": "default_storage_engine"})
         if isinstance(verdict, Barrier):
             raise barriers.problem(verdict, where)
         query = definition.query
@@ -64,6 +69,10 @@ class Judge:
         if not isinstance(verdict, Ours) or definition.has_variables or not is_told:
             raise stands_in_the_way(where)
         return LetOut(verdict.text(self.target), verdict)
+
+    @property
+    def _tells_engines(self) -> bool:
+        return self.info.flavour == mysql.MYSQL and (self.number or self.info.number) >= _TELLS_ENGINES
 
     def _logged(self, query: Query) -> Logged:
         charset = _UNTOLD

@@ -9,9 +9,14 @@ from typing import Any
 import MySQLdb
 
 from backups import mysql
+from backups.binlog.barriers import Barrier, Code
 from backups.binlog.events import Format
 from backups.binlog.queries import Query
+from backups.binlog.settings_untold import setting_of_expressions
+from backups.binlog.statements import Ours
 from backups.mysql.answers import as_text, fetch_rows
+from backups.mysql.session import CHANGES_TABLES
+from backups.replaying import barriers
 from backups.replaying.fence import refuse_others
 from backups.replaying.judging import LetOut
 from backups.replaying.problems import Where, packet_too_small, setting_withheld, unknown_collation
@@ -21,8 +26,18 @@ from backups.replaying.steps import Begin, Definition, End, Savepoint
 
 # Of what a session has these are asked for once: to set one anew may be forbidden, and is not needed then.
 _ASKED = ("default_collation_for_utf8mb4", "default_table_encryption", "explicit_defaults_for_timestamp")
-# What was done once may be done again. The log does not tell it, and other servers do not know it.
-_ALWAYS: Settings = {"system_versioning_alter_history": "KEEP"}
+# What the log does not tell, where the server knows it. What was done once may be done again. The others are
+# as both servers begin: what they would decide otherwise is a barrier, or was seen on the server itself.
+_ALWAYS: Settings = {
+    "system_versioning_alter_history": "KEEP",
+    "default_storage_engine": "InnoDB",
+    "div_precision_increment": "4",
+    "default_week_format": "0",
+    "block_encryption_mode": "aes-128-ecb",
+    "default_regex_flags": "",
+}
+# Since when MariaDB's sessions decide what utf8 means.
+_UTF8_SINCE = (10, 6, 1)
 _SPELLED = {"ON": "1", "OFF": "0"}
 
 
@@ -44,6 +59,8 @@ class Line:
         for name, value in rows:
             self._told[as_text(name).lower()] = _SPELLED.get(as_text(value), as_text(value))
         self._set(_ALWAYS)
+        if self.is_mariadb and self.info.number >= _UTF8_SINCE:
+            self._set({"old_mode": "UTF8_IS_UTF8MB3"})
 
     @property
     def _driver(self) -> Any:
@@ -92,6 +109,9 @@ class Line:
 
     def define(self, definition: Definition, let_out: LetOut) -> None:
         """Run a statement as it was let out, under the settings that it had. Raises Problem."""
+        makes_table = (let_out.ours.verb, let_out.ours.kind) == ("CREATE", "table")
+        if makes_table and (withheld := sorted(CHANGES_TABLES.intersection(self.connection.withheld))):
+            raise setting_withheld(self.where, ", ".join(withheld))
         self._set({**self._settings_of(definition.query), **definition.values})
         self.bytes_sent += len(let_out.text)
         try:
@@ -103,6 +123,17 @@ class Line:
                 with self.where.translated(self._driver):
                     raise
         self._told = {name: value for name, value in self._told.items() if name not in definition.values}
+
+    def refuse_altered(self, ours: Ours) -> None:
+        """Raise Problem for tables of the target that an ALTER may not leave as it left the source's."""
+        with mysql.connect(self.connection.server, self.where.target) as connection:
+            tables = mysql.made_as(connection, self.where.target, ours.tables).values()
+        named = {"verb": ours.verb, "kind": ours.kind, "name": ours.changed[0]}
+        expressions = [each for made in tables for each in made.expressions]
+        if ours.needs_key and not all(made.has_key for made in tables):
+            raise barriers.problem(Barrier(Code.ROW_ORDER, named), self.where)
+        if setting := setting_of_expressions(expressions, is_mariadb=self.is_mariadb):
+            raise barriers.problem(Barrier(Code.SETTING, {**named, "setting": setting}), self.where)
 
     def _settings_of(self, query: Query) -> Settings:
         try:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from backups.binlog.events import Format
+from backups.binlog.held_events import HeldEvents
 from backups.binlog.kinds import Kind
 from backups.binlog.transactions import Ending, Transaction
 from backups.dumpfile.log_positions import Place
 from backups.replaying import problems
 from backups.replaying.batches import Batch
-from backups.replaying.held_events import HeldEvents
 from backups.replaying.judging import Judge, LetOut
 from backups.replaying.line import Line
 from backups.replaying.problems import Where
 from backups.replaying.result import KeptBack, Replayed
-from backups.replaying.rows import MOST_BYTES, Group
+from backups.replaying.rows import MOST_BYTES, Group, count
 from backups.replaying.steps import Begin, Definition, End, Savepoint, Standing, Step, Steps
 from backups.replaying.xa import Held, NeverPrepared
 
@@ -144,6 +144,8 @@ class Player:
     def _let_out(self, definition: Definition) -> LetOut | None:
         """What of a statement is to be run now. Events run by themselves once they are there."""
         let_out = self.judge.of(definition, self.where)
+        if let_out is not None and (let_out.ours.verb, let_out.ours.kind) == ("ALTER", "table"):
+            self.line.refuse_altered(let_out.ours)
         if let_out is not None and let_out.ours.is_event:
             place = Place(self.where.file, self.where.start)
             self.replayed.kept_back.append(KeptBack(definition, let_out, place))
@@ -164,4 +166,5 @@ class Player:
 
     def _send_rows(self, groups: Sequence[Group]) -> None:
         self.line.rows(groups)
+        self.replayed.rows += sum(map(count, groups))
         self.replayed.row_events += sum(len(group.rows) for group in groups)

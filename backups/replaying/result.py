@@ -28,7 +28,8 @@ class Replayed:
     # That changed something of the source; how many there were in all.
     transactions: int = 0
     seen: int = 0
-    # Events that change rows, definitions that were run, and bytes of both.
+    # Rows that were changed and events that change them, definitions that were run, and bytes of both.
+    rows: int = 0
     row_events: int = 0
     statements: int = 0
     bytes: int = 0

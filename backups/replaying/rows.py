@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backups.binlog.events import HEADER, Event
-from backups.binlog.table_maps import STATEMENT_END, flags_of, with_flags
+from backups.binlog.rows import rows_in
+from backups.binlog.table_maps import STATEMENT_END, flags_of, number_of, parse_table_map, with_flags
 
 # Of the events in one statement, in bytes: more makes it no faster, and each server takes as much by default.
 MOST_BYTES = 4 << 20
@@ -31,6 +32,12 @@ class Group:
     def size(self) -> int:
         """In bytes, of all its events."""
         return _size(self.maps) + _size(self.rows)
+
+
+def count(group: Group) -> int:
+    """How many rows a group changes: an event has one or many of them. Raises Unreadable."""
+    tables = {table.number: table for table in map(parse_table_map, group.maps)}
+    return sum(rows_in(event, tables[number_of(event)]) for event in group.rows)
 
 
 def statements(groups: Iterable[Group], most: int) -> Iterator[bytes]:

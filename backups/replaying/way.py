@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backups import mysql
 from backups.binlog.events import Reading
+from backups.binlog.held_events import HeldEvents
 from backups.binlog.kinds import Kind
 from backups.binlog.names import Piece
 from backups.binlog.transactions import Marker, Transaction, read
 from backups.dumpfile.log_positions import Place
 from backups.mysql.answers import as_number, fetch_one
 from backups.replaying import problems
-from backups.replaying.held_events import HeldEvents
 from backups.replaying.judging import Judge
 from backups.replaying.line import Line
 from backups.replaying.player import Player, Tick
@@ -21,6 +21,7 @@ from backups.replaying.problems import Where
 from backups.replaying.result import Replayed
 from backups.replaying.rights import refuse_unfit_settings
 from backups.replaying.settings import Collations
+from backups.replaying.xa import Held
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Route:
 
     Both places are between transactions. Without the second all are played that there are. What a
     transaction has that is too long for memory waits in a file in `folder`, by default the system's.
+    `prepared` are the XA transactions that an earlier part of the same way left prepared, and those that this
+    one leaves.
     """
 
     source: str
@@ -45,6 +48,7 @@ class Route:
     after: Place
     until: Place | None = None
     folder: str = ""
+    prepared: Held = field(default_factory=Held)
 
 
 def replay(
@@ -66,7 +70,7 @@ def replay(
         (folds_case,) = fetch_one(connection.driver, "SELECT @@lower_case_table_names <> 0", as_number)
         collations = Collations.of(connection.driver)
     judge = Judge(route.source, route.target, info, collations, bool(folds_case))
-    player = Player(Line(connection, info, where, collations), where, judge, tick)
+    player = Player(Line(connection, info, where, collations), where, judge, tick, held=route.prepared)
     _Way(route, player, route.after).go(parts)
     player.finish()
     return player.replayed

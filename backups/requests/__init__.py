@@ -5,7 +5,7 @@ A form is checked, submitted as a run, stored in the run's row and read from the
 
 from backups.requests.backup import BackupRequest
 from backups.requests.base import About, Request
-from backups.requests.diff import DiffRequest
+from backups.requests.diff import DiffRequest, of_moment, side_named
 from backups.requests.forget_snapshot import ForgetSnapshotRequest
 from backups.requests.maintenance import (
     CheckRequest,
@@ -26,6 +26,7 @@ from backups.requests.reading import FORMS, read, read_as
 from backups.requests.replay_proof import ReplayProofRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
 from backups.requests.rows_back import ApplyRowsRequest, Choice, RowsBackRequest
+from backups.requests.undo_transactions import UndoTransactionsRequest
 from backups.requests.verify import VerifyRequest
 from backups.runs.asked import Asker
 
@@ -58,8 +59,11 @@ __all__ = [
     "SnapshotsRequest",
     "StatsRequest",
     "UndoRequest",
+    "UndoTransactionsRequest",
     "UnlockRequest",
     "VerifyRequest",
+    "of_moment",
     "read",
     "read_as",
+    "side_named",
 ]

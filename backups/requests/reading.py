@@ -27,6 +27,7 @@ from backups.requests.preflight import DrillRequest, PreflightRequest
 from backups.requests.replay_proof import ReplayProofRequest
 from backups.requests.restore import DefineRequest, DropKeptRequest, RestoreRequest, UndoRequest
 from backups.requests.rows_back import ApplyRowsRequest, RowsBackRequest
+from backups.requests.undo_transactions import UndoTransactionsRequest
 from backups.requests.verify import VerifyRequest
 from backups.runs.asked import form_of
 from backups.text.sentences import phrase
@@ -56,6 +57,7 @@ FORMS: dict[str, type[Request]] = {
         PreflightRequest,
         DrillRequest,
         DiffRequest,
+        UndoTransactionsRequest,
         RowsBackRequest,
         ApplyRowsRequest,
     )

@@ -8,6 +8,7 @@ from backups.choices import Action
 from backups.errors import Problem
 from backups.models import LogArchive
 from backups.requests.base import NOTHING_DONE, About, DatabaseRequest
+from backups.scheduling import proofs
 from backups.text.sentences import phrase
 
 
@@ -23,7 +24,7 @@ class ReplayProofRequest(DatabaseRequest):
         return About(database=self.database)
 
     def refuse_unfit(self) -> None:
-        """Raise Problem where no log of the database is archived."""
+        """Raise Problem where no log of the database is archived, or it can be replayed nowhere."""
         archive = LogArchive.objects.filter(database=self.database).first()
         if archive is None or not archive.is_on:
             raise Problem(
@@ -34,3 +35,5 @@ class ReplayProofRequest(DatabaseRequest):
                     "Switch it on (manage.py log_archive on), and prove it when there are two backups since."
                 ),
             )
+        if (why_not := proofs.not_possible(self.database)) is not None:
+            raise Problem(why_not[0], code="replay.beside_live", safe=NOTHING_DONE, do=why_not[1])

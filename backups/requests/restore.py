@@ -16,6 +16,7 @@ from backups.models import Database, Repository, Restore, Run, Snapshot
 from backups.moments.rows import draft_of
 from backups.moments.until import Until
 from backups.requests.base import NOTHING_DONE, About, Request, database_of
+from backups.requests.beside_live import refuse_beside_live
 from backups.restoring import kept_states
 from backups.runs import lifecycle, refusals
 from backups.runs.asked import Asker
@@ -262,6 +263,8 @@ def _refuse_unfit_moment(wanted: RestoreRequest) -> None:
             safe=NOTHING_DONE,
             do=phrase("Restore it in the place of the live database, into a new one, or to a file."),
         )
+    if wanted.mode == RestoreMode.FILE:
+        refuse_beside_live(wanted.database)
     assert wanted.until is not None  # noqa: S101  only then is it asked
     draft_of(wanted.database, wanted.until).from_base(wanted.snapshot.pk)
 

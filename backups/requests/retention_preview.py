@@ -46,7 +46,7 @@ def previews(
 ) -> list[Preview]:
     """What a forget at `now` would do in a repository, of each of its databases or of some."""
     plans = list(plan_of_repository(repository, now, databases=databases))
-    words = series.words([each.database for each in plans], series.strays())
+    words = series.words([each.database for each in plans], series.Others.read())
     return [_preview(each, words[each.database.pk]) for each in plans]
 
 

@@ -19,7 +19,7 @@ from tests.servers.database import Flavour
 
 OPTIONS = {
     "mariadb": ["--log-bin=binlog", "--server-id=7"],
-    "mysql": ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--performance-schema=OFF"],
+    "mysql": ["--gtid-mode=ON", "--enforce-gtid-consistency=ON"],
 }
 
 
@@ -53,6 +53,8 @@ def first_part(data: bytes, transactions: int, file: str) -> binlog.Facts:
     return made.facts_of(data[:end], file)
 
 
+# tests/shipping/test_shipping.py has MySQL's followed over all of these.
+@pytest.mark.one_flavour("mariadb")
 def test_files_follow_each_other_over_rotation_restart_and_kill_and_no_other_way(
     own_server: DatabaseServer,
 ) -> None:
@@ -95,6 +97,7 @@ def test_files_follow_each_other_over_rotation_restart_and_kill_and_no_other_way
     assert follows(whole, replace(parts[1], start=500)) is Gap.HEAD
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_log_that_was_reset_is_another_one_though_its_files_have_the_same_names(
     own_server: DatabaseServer,
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_log_that_was_reset_is_another_one_though_its_files_have_the_same_name
     assert follows(before, after) is Gap.REMADE
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_another_server_does_not_go_on_with_our_log(own_server: DatabaseServer) -> None:
     inserted(own_server)
     file, _ = made.end_of(own_server)

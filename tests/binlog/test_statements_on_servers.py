@@ -191,6 +191,7 @@ def barriers(judgements: list[tuple[bytes, Judged]]) -> list[tuple[bytes, Code]]
     return [(text, each.code) for text, each in judgements if isinstance(each, Barrier)]
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_copy_becomes_as_the_database_and_nothing_else_changes(logging_server: DatabaseServer) -> None:
     story = Story(logging_server)
     story.tell(STORY + (ONLY_MARIADB if logging_server.flavour == "mariadb" else ONLY_MYSQL))

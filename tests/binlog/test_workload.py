@@ -54,6 +54,7 @@ WAY = [
 ]
 
 
+@pytest.mark.one_flavour("mariadb")
 @pytest.mark.parametrize("way", WAY)
 def test_the_log_of_a_workload_is_read_from_end_to_end(logging_server: DatabaseServer, way: str) -> None:
     if way not in WAYS[logging_server.flavour]:

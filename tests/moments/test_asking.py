@@ -10,14 +10,26 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
+from backups.admin.restore_form import RestoreForm
 from backups.choices import ArchiveState, RestoreMode
 from backups.errors import Problem
-from backups.models import Database, LogArchive, LogGap, LogMark, LogPiece, LogTransaction, Restore, Snapshot
+from backups.models import (
+    Database,
+    LogArchive,
+    LogGap,
+    LogMark,
+    LogPiece,
+    LogTransaction,
+    Restore,
+    Run,
+    Snapshot,
+)
 from backups.moments.rows import draft_of, log_of
 from backups.moments.until import Until, before_transaction
 from backups.moments.windows import windows
-from backups.requests import RestoreRequest, read
+from backups.requests import DiffRequest, RestoreRequest, read
 from backups.requests.questions import PreviewQuestion
 from tests.requests.conftest import CLI, WHOLE, Rows, rows
 
@@ -123,6 +135,44 @@ def test_what_cannot_be_had_begins_no_run(logged: Database, code: str) -> None:
 
     assert raised.value.code == code
     assert not Restore.objects.exclude(until=None).exists()
+
+
+def beside_live(database: Database) -> Database:
+    """Test restores go to the live database's server, which was found to be a MariaDB."""
+    type(database.server).objects.update(flavour="MariaDB")
+    database.refresh_from_db()
+    return database
+
+
+def test_what_is_made_where_test_restores_are_is_refused_before_a_run_where_that_is_beside_the_live_database(
+    logged: Database, settings: Settings
+) -> None:
+    """An SQL file of a moment, and a comparison with one; with another server or consent they can be had."""
+    until = Until(moment=at(5))
+    file = wanted(beside_live(logged), until, RestoreMode.FILE)
+    base = file.snapshot
+    since, upto = (DiffRequest(logged, base, base, (), False, *of) for of in ((until, None), (None, until)))
+    runs = Run.objects.count()
+    for request in (file, since, upto):
+        with pytest.raises(Problem) as raised:
+            request.submit(CLI, send=False)
+        assert raised.value.code == "replay.beside_live"
+        assert "by VERIFY_MYSQL_HOST or in the form of the database" in raised.value.sentence()
+    assert Run.objects.count() == runs
+    # As the form has it.
+    assert "not before another server is named for test restores" in file_choice(logged, base, until)
+
+    for setting, value in {"REPLAY_ON_LIVE": True, "VERIFY_MYSQL_HOST": "elsewhere"}.items():
+        for name in ("REPLAY_ON_LIVE", "VERIFY_MYSQL_HOST"):
+            setattr(settings, name, value if name == setting else "")
+        file.refuse_unfit()
+        upto.refuse_unfit()
+        assert "can be downloaded for a day" in file_choice(logged, base, until)
+
+
+def file_choice(database: Database, base: Snapshot, until: Until) -> str:
+    form = RestoreForm(snapshot=base, database=database, until=until)
+    return str(dict(form.fields["mode"].choices)[RestoreMode.FILE])  # type: ignore[attr-defined]
 
 
 def test_a_dump_that_is_known_to_be_bad_is_none_to_begin_with(logged: Database) -> None:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.one_flavour("mariadb")
-@pytest.mark.parametrize("mode", [RestoreMode.NEW, RestoreMode.REPLACE])
+@pytest.mark.parametrize("mode", [pytest.param(RestoreMode.NEW, marks=pytest.mark.soak), RestoreMode.REPLACE])
 def test_cancelled_between_two_transactions(
     shipped: Shipped, to_moment: To, monkeypatch: pytest.MonkeyPatch, mode: RestoreMode
 ) -> None:

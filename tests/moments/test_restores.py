@@ -47,6 +47,9 @@ def the_mistake(shipped: Shipped) -> tuple[Until, list[bytes]]:
     return before_transaction(f"{delete.piece.file}:{delete.position}"), before
 
 
+# Below, MySQL's log leads into other places.
+@pytest.mark.one_flavour("mariadb")
+@pytest.mark.soak
 def test_just_before_the_delete_into_a_new_database(shipped: Shipped, to_moment: To) -> None:
     shop, then = shipped.shop, f"{shipped.shop.name}__then"
     shop.server.load(AFTERWARDS, shop.name)
@@ -60,11 +63,15 @@ def test_just_before_the_delete_into_a_new_database(shipped: Shipped, to_moment:
     told = run.result["moment"]
     assert f"{told['file']}:{told['position']}" == until.before
     assert told["transactions"] == 7
+    assert told["row_changes"] >= told["row_events"] > 0
+    assert told["before_transaction"] == until.before
     assert told["left_out"]["position"] == told["position"]
     assert run.restore.until["before"] == until.before
     assert "The first that is left out is of" in "".join(line.text for line in run.lines.all())
 
 
+# Above, it is told by its place in the log; tests/moments/test_position.py finds both.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_by_its_gtid_it_is_the_same_transaction(shipped: Shipped, to_moment: To) -> None:
     until, before = the_mistake(shipped)

@@ -45,6 +45,15 @@ def test_an_hour_that_clocks_left_out_never_was() -> None:
     assert raised.value.code == "moment.left_out_hour"
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Lima"])
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_time_that_cannot_be_told_or_rounded_in_time_zone_is_none(text: str, zone: str) -> None:
+    with timezone.override(zone), pytest.raises(Problem) as raised:
+        at_moment(text)
+
+    assert raised.value.code == "moment.no_time"
+
+
 @pytest.mark.parametrize("text", ["", "now", "2026-13-01", "14:31", "0001-01-01 00:00:00+14:00", "\0"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(Problem) as raised:

@@ -35,7 +35,7 @@ def end_of_log(server: DatabaseServer) -> Place:
 
 def parts_of_log(server: DatabaseServer, beginning: Place) -> Iterator[Part]:
     """The files from the one that a place is in, out of the server's own folder."""
-    for path in sorted((server.folder / "data").glob("binlog.[0-9]*")):
+    for path in sorted((server.folder / "data").glob("binlog.[0-9]*[0-9]")):
         if path.name >= beginning.file:
             yield Part(path.name, _chunks(path))
 

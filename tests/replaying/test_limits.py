@@ -26,6 +26,7 @@ def row(played: Played, number: int, size: int) -> None:
     played.execute(f"INSERT INTO t VALUES ({number}, REPEAT('x', {size}), 0)")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_statement_of_many_rows_is_sent_in_parts(
     small_packets: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +42,7 @@ def test_a_statement_of_many_rows_is_sent_in_parts(
     assert replayed.bytes > 30 * MEGABYTE
 
 
+@pytest.mark.one_flavour("mysql")
 def test_one_row_over_the_packet_goes_in_two_parts_or_its_size_is_named(small_packets: Played) -> None:
     played = small_packets
     row(played, 1, MEGABYTE)

@@ -8,6 +8,7 @@ from backups.errors import Problem
 from tests.replaying.playing import Played, end_of_log
 
 
+@pytest.mark.one_flavour("mysql")
 def test_rows_that_go_with_a_neighbours_are_made_again_or_end_the_replay(played: Played) -> None:
     """MySQL since 9.6 logs them. MariaDB logs that their table was opened, and nothing else."""
     server = played.server
@@ -33,6 +34,7 @@ def test_rows_that_go_with_a_neighbours_are_made_again_or_end_the_replay(played:
     assert raised.value.code == "replay.barrier"
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_neighbours_rows_alone_are_passed_over(played: Played) -> None:
     played.server.execute(
         "CREATE TABLE parents (i INT PRIMARY KEY); INSERT INTO parents VALUES (1)", played.other

@@ -24,6 +24,8 @@ from tests.servers import DatabaseServer, Flavour
 COUNTERS = {("table", "log"), ("table", "orders"), ("table", "customer")}
 
 
+# tests/moments has MySQL's replayed, and live databases untouched by it.
+@pytest.mark.one_flavour("mariadb")
 def test_the_copy_is_what_the_source_is_and_all_others_are_untouched(played: Played) -> None:
     played.load(NEIGHBOUR + TABLES + ROWS)
     played.execute(*DEFINITIONS)
@@ -52,6 +54,20 @@ def test_the_copy_is_what_the_source_is_and_all_others_are_untouched(played: Pla
     assert replayed.seen > replayed.transactions
     assert replayed.row_events
     assert replayed.statements
+
+
+@pytest.mark.one_flavour("mysql")
+def test_rows_are_counted_and_not_the_events_that_hold_many_of_them(played: Played) -> None:
+    played.execute(
+        "CREATE TABLE t (i INT PRIMARY KEY, b VARCHAR(9))",
+        "INSERT INTO t VALUES (1, 'a'), (2, NULL), (3, ''), (4, 'd')",
+        "UPDATE t SET b = 'x' WHERE i < 3",
+        "DELETE FROM t WHERE i > 1",
+    )
+
+    replayed = played.replay(end_of_log(played.server))
+
+    assert (replayed.rows, replayed.row_events) == (4 + 2 + 3, 3)
 
 
 def test_it_ends_at_the_place_that_was_asked_for_or_between_transactions(played: Played) -> None:

@@ -24,6 +24,7 @@ def missing(played: Played, user: mysql.Server) -> str:
     return "" if found is None else found.statement
 
 
+@pytest.mark.one_flavour("mysql")
 def test_the_grant_that_is_named_is_enough(played: Played) -> None:
     played.load(NEIGHBOUR + TABLES + ROWS)
     played.execute(*DEFINITIONS)

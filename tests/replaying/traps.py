@@ -26,6 +26,10 @@ class Trap:
     database: str = "source"
     # In `make test`.
     always: bool = False
+    # The version that has it first.
+    since: tuple[int, ...] = ()
+    # The version of MariaDB from which on it is another thing.
+    until: tuple[int, ...] = ()
 
     @property
     def statements(self) -> list[str]:
@@ -180,9 +184,9 @@ UPDATE t SET c = 'b' WHERE i = 1
         """
 SET SESSION time_zone = '+05:30', timestamp = 1000000000, auto_increment_increment = 10,
   auto_increment_offset = 3
-CREATE TABLE t (v INT)
-INSERT INTO t VALUES (1), (2)
-ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY, ADD at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+CREATE TABLE t (v INT PRIMARY KEY, id INT DEFAULT 0)
+INSERT INTO t (v) VALUES (1), (2)
+ALTER TABLE t ADD at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
 ALTER TABLE t ADD at6 DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6)
 CREATE TABLE k AS SELECT v, NOW(6) AS now FROM t
 """,
@@ -356,7 +360,6 @@ CREATE OR REPLACE TABLE t (i INT PRIMARY KEY)
 INSERT INTO t VALUES (1)
 CREATE OR REPLACE TABLE t (i INT PRIMARY KEY, v INT)
 ALTER ONLINE TABLE t ADD w INT DEFAULT 4
-ALTER IGNORE TABLE t ADD UNIQUE (w)
 RENAME TABLES t TO u
 """,
         flavours=MARIADB,
@@ -559,5 +562,116 @@ INSERT INTO o VALUES (1)
         Code.STATEMENT_ROWS,
         flavours=MYSQL,
         database="other",
+    ),
+    Trap(
+        "an engine of the session's",
+        """
+SET SESSION default_storage_engine = 'MyISAM'
+CREATE TABLE t (i INT PRIMARY KEY)
+""",
+        Code.SETTING,
+        flavours=MYSQL,
+    ),
+    Trap(
+        "an engine that is told, and settings that decide about no statement of these",
+        """
+SET SESSION default_storage_engine = 'MyISAM', div_precision_increment = 12, default_week_format = 3
+CREATE TABLE t (i INT PRIMARY KEY, a INT, b INT, c DECIMAL(30, 20) AS (a / b) STORED,
+  d DECIMAL(30, 20) DEFAULT (1 / 3)) ENGINE = InnoDB
+INSERT INTO t (i, a, b) VALUES (1, 1, 3)
+UPDATE t SET a = 2
+CREATE TABLE u LIKE t
+INSERT INTO u (i, a, b) SELECT i, a, b FROM t
+""",
+        always=True,
+        until=(11,),
+    ),
+    Trap(
+        "a division by the session's precision",
+        """
+CREATE TABLE t (i INT PRIMARY KEY, a INT, b INT)
+INSERT INTO t VALUES (1, 1, 3)
+SET SESSION div_precision_increment = 12
+ALTER TABLE t ADD c DECIMAL(30, 20) AS (a / b) STORED
+""",
+        Code.SETTING,
+        always=True,
+    ),
+    Trap(
+        "columns that are computed anew by the session's precision",
+        """
+CREATE TABLE t (i INT PRIMARY KEY, a INT, b INT, c DECIMAL(30, 20) AS (a / b) STORED) ENGINE = InnoDB
+INSERT INTO t (i, a, b) VALUES (1, 1, 3)
+SET SESSION div_precision_increment = 12
+ALTER TABLE t MODIFY a BIGINT
+""",
+        Code.SETTING,
+    ),
+    Trap(
+        "utf8 as MariaDB's sessions understand it, which of functions it logs as it is understood",
+        """
+CREATE TABLE t (i INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8)
+SET SESSION old_mode = ''
+CREATE FUNCTION f() RETURNS VARCHAR(9) CHARACTER SET utf8 RETURN 'a'
+""",
+        flavours=MARIADB,
+    ),
+    Trap(
+        "the same of databases",
+        """
+SET SESSION old_mode = ''
+ALTER DATABASE {source} CHARACTER SET utf8
+""",
+        Code.SETTING,
+        flavours=MARIADB,
+    ),
+    Trap(
+        "times that become dates",
+        """
+CREATE TABLE t (i INT PRIMARY KEY, a TIME)
+INSERT INTO t VALUES (1, '10:00:00')
+SET SESSION old_mode = 'ZERO_DATE_TIME_CAST', sql_mode = ''
+ALTER TABLE t CHANGE a b DATETIME
+""",
+        Code.SETTING,
+        flavours=MARIADB,
+    ),
+    Trap(
+        "numbers for rows that nothing tells apart",
+        """
+CREATE TABLE t (v INT)
+INSERT INTO t VALUES (1), (2)
+ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY
+""",
+        Code.ROW_ORDER,
+        always=True,
+    ),
+    Trap(
+        "numbers for rows that have a key of numbers already",
+        """
+CREATE TABLE t (v INT, KEY (v))
+INSERT INTO t VALUES (0), (0)
+ALTER TABLE t MODIFY v INT NOT NULL AUTO_INCREMENT
+""",
+        Code.ROW_ORDER,
+    ),
+    Trap(
+        "a wider number",
+        """
+CREATE TABLE t (i INT NOT NULL AUTO_INCREMENT PRIMARY KEY, v INT)
+INSERT INTO t (v) VALUES (1), (2)
+ALTER TABLE t MODIFY i BIGINT NOT NULL AUTO_INCREMENT
+INSERT INTO t (v) VALUES (3)
+""",
+    ),
+    Trap(
+        "rows that are alike left out",
+        """
+CREATE TABLE t (a INT, b INT)
+INSERT INTO t VALUES (1, 1), (1, 2)
+ALTER IGNORE TABLE t ADD UNIQUE (a)
+""",
+        Code.ROW_ORDER,
+        flavours=MARIADB,
     ),
 )

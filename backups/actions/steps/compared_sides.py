@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -30,12 +30,13 @@ from backups.differences.comparison import Comparison, Defined
 from backups.differences.held import Held, other_rows, unlike
 from backups.differences.meeting import AFTER, BEFORE, Meeting, NotMet
 from backups.differences.recording import Recorded
+from backups.differences.shapes import Layout, layout_of, shape_of
 from backups.differences.sifting import Sifter
+from backups.differences.spooled import Spool
 from backups.dumpfile.digesting import Digester
-from backups.dumpfile.sections import Kind
+from backups.dumpfile.sections import Kind, Section
 from backups.dumping.order import Order
 from backups.dumping.parallel import ParallelOptions
-from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Snapshot
 from backups.requests import DiffRequest
@@ -48,6 +49,9 @@ _PATIENCE_SECONDS = 300.0
 _SHORT_PATIENCE_SECONDS = 20.0
 # Of a dump that can be read once more, what of its rows is kept so that it need not be.
 _MOST_KEPT_BYTES = 64_000_000
+_EVENTS = (Kind.EVENT,)
+
+LayoutOf = Callable[[Section], Layout | None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class Side:
     snapshot: Snapshot | None = None
     # How its tables are defined, where that is asked for.
     definitions: Mapping[str, bytes] = field(default_factory=dict)
+    # Of a moment that was brought back: where in the log that is, and the file that its dump is in.
+    moment: Mapping[str, Any] | None = None
+    file: int | None = None
 
     @property
     def server(self) -> mysql.ServerInfo:
@@ -70,17 +77,28 @@ class Side:
     @property
     def called(self) -> str:
         """In a sentence."""
+        if self.moment is not None:
+            return phrase("that moment")
         return phrase("snapshot {snapshot}", snapshot=self.snapshot.short_id) if self.snapshot else NOW
 
     def told(self) -> Mapping[str, Any]:
         """For the run's row."""
         client = self.held.manifest.get("client", {})
         return {
-            "snapshot_id": self.snapshot.snapshot_id if self.snapshot else None,
+            "snapshot_id": self.snapshot.snapshot_id if self.snapshot and self.moment is None else None,
+            **({"moment": self.moment} if self.moment is not None else {}),
             "at": self.at.isoformat(),
             "server": str(self.server),
             "client": str(client.get("version", "")),
         }
+
+
+def held_of(request: DiffRequest, manifest: Mapping[str, Any]) -> Held:
+    """What a side holds by its manifest, as far as it is compared.
+
+    Events of a moment are disabled where it is brought back, which says nothing of how they were.
+    """
+    return Held(manifest, request.tables, without=_EVENTS if request.is_of_moments else ())
 
 
 @dataclass
@@ -94,6 +112,8 @@ class Story:
     progress: Progress
     # Of the earlier side, where rows are kept.
     definitions_before: Mapping[str, bytes] = field(default_factory=dict)
+    # Of the live side the tables that a server is to compare.
+    spool: Spool | None = None
 
     def expected(self, *snapshots: Snapshot | None) -> int:
         """About how many bytes these sides have."""
@@ -101,8 +121,25 @@ class Story:
 
     def wish(self, tables: Collection[str], taker: Taker, side: Side, sifter: Sifter | None = None) -> Wish:
         """These tables, out of the dump of a side."""
-        source = self.stored.snapshot.source
+        source = side.snapshot.source if side.snapshot else self.request.database.database
         return Wish(tables, taker, side.server, source, self.both.unread, side.called, sifter)
+
+    def wish_of_later(
+        self, later: _Later, taker: Taker, layout_for: LayoutOf, sifter: Sifter | None = None
+    ) -> Wish:
+        """What is compared of the later side. What is live is kept as far as a server is to compare it."""
+        wish = self.wish(later.wanted(), taker, later.side, sifter)
+        if self.spool is not None:
+            self.spool.close()
+        self.spool = None
+        if _is_live(later):
+
+            def is_wanted(table: Section) -> bool:
+                layout = layout_for(table)
+                return layout is not None and not layout.is_alike
+
+            self.spool = Spool(self.both.after.file.room, is_wanted)
+        return replace(wish, spool=self.spool)
 
     def keep(self) -> None:
         """Keep what is left over of both sides, if rows are asked for."""
@@ -119,7 +156,7 @@ class Story:
             for ready in self.both.kept_of_picked(recorded, self.progress.tick):
                 taker.take(ready)
         elif self.both.picked and side.snapshot is not None:
-            stored = OpenedSnapshot(side.snapshot, self.stored.access)
+            stored = OpenedSnapshot(side.snapshot, self.stored.access, side.file)
             loading = Loading(Digester(side.snapshot.source))
             snapshot_read(stored, self.wish(self.both.picked, taker, side).read, self.progress, loading)
 
@@ -157,10 +194,10 @@ class LaterSnapshot:
     phase = "later dump"
     patience: float | None = None
 
-    def __init__(self, story: Story, until: Snapshot) -> None:
+    def __init__(self, story: Story, side: Side, until: Snapshot) -> None:
         self._story = story
-        self._stored = OpenedSnapshot(until, story.stored.access)
-        self.side = Side(Held(until.manifest or {}, story.request.tables), until.time, until)
+        self._stored = OpenedSnapshot(until, story.stored.access, side.file)
+        self.side = side
         self.source = until.source
         story.keep()
 
@@ -236,7 +273,7 @@ class LaterNow:
             only=chosen,
         )
         manifest = live_dumped(order, read, story.progress, loading, beside)
-        self.side = Side(Held(manifest, story.request.tables), at)
+        self.side = Side(held_of(story.request, manifest), at)
 
     def _of_chosen(self) -> tuple[str, ...]:
         """Which of the chosen tables are there now."""
@@ -248,10 +285,16 @@ class LaterNow:
         return tuple(sorted({table.name for table in listed if table.is_table} & set(chosen)))
 
 
-def read_both(story: Story) -> Side:
-    """Read what has to be read of both sides; answers the later one. Raises Problem, Cancelled."""
-    until = story.request.until
-    later: _Later = LaterNow(story) if until is None else LaterSnapshot(story, until)
+def read_both(story: Story, after: Side | None) -> Side:
+    """Read what has to be read of both sides; answers the later one. Raises Problem, Cancelled.
+
+    `after` is that, None for the database as it is now.
+    """
+    later: _Later
+    if after is not None and after.snapshot is not None:
+        later = LaterSnapshot(story, after, after.snapshot)
+    else:
+        later = LaterNow(story)
     if later.is_known_same():
         return later.side
     try:
@@ -274,8 +317,13 @@ def _at_once(story: Story, later: _Later) -> None:
 
     def may_settle(table: str) -> bool:
         layout = meeting.layout(table)
+        if layout is None or not layout.is_whole:
+            return False
+        # What a server is to compare is loaded with all of its rows, of which there is no second dump.
+        if _is_live(later) and not layout.is_alike:
+            return False
         # Where rows are kept it counts how many are alike, unless a key tells them apart.
-        return layout is not None and layout.is_whole and (bool(layout.key) or not both.is_asked)
+        return bool(layout.key) or not both.is_asked
 
     story.progress.phase("both dumps", expected=story.expected(None, later.side.snapshot))
     loading = Loading(Digester(later.source))
@@ -285,10 +333,10 @@ def _at_once(story: Story, later: _Later) -> None:
         story.before,
         Sifter(meeting, BEFORE, may_settle),
     )
-    after = story.wish(
-        wanted,
+    after = story.wish_of_later(
+        later,
         both.reader_of_after(held, loading.digester, lambda table, _: meeting.layout(table)),
-        later.side,
+        lambda table: meeting.layout(table.name),
         Sifter(meeting, AFTER, may_settle),
     )
     with snapshot_beside(story.stored, before.read, story.progress, meeting.call_off) as beside:
@@ -316,9 +364,7 @@ def _learn(story: Story, later: _Later, after: Loading, before: Loading | None) 
     if before is not None:
         story.both.defined_before = Defined.of(before.digester, story.before.held.collations)
     if story.request.keep_rows:
-        later.side = Side(
-            later.side.held, later.side.at, later.side.snapshot, keeping.definitions_of(after.digester)
-        )
+        later.side = replace(later.side, definitions=keeping.definitions_of(after.digester))
         if before is not None:
             story.definitions_before = keeping.definitions_of(before.digester)
 
@@ -337,21 +383,16 @@ def _in_turns(story: Story, later: _Later) -> None:
     progress.phase(later.phase, expected=story.expected(later.side.snapshot))
     loading = Loading(Digester(later.source))
     recorder = both.reader_of_after(before.held, loading.digester)
-    later.read(story.wish(later.wanted(), recorder, later.side).read, loading)
+
+    def layout(table: Section) -> Layout | None:
+        then = both.defined_before.tables.get(table.name)
+        now = shape_of(table.definition, before.held.collations)
+        return layout_of(then, now) if then and now else None
+
+    later.read(story.wish_of_later(later, recorder, layout).read, loading)
     _learn(story, later, loading, defined)
     wanted = both.wanted_of_before(before.held, later.side.held)
     if wanted:
         progress.phase("earlier dump", expected=story.expected(None))
         read = story.wish(wanted, both.reader_of_before(before.held), before).read
         snapshot_read(stored, read, progress, Loading(Digester(stored.snapshot.source)))
-
-
-def refuse_unknown(story: Story, after: Side) -> None:
-    """Raise Problem for a chosen table that neither side has."""
-    unknown = sorted(set(story.request.tables) - story.before.held.tables - after.held.tables)
-    if unknown:
-        raise Problem(
-            phrase("There is no table {name} on either side.", name=mysql.named(unknown)),
-            code="diff.no_such_table",
-            do=phrase("See how its name is written: letters count."),
-        )

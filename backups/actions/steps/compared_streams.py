@@ -17,6 +17,7 @@ from backups.actions.steps.sections import as_counted_then, differing_sections
 from backups.catalog import made_here
 from backups.differences.meeting import NotMet
 from backups.differences.sifting import Sifter
+from backups.differences.spooled import Spool
 from backups.dumpfile.allowed import Allowed
 from backups.dumpfile.chosen_tables import chosen_tables
 from backups.dumpfile.dialect import Dialect
@@ -77,6 +78,8 @@ class Wish:
     side: str
     # What leaves out rows that the other side has as well, where both are read at once.
     sifter: Sifter | None = None
+    # What keeps tables that a server is to compare, of a side that is read once.
+    spool: Spool | None = None
 
     def read(self, chunks: Iterator[bytes], loading: Loading) -> None:
         """Read a dump to its end. Raises LoadProblem, Problem."""
@@ -85,6 +88,8 @@ class Wish:
         pieces = digested(chunks, loading)
         if self.sifter is not None:
             pieces = self.sifter.sifted(pieces)
+        if self.spool is not None:
+            pieces = self.spool.passing(pieces)
         chosen = (bytes(data) for data in chosen_tables(pieces, self.tables))
         try:
             for ready in judged(chosen, Loading(), allowed, dialect, is_ours=True):
@@ -145,6 +150,10 @@ def _dumped(stored: OpenedSnapshot, loading: Loading, progress: Progress) -> Ite
 
     Raises Problem as `snapshot_read`.
     """
+    if stored.file is not None:
+        with _file_read(stored.file, progress) as source:
+            yield source
+        return
     snapshot, access = stored.snapshot, stored.access
 
     def finished(source: process.Child) -> None:
@@ -162,6 +171,25 @@ def _dumped(stored: OpenedSnapshot, loading: Loading, progress: Progress) -> Ite
             raise
         finished(source)
     _refuse_unlike_manifest(stored, loading)
+
+
+@contextmanager
+def _file_read(file: int, progress: Progress) -> Iterator[process.Child]:
+    """A program that writes a dump that lies here, for a block that reads it to its end. Raises Problem."""
+    # By way of the kernel's name for it each program has a place of its own in the file.
+    program = process.Program(
+        ("cat", "--", f"/proc/self/fd/{file}"), process.base_environment(), pass_fds=[file]
+    )
+    with process.child(program, stdout=process.PIPE) as source:
+        widen(source.stdout.fileno())
+        yield source
+        code = source.wait(progress.tick)
+    if code != 0:
+        raise Problem(
+            phrase("The dump of the moment could not be read back."),
+            code="diff.moment_not_read",
+            do=phrase("Check the disk of DUMP_SPOOL_DIR, then compare again."),
+        )
 
 
 def _bytes_of(stored: OpenedSnapshot, source: process.Child) -> Iterator[bytes]:

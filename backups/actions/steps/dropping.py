@@ -21,7 +21,14 @@ def drop_database(server: mysql.Server, name: str, tick: process.Tick = lambda: 
     process.run_in_thread(drop, tick, lambda: None)
 
 
-def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tick = lambda: None) -> str:
+def drop_scratch(
+    run_id: int,
+    server: mysql.Server,
+    name: str,
+    tick: process.Tick = lambda: None,
+    *,
+    noted_as: str = notes.SCRATCH,
+) -> str:
     """Drop a run's scratch database and forget its name. Raises MySQLProblem.
 
     Where it can no longer be left out of the binary log, it is dropped all the same; answers what to tell.
@@ -34,5 +41,5 @@ def drop_scratch(run_id: int, server: mysql.Server, name: str, tick: process.Tic
         drop_database(replace(server, skips_binary_log=False), name, tick)
         notes.run_update(run_id, result=in_log.noted)
         told = in_log.words
-    notes.leftover_cleared(run_id, "scratch")
+    notes.leftover_cleared(run_id, noted_as)
     return told

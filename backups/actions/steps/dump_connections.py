@@ -13,7 +13,7 @@ from backups.choices import DumpFormat, Trigger
 from backups.dumping.order import Order
 from backups.dumping.parallel import ParallelOptions
 from backups.errors import Problem
-from backups.models import Database, Run
+from backups.models import Database, LogArchive, Run
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase, plural
 
@@ -45,6 +45,7 @@ def order_for(run: Run, database: Database, ready: ReadyBackup) -> Order:
         notes=settings.RESTIC_CACHE_DIR,
         gzip=database.dump_format == DumpFormat.SQL_GZ,
         without_broken_views=run.trigger == Trigger.RESTORE,
+        sums_rows=LogArchive.objects.wanted().filter(database=database).exists(),
         at_once=options(),
     )
 

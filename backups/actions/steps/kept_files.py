@@ -1,4 +1,4 @@
-"""Where rows and the scripts that give them back are kept for a day, on the worker's host."""
+"""What is kept for a day, on the worker's host: rows, scripts that give them back, SQL files of a moment."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from backups.choices import TERMINAL
 from backups.differences.keeping import full_disk_told, make_folder
 from backups.differences.kept_rows import CHANGED, Change, kept_rows, packed
 from backups.models import Run
@@ -21,6 +22,9 @@ from backups.snapshots.retention import ROWS_KEPT
 
 # A table may have a thousand.
 _MOST_COLUMNS = 50
+_DUMP = ".dump.sql"
+# Behind the name of a file that is not whole yet.
+PARTIAL = ".partial"
 logger = logging.getLogger(__name__)
 
 
@@ -44,6 +48,20 @@ def statements_of(run_id: int) -> Path:
     return folder() / f"{run_id}.statements"
 
 
+def dump_of(run_id: int) -> Path:
+    """The SQL file that a restore made to be downloaded."""
+    return folder() / f"{run_id}{_DUMP}"
+
+
+def bytes_kept() -> int:
+    """What all of them take, also those that are being written. Raises OSError."""
+    count = 0
+    for path in folder().iterdir():
+        with suppress(FileNotFoundError):
+            count += path.stat().st_size
+    return count
+
+
 def told(path: Path, digest: str) -> Mapping[str, Any]:
     """What a run's row says of the rows that it keeps: counts and names, and no value."""
     with kept_rows(path) as rows:
@@ -59,7 +77,7 @@ def told(path: Path, digest: str) -> Mapping[str, Any]:
             }
             for each in rows.tables()
         ]
-    return {"until": until(), "sha256": digest, "tables": tables}
+    return {"until": until(), "sha256": digest, "limit": settings.ROWS_BACK_LIMIT, "tables": tables}
 
 
 def differing_columns(changes: Iterable[Change]) -> list[str]:
@@ -101,7 +119,7 @@ def _stored(path: Path, data: bytes) -> str:
 def forget_old() -> None:
     """Remove what was written more than a day ago, or is of a run that is gone.
 
-    What cannot be removed is logged, and tried again.
+    Half a file goes with the end of its run. What cannot be removed is logged, and tried again.
     """
     past = time.time() - ROWS_KEPT.total_seconds()
     try:
@@ -110,9 +128,10 @@ def forget_old() -> None:
         return
     numbers = {path.name.partition(".")[0] for path, _ in there}
     runs = Run.objects.filter(pk__in=[int(number) for number in numbers if number.isdecimal()])
-    known = {str(number) for number in runs.values_list("pk", flat=True)}
+    known = {str(number): status in TERMINAL for number, status in runs.values_list("pk", "status")}
     for path, written in there:
-        if written >= past and path.name.partition(".")[0] in known:
+        is_over = known.get(path.name.partition(".")[0])
+        if written >= past and (is_over is False or (is_over and path.suffix != PARTIAL)):
             continue
         try:
             path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 from backups.endpoints import database_server
 from backups.errors import Problem
 from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
-from backups.shipping import checks, switching
+from backups.shipping import checks, packets, switching
 from backups.text.sentences import Sentence
 
 
@@ -18,7 +18,11 @@ def check(question: LogCheckQuestion) -> dict[str, Any]:
     found = checks.checked(database_server(database), database.database)
     return {
         "refused": [each.sentence() for each in found.refused],
-        "warnings": list(found.warnings),
+        "warnings": [
+            *found.warnings,
+            *packets.warnings(database),
+            *switching.gate_closes_meanwhile(database),
+        ],
         "statements": [each for problem in found.refused for each in _statements(problem)],
     }
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from backups import mysql, restic
+from backups import mysql, process, restic
 from backups.binlog.names import Piece
 from backups.dumpfile.log_positions import Place
 from backups.errors import Problem
 from backups.loading.loader import ended_by_number
 from backups.loading.reading import unpacked
 from backups.models import LogPiece
+from backups.moments.spilling import spill_folder
 from backups.moments.timeline import rank
 from backups.replaying.result import Replayed
 from backups.replaying.way import Part, Route, replay
@@ -31,9 +32,13 @@ class Played:
 
     @property
     def counted(self) -> dict[str, int]:
-        """How many transactions changed something, and how many events of theirs changed rows."""
+        """How many transactions changed something, how many rows, and in how many events of the log."""
         replayed = self.replayed or Replayed()
-        return {"transactions": replayed.transactions, "row_changes": replayed.row_events}
+        return {
+            "transactions": replayed.transactions,
+            "row_changes": replayed.rows,
+            "row_events": replayed.row_events,
+        }
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,11 @@ def replay_stored(
 def _from_first(route: Route, pieces: Sequence[LogPiece]) -> Route:
     """The route from where the first piece begins, if that is behind the dump that all begins with.
 
-    Nothing of the database was logged between them, and what stores the log was started anew meanwhile.
+    Nothing of the database was logged between them, and what stores the log was started anew meanwhile. What
+    is long waits where there is room.
     """
     begins = [Place(piece.file, piece.start) for piece in pieces[:1]]
-    return replace(route, after=max([route.after, *begins], key=rank))
+    return replace(route, after=max([route.after, *begins], key=rank), folder=spill_folder())
 
 
 def _part(log: StoredLog, piece: LogPiece, played: Played) -> Part:
@@ -87,13 +93,18 @@ def _part(log: StoredLog, piece: LogPiece, played: Played) -> Part:
     return Part(piece.file, piece_bytes(log, piece, played), name)
 
 
-def piece_bytes(log: StoredLog, piece: LogPiece, played: Played) -> Iterator[bytes]:
-    """A piece's bytes, which are those that were stored. Raises Problem."""
+def piece_bytes(
+    log: StoredLog, piece: LogPiece, played: Played, tick: process.Tick = lambda: None
+) -> Iterator[bytes]:
+    """A piece's bytes, which are those that were stored. Raises Problem, one that `tick` raises as well.
+
+    That is called several times a second, in another thread.
+    """
     name = Piece(log.database, piece.file, piece.file_made, piece.start, piece.end)
     digest = hashlib.sha256()
     with (
         restic.dump(log.access, piece.snapshot_id, name.path) as source,
-        restic.outage_guard(source, log.access),
+        restic.outage_guard(source, log.access, tick),
     ):
         for data in unpacked(source.stdout, gzip=False):
             digest.update(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backups import mysql, process, restic
+from backups.actions.steps.dump_kept import keep, refuse_without_room
 from backups.actions.steps.dumped_ahead import source_of
 from backups.actions.steps.findings import Scratch
 from backups.actions.steps.load_connections import load_connections
@@ -16,6 +17,7 @@ from backups.actions.steps.reading import load_options, refuse_damaged
 from backups.actions.steps.refusing import refuse_other_engine, refuse_other_spelling
 from backups.actions.steps.restore_file import Write, to_file
 from backups.actions.steps.scratch import scratch_database
+from backups.choices import TO_DOWNLOAD
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.rewriting import with_database, with_sequences
 from backups.dumpfile.sections import Kind, Piece
@@ -32,15 +34,21 @@ from backups.text.sentences import joined, phrase
 
 def moment_to_file(restore: Restore, access: restic.Access, moment: ToMoment, progress: Progress) -> None:
     """Write the database as it was at the moment. Raises Problem; then there is no file."""
+    is_kept = restore.target == TO_DOWNLOAD
+    if is_kept:
+        refuse_without_room(restore)
     with scratch_database(restore.run, restore.snapshot, progress) as scratch:
         moment.prepare(scratch, scratch.database)
-        loading = _load(restore, access, scratch, progress)
+        loading = load_beside(restore, access, scratch, progress)
         moment.replay(scratch, scratch.database, loading)
         _tell_events(restore, loading, progress)
-        to_file(restore, progress, lambda write: _dump(restore, scratch, write, progress.tick))
+        written = keep if is_kept else to_file
+        source = restore.snapshot.source
+        written(restore, progress, lambda write: dump_as(source, scratch, write, progress.tick))
 
 
-def _load(restore: Restore, access: restic.Access, scratch: Scratch, progress: Progress) -> Loading:
+def load_beside(restore: Restore, access: restic.Access, scratch: Scratch, progress: Progress) -> Loading:
+    """Load what the moment begins with into the scratch database. Raises Problem unless all was made."""
     snapshot = restore.snapshot
     progress.phase("load", expected=snapshot.total_bytes_processed)
     loading = Loading()
@@ -67,12 +75,13 @@ def _refuse_unmade(loading: Loading, scratch: Scratch) -> None:
     named = joined((of_kind(each.ready.kind, each.ready.name) for each in loading.found.unmade[:5]), ", ")
     raise Problem(
         phrase(
-            "The server at {address}, where the file is made, cannot make all of the backup: {named}.",
+            "The server at {address}, where the moment is brought back, cannot make all of the backup: "
+            "{named}.",
             address=scratch.server.address,
             named=named,
         ),
         code="moment.not_all_made",
-        safe=phrase("No file was written."),
+        safe=phrase("Nothing but a scratch database was touched."),
         do=phrase("See the run's log for why, or restore the moment into a new database."),
     )
 
@@ -90,10 +99,10 @@ def _tell_events(restore: Restore, loading: Loading, progress: Progress) -> None
         )
 
 
-def _dump(restore: Restore, scratch: Scratch, write: Write, tick: process.Tick) -> None:
-    """Dump what was made, as of the database that it is of. Raises Problem unless the dump is whole."""
+def dump_as(source: str, scratch: Scratch, write: Write, tick: process.Tick) -> None:
+    """Dump what was made as of the database `source`. Raises Problem unless the dump is whole."""
     digester = Digester(scratch.database)
-    outlet = Outlet(digester, take=_written(scratch.database, restore.snapshot.source, write))
+    outlet = Outlet(digester, take=_written(scratch.database, source, write))
     stream_dump(source_of(scratch), outlet, tick=tick)
     if not digester.is_complete:
         raise mysql.OfTheServer(

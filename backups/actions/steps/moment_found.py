@@ -40,7 +40,7 @@ class Way:
         return min(self.cut.place, Place(last.file, last.end), key=rank)
 
 
-class _Nothing:
+class Nothing:
     """Takes the events of a transaction of which only place and time are looked at."""
 
     def append(self, event: object) -> None:
@@ -97,7 +97,7 @@ def _seen(log: StoredLog, upper: Place, tick: Tick) -> Iterator[Seen]:
     """The transactions in order, up to the first that begins at `upper` or behind it."""
     for piece in log.pieces:
         name = PieceName(log.database, piece.file, piece.file_made, piece.start, piece.end)
-        for each in read(_ticking(piece_bytes(log, piece, Played()), tick), Reading(piece=name), _Nothing):
+        for each in read(_ticking(piece_bytes(log, piece, Played()), tick), Reading(piece=name), Nothing):
             if isinstance(each, Transaction):
                 seen = _as_seen(piece.file, each)
                 yield seen

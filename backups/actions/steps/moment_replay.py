@@ -15,6 +15,7 @@ from backups.endpoints import restoring_server, scratch_server
 from backups.errors import Problem
 from backups.loading.progress import Loading
 from backups.models import Restore
+from backups.moments.large_rows import largest
 from backups.moments.position import Cut
 from backups.moments.rows import draft_of
 from backups.moments.until import Until, local
@@ -22,6 +23,7 @@ from backups.replaying.result import Replayed
 from backups.replaying.way import Route
 from backups.runs import notes, restores
 from backups.runs.progress import Progress
+from backups.shipping import packets
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
@@ -54,7 +56,7 @@ class ToMoment:
         way = self._way = found(draft, restore.snapshot, self._access, progress.tick)
         told = told_of(way.cut)
         restores.restore_note(restore, until={**until.stored(), **told})
-        self._note({**told, "moment": until.stored()["moment"]})
+        self._note({**told, "moment": until.stored()["moment"], "before_transaction": until.before or None})
         progress.log(cut_words(way.cut))
 
     def _refuse_place(self) -> None:
@@ -71,6 +73,8 @@ class ToMoment:
             return
         server = replaying_place(self._restore.database, place.server, place.info, database)
         self._progress.mask_secrets([server.password])
+        if (way := self._way) is not None:
+            packets.refuse_too_large(server, largest(way.pieces, way.after, way.until))
         self._place = mysql.ProbedServer(server, place.info, place.programs)
 
     def replay(self, place: mysql.ProbedServer, database: str, loading: Loading) -> None:

@@ -16,14 +16,21 @@ from backups.text.sentences import phrase
 
 @dataclass(frozen=True)
 class OpenedSnapshot:
-    """A snapshot, and how to reach its repository, which was opened."""
+    """A snapshot, and how to reach its repository, which was opened.
+
+    Of a moment that was brought back there is none: then `snapshot` is in no row and says what such a one
+    would, and its dump is in the file of a descriptor of this process.
+    """
 
     snapshot: Snapshot
     access: restic.Access
+    file: int | None = None
 
 
 # Their own first restic finds out whether the repository opens and is the one known (`restic.probed_call`).
 _FIND_OUT = (Action.CHECK, Action.FORGET, Action.PORTAL, Action.SNAPSHOTS)
+# They read what has a manifest to prove it, and a person waits for them.
+_TRUST_LATELY = (Action.DIFF,)
 
 
 def opened(run: Run, progress: Progress) -> restic.Access:
@@ -39,6 +46,8 @@ def opened(run: Run, progress: Progress) -> restic.Access:
             access, phrase("looking at its files"), packs=run.action in (Action.CHECK, Action.REPAIR_INDEX)
         )
     if run.action in _FIND_OUT and restic.was_opened(access):
+        return access
+    if run.action in _TRUST_LATELY and restic.was_opened(access, within=restic.LATELY_SECONDS):
         return access
     identity.meet(run.repository, access, progress.tick)
     return replace(access, names=names_of(run.repository))

@@ -122,7 +122,9 @@ def _of(stretch: Stretch, base: Base, last: Base) -> Pair:
     if (count := _count(pieces)) < FEWEST_TRANSACTIONS:
         return _nothing(base, too_few(count, then, now), now)
     by_key = LogPiece.objects.select_related("repository").in_bulk([piece.key for piece in pieces])
-    return Pair(then, now, base.place, last.place, [by_key[piece.key] for piece in pieces])
+    # The log was read up to the dump, and behind the last piece it holds nothing of the database.
+    until = min(last.place, pieces[-1].ends, key=rank)
+    return Pair(then, now, base.place, until, [by_key[piece.key] for piece in pieces])
 
 
 def too_few(count: int, base: Snapshot, until: Snapshot | None) -> str:

@@ -77,8 +77,8 @@ def refuse_beside_live(database: Database, place: mysql.Server, flavour: str) ->
         code="replay.beside_live",
         safe=phrase("Nothing was touched."),
         do=phrase(
-            "For a restore to a file (--output), {place}: the file is made there. Or, if Vedetta's own check "
-            "of each event is enough for you, set REPLAY_ON_LIVE=true.",
+            "For a file (--output), a proof or the undo of a transaction, {place}: they are made there. Or, "
+            "if Vedetta's own check of each event is enough for you, set REPLAY_ON_LIVE=true.",
             place=to_verify_at(database, phrase("another server")),
         ),
     )

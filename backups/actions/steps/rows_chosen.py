@@ -12,7 +12,8 @@ from django.conf import settings
 from backups import mysql
 from backups.actions.steps import kept_files
 from backups.actions.steps.rows_found import inverted
-from backups.differences.keeping import digest_of
+from backups.differences.comparison import MOST_PICKED
+from backups.differences.keeping import MOST_BYTES, digest_of
 from backups.differences.kept_rows import (
     AGAIN,
     AGAIN_CHOSEN,
@@ -146,22 +147,46 @@ def numbers_where(run: Run, table: str, kinds: Collection[str], where: str) -> l
 
 def refuse_incomplete(table: KeptTable) -> None:
     """Raise Problem for a table of which more rows differ than are kept."""
-    if table.beyond:
+    refuse_beyond(table.name, table.gone + table.new + table.changed, table.beyond)
+
+
+def refuse_beyond(table: str, kept: int, beyond: int) -> None:
+    """The same by the numbers of its rows: those that are kept, and those that differ beyond them."""
+    if not beyond:
+        return
+    if kept + beyond <= settings.ROWS_BACK_LIMIT:
         raise Problem(
             phrase(
-                "{all} rows of {table} differ, and {kept} are kept: ROWS_BACK_LIMIT is {limit}.",
-                all=f"{table.gone + table.new + table.changed + table.beyond:,}",
-                table=table.name,
-                kept=f"{table.gone + table.new + table.changed:,}",
-                limit=f"{settings.ROWS_BACK_LIMIT:,}",
+                "Of {table} {kept} of {all} rows that differ are kept: there is room for {megabytes} MB of "
+                "rows, and for {most} rows of all tables.",
+                table=table,
+                kept=f"{kept:,}",
+                all=f"{kept + beyond:,}",
+                megabytes=MOST_BYTES // 1_000_000,
+                most=f"{MOST_PICKED:,}",
             ),
             code="rows.too_many",
             safe=_UNTOUCHED,
             do=phrase(
-                "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
-                command="manage.py restore --snapshot ID --replace --table T",
+                "Restore the table ({command}), or name only the other tables.",
+                command=_RESTORED,
             ),
         )
+    raise Problem(
+        phrase(
+            "{all} rows of {table} differ, and {kept} are kept: ROWS_BACK_LIMIT is {limit}.",
+            all=f"{kept + beyond:,}",
+            table=table,
+            kept=f"{kept:,}",
+            limit=f"{settings.ROWS_BACK_LIMIT:,}",
+        ),
+        code="rows.too_many",
+        safe=_UNTOUCHED,
+        do=phrase(
+            "Restore the table ({command}), or raise ROWS_BACK_LIMIT and compare again.",
+            command=_RESTORED,
+        ),
+    )
 
 
 def _refuse_too_many(rows: Collection[int]) -> None:
@@ -177,7 +202,7 @@ def _refuse_too_many(rows: Collection[int]) -> None:
             safe=_UNTOUCHED,
             do=phrase(
                 "Restore the tables ({command}), or choose fewer rows.",
-                command="manage.py restore --snapshot ID --replace --table T",
+                command=_RESTORED,
             ),
         )
 
@@ -213,3 +238,4 @@ def _of_use(tables: Mapping[str, KeptTable], rows: Sequence[Change]) -> Chosen:
 
 
 _UNTOUCHED = phrase("The live database was not touched.")
+_RESTORED = "manage.py restore --snapshot ID --replace --table T"

@@ -118,8 +118,8 @@ def compare_copy(
         with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
             # One more of each table shows that something else changed.
             both.is_asked, both.most_picked, both.most_of_all = True, len(made) + 1, 2 * len(made) + 1
-            found = _dumped_again(now, both, scratch, progress)
-            _refuse_uncompared(found)
+            found = dumped_again(now, both, scratch, progress)
+            refuse_uncompared(found)
             seen = _seen(now, both, path, progress)
         _refuse_other(_without_what_came(seen, made), _wanted(made), found, made)
     finally:
@@ -130,11 +130,9 @@ def compare_undone(now: Moment, scratch: Scratch, progress: Progress) -> None:
     """Dump the copy once more, after the undo. Raises Problem unless its rows are those of the moment."""
     progress.phase("proof", expected=int(now.manifest.get("bytes", 0)))
     with comparison(settings.DUMP_SPOOL_DIR, settings.DUMP_SPOOL_MB * 1_000_000) as both:
-        found = _dumped_again(now, both, scratch, progress)
-    _refuse_uncompared(found)
-    differing = {
-        each.table: (each.gone or 0) + (each.new or 0) + (each.changed or 0) for each in found.tables
-    }
+        found = dumped_again(now, both, scratch, progress)
+    refuse_uncompared(found)
+    differing = {each.table: each.rows for each in found.tables}
     if any(differing.values()):
         raise Problem(
             plural(
@@ -148,7 +146,8 @@ def compare_undone(now: Moment, scratch: Scratch, progress: Progress) -> None:
         )
 
 
-def _dumped_again(now: Moment, both: Comparison, scratch: Scratch, progress: Progress) -> Differences:
+def dumped_again(now: Moment, both: Comparison, scratch: Scratch, progress: Progress) -> Differences:
+    """Dump the same tables of the copy and compare them with the moment. Raises Problem, Cancelled."""
     before = now.held
     if both.is_asked:
         both.after.kept = shown.Kept(settings.DUMP_SPOOL_DIR)
@@ -163,7 +162,8 @@ def _dumped_again(now: Moment, both: Comparison, scratch: Scratch, progress: Pro
     return both.found(before, after, progress.tick)
 
 
-def _refuse_uncompared(found: Differences) -> None:
+def refuse_uncompared(found: Differences) -> None:
+    """Raise Problem where the rows of a table cannot be told apart."""
     for table in found.tables:
         if table.gone is None or table.change:
             raise Problem(
@@ -179,13 +179,7 @@ def _seen(now: Moment, both: Comparison, path: Path, progress: Progress) -> Coun
     if not both.picked:
         return Counter()
     with keeping.stored(path, both.picked, most_bytes=2 * keeping.MOST_BYTES) as store:
-        then, after = (
-            keeping.Keeper(store, side, keeping.Compared(both.after.layouts, of.shapes, both.digests))
-            for side, of in ((keeping.THEN, both.before), (keeping.NOW, both.after))
-        )
-        now.read(set(both.picked), then, progress)
-        for ready in both.kept_of_picked(both.after, progress.tick):
-            after.take(ready)
+        keep_both(now, both, store, progress)
         store.finish(
             {table: keeping.Aside(0, both.after.layouts[table], (b"", b"")) for table in both.picked}
         )
@@ -195,6 +189,17 @@ def _seen(now: Moment, both: Comparison, path: Path, progress: Progress) -> Coun
             for table in rows.tables()
             for each in rows.changes(table.name)
         )
+
+
+def keep_both(now: Moment, both: Comparison, store: keeping.Store, progress: Progress) -> None:
+    """Have the rows kept in which the copy, as it was dumped last, differs from the moment."""
+    then, after = (
+        keeping.Keeper(store, side, keeping.Compared(both.after.layouts, of.shapes, both.digests))
+        for side, of in ((keeping.THEN, both.before), (keeping.NOW, both.after))
+    )
+    now.read(set(both.picked), then, progress)
+    for ready in both.kept_of_picked(both.after, progress.tick):
+        after.take(ready)
 
 
 def _without_what_came(seen: Counter[_Seen], made: Iterable[Change]) -> Counter[_Seen]:
@@ -227,7 +232,7 @@ def _refuse_other(
     seen: Counter[_Seen], wanted: Counter[_Seen], found: Differences, made: Sequence[Change]
 ) -> None:
     """Raise Problem where the copy differs otherwise than was chosen; names tables, and no value."""
-    differing = sum((each.gone or 0) + (each.new or 0) + (each.changed or 0) for each in found.tables)
+    differing = sum(each.rows for each in found.tables)
     if seen == wanted and differing == len(made):
         return
     chosen = {each.table for each in made}

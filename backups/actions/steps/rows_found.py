@@ -8,8 +8,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from backups.differences.cutting import Cutter, NotCut, columns_of, rows_of, written_columns
-from backups.differences.kept_rows import AGAIN, AGAIN_CHOSEN, ALREADY, AS_SEEN, Change, KeptTable, Values
-from backups.differences.shapes import Layout, Shape, layout_of, shape_of
+from backups.differences.halves import families
+from backups.differences.kept_rows import (
+    AGAIN,
+    AGAIN_CHOSEN,
+    ALREADY,
+    AS_SEEN,
+    NEW,
+    Change,
+    KeptTable,
+    Values,
+)
+from backups.differences.shapes import Layout, Shape, defaults_of, layout_of, shape_of
 from backups.dumpfile.quoted import unquoted
 from backups.dumpfile.ready import Does, Ready
 from backups.errors import Problem
@@ -39,6 +49,8 @@ class Finder:
         self._unlike: set[Key] = set()
         self._shapes: dict[str, Shape] = {}
         self._layouts: dict[str, Layout] = {}
+        # What a row has in a column that came since, as long as nobody wrote there.
+        self._defaults: dict[str, Mapping[bytes, bytes]] = {}
 
     def take(self, ready: Ready) -> None:
         """Take in the next statement. Raises Problem for a table whose rows cannot be told apart any more."""
@@ -66,15 +78,21 @@ class Finder:
         if key and not usable:
             raise _otherwise(ready.table)
         self._shapes[ready.table] = shape
-        self._layouts[ready.table] = replace(layout, key=usable[0] if key else ())
+        self._defaults[ready.table] = defaults_of(ready.text)
+        telling = usable[0] if key else ()
+        self._layouts[ready.table] = replace(
+            layout, key=telling, computed=shape.generated.difference(telling)
+        )
 
     def _take_rows(self, ready: Ready, kept: KeptTable) -> None:
         head = rows_of(ready)
         columns = written_columns(self._shapes[ready.table], columns_of(ready.text, head))
-        names = [_name(name) for name in columns]
-        for portion in Cutter(columns, self._layouts[ready.table]).whole_rows(ready.text, head):
+        layout = self._layouts[ready.table]
+        # What the server computes may be otherwise each time, and nobody has written it.
+        own = {_name(name): at for at, name in enumerate(columns) if name not in layout.computed}
+        for portion in Cutter(columns, layout).whole_rows(ready.text, head):
             for _, _, values in portion:
-                named = dict(zip(names, values, strict=True))
+                named = {name: values[at] for name, at in own.items()}
                 for telling in self._columns.get(ready.table, ()):
                     told_by = (ready.table, tuple(named[name] for name in telling if name in named))
                     if told_by in self._wanted:
@@ -89,7 +107,25 @@ class Finder:
 
     def judged(self, chosen: Iterable[Change], *, with_changed_again: bool) -> list[Change]:
         """The chosen rows, each with what became of it meanwhile."""
-        return [self._judged(each, AGAIN_CHOSEN if with_changed_again else AGAIN) for each in chosen]
+        again = AGAIN_CHOSEN if with_changed_again else AGAIN
+        return [self._with_columns_since(each, self._judged(each, again), again) for each in chosen]
+
+    def _with_columns_since(self, seen: Change, judged: Change, again: str) -> Change:
+        """The same of a row that is to go, with an eye to columns that were not known when it was seen.
+
+        What somebody wrote there since would go with it, and of one that went nobody knows what it held.
+        """
+        key = self._key_of(seen)
+        found = self._found.get(key)
+        if judged.state != AS_SEEN or seen.now is None or seen.then is not None or found is None:
+            return judged
+        defaults = self._defaults[seen.table]
+        written = any(
+            name not in seen.now and value.strip(b"'") != defaults.get(name) for name, value in found.items()
+        )
+        if not written and key not in self._unlike and found.keys() >= seen.now.keys():
+            return judged
+        return replace(judged, state=again, third=found if self._tables[seen.table].key else seen.now)
 
     def _judged(self, change: Change, again: str) -> Change:
         key = self._key_of(change)
@@ -108,6 +144,45 @@ class Finder:
         if _is(found, change.then):
             return replace(change, state=ALREADY, third=found)
         return replace(change, state=again, third=found)
+
+
+def halves_together(
+    tables: Mapping[str, KeptTable], judged: Sequence[Change]
+) -> tuple[list[Change], list[str]]:
+    """The rows, of which halves are taken back together or not at all; and the tables where they are not.
+
+    One transaction has changed them: somebody's, or that of a script. What it moved to another key, or
+    changed in a table without one, it has taken away and made anew. Where the second is otherwise by now,
+    the first would be there beside it.
+    """
+    of_table: dict[str, list[Change]] = {}
+    for each in judged:
+        of_table.setdefault(each.table, []).append(each)
+    apart: dict[str, set[int]] = {}
+    for name, rows in of_table.items():
+        for family in families(tables[name], rows):
+            if _are_apart(tables[name], family):
+                apart.setdefault(name, set()).update(each.number for each in family)
+    left = [_left_out(each) if each.number in apart.get(each.table, ()) else each for each in judged]
+    return left, sorted(apart)
+
+
+def _are_apart(table: KeptTable, family: Sequence[Change]) -> bool:
+    """Whether only some of the halves of rows would be taken back."""
+    states = {each.state for each in family}
+    if states <= {ALREADY}:
+        return False
+    if AGAIN in states:
+        return True
+    # Where equal rows are counted, one that seems to be done may as well have been changed again. By its
+    # key one that is gone by now may have been moved on; one that is back is there, whoever made it.
+    return any(each.state == ALREADY and (not table.key or each.kind == NEW) for each in family)
+
+
+def _left_out(change: Change) -> Change:
+    if change.state != AS_SEEN:
+        return replace(change, state=AGAIN)
+    return replace(change, state=AGAIN, third=change.now)
 
 
 class Looked(NamedTuple):
@@ -166,6 +241,23 @@ def as_left(looked: Looked, by_triggers: Collection[str]) -> list[Change]:
             then = {name: then.get(name, before.get(name, b"NULL")) for name in names}
         left.append(replace(change, then=then))
     return left
+
+
+def with_others_columns(judged: Iterable[Change]) -> list[Change]:
+    """Rows that were changed again get back only the columns that were changed at first.
+
+    What others wrote into other columns since is theirs, and no part of what is taken back.
+    """
+    return [_with_others(each) if each.state == AGAIN_CHOSEN else each for each in judged]
+
+
+def _with_others(change: Change) -> Change:
+    then, now, found = change.then, change.now, change.third
+    if then is None or now is None or found is None:
+        return change
+    kept = {name: value for name, value in found.items() if name in then and then[name] == now.get(name)}
+    wanted = {**then, **kept}
+    return replace(change, then=wanted, state=ALREADY if _is(found, wanted) else change.state)
 
 
 def lost_columns(made: Iterable[Change]) -> dict[str, list[str]]:

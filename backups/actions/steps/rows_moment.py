@@ -53,12 +53,12 @@ class Live:
         )
 
 
-class _File:
+class StoredDump:
     """A dump on disk that is read as if a program wrote it."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        file.seek(0)
         self.stdout = file
-        self._stopped = threading.Event()
 
     def poll(self) -> int | None:
         """It is all there."""
@@ -83,10 +83,9 @@ class Moment:
         """What it holds by its manifest."""
         return Held(self.manifest)
 
-    def program(self) -> _File:
+    def program(self) -> StoredDump:
         """The same from its beginning, for the loader."""
-        self.file.seek(0)
-        return _File(self.file)
+        return StoredDump(self.file)
 
     def read(self, tables: Collection[str], taker: Taker, progress: Progress) -> None:
         """Have these tables taken in once more. Raises Problem, what `tick` raises."""

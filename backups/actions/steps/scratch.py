@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,18 +24,29 @@ from backups.text.sentences import phrase
 _LONGEST_BASE = 40
 
 
-def scratch_name(database: str, run_id: int) -> str:
+def scratch_name(database: str, run_id: int, noted_as: str = notes.SCRATCH) -> str:
     """The name of a run's scratch database, by which the reaper finds it."""
-    return f"{database[:_LONGEST_BASE]}__verify_{run_id}"
+    return f"{database[:_LONGEST_BASE]}__{notes.SCRATCH_PURPOSES[noted_as]}_{run_id}"
 
 
 @contextmanager
-def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterator[Scratch]:
-    """An empty database for the length of a block; dropped whatever happens. Raises Problem."""
+def scratch_database(
+    run: Run,
+    snapshot: Snapshot,
+    progress: Progress,
+    *,
+    noted_as: str = notes.SCRATCH,
+    tables: Collection[str] = (),
+) -> Iterator[Scratch]:
+    """An empty database for the length of a block; dropped whatever happens. Raises Problem.
+
+    A run that needs two has the second one `noted_as` notes.SCRATCH_BESIDE. There is to be room for all of
+    the snapshot, or for these `tables` of it.
+    """
     database = database_of(run)
     server = scratch_server(database)
     progress.mask_secrets([server.password])
-    name = scratch_name(database.database, run.pk)
+    name = scratch_name(database.database, run.pk, noted_as)
     another = to_verify_at(database, phrase("another server"))
     manifest = snapshot.manifest or {}
     with mysql.connect(server) as connection:
@@ -44,34 +55,42 @@ def scratch_database(run: Run, snapshot: Snapshot, progress: Progress) -> Iterat
         programs = mysql.clients(info, settings.MYSQL_CLIENT_DIR, settings.RESTIC_CACHE_DIR)
         # Decided once, for all that is done to it: half of it would end what replicates from there.
         in_log = scratch_log.looked_at(connection, database, server, name)
-        room.refuse_without_room(connection, server, snapshot, instead=another)
+        room.refuse_without_room(connection, server, snapshot, instead=another, tables=tables)
         server = replace(server, skips_binary_log=in_log.state == mysql.InLog.LEFT_OUT)
         # Noted before it exists, so that the reaper finds it even if we die in between.
         where = {"address": server.address, "server": str(info), "set_by": server.address_set_by}
-        result = {"scratch": name, "verified_on": where, **in_log.noted}
+        result = {noted_as: name, "verified_on": where, **in_log.noted}
         notes.run_update(run.pk, result=result, server_version=str(info), client_version=str(programs))
         try:
             _create(connection, database, server, name, manifest)
         except mysql.MissingPrivilege:
-            notes.leftover_cleared(run.pk, "scratch")
+            notes.leftover_cleared(run.pk, noted_as)
             raise
+    scratch = Scratch(server, info, programs, name, database)
+    _tell(scratch, in_log.words, progress)
+    with room.full_disk_told(name, instead=another):
+        try:
+            yield scratch
+        finally:
+            if dropped := drop_scratch(
+                run.pk, server, name, progress.tick_ignoring_cancel, noted_as=noted_as
+            ):
+                progress.warn(dropped)
+
+
+def _tell(scratch: Scratch, of_log: str, progress: Progress) -> None:
+    """Say where it is, and what of its binary log is worth a warning."""
     progress.log(
         phrase(
             "Restoring into {name} at {address} ({info}, {programs} client).",
-            name=name,
-            address=server.address,
-            info=info,
-            programs=programs,
+            name=scratch.database,
+            address=scratch.server.address,
+            info=scratch.info,
+            programs=scratch.programs,
         )
     )
-    if in_log.words:
-        progress.warn(in_log.words)
-    with room.full_disk_told(name, instead=another):
-        try:
-            yield Scratch(server, info, programs, name, database)
-        finally:
-            if dropped := drop_scratch(run.pk, server, name, progress.tick_ignoring_cancel):
-                progress.warn(dropped)
+    if of_log:
+        progress.warn(of_log)
 
 
 def _refuse_other_kind(

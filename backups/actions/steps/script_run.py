@@ -8,6 +8,15 @@ from backups import mysql, process
 from backups.rows_back.script import COMMITS
 from backups.runs.progress import Progress
 
+# So many statements are sent without a look at the clock.
+_AT_ONCE = 200
+
+
+def _together(statements: Sequence[bytes], at: int) -> Sequence[bytes]:
+    """The next ones, up to the one before which something is to be done."""
+    some = statements[at : at + _AT_ONCE]
+    return some[: some.index(COMMITS, 1)] if COMMITS in some[1:] else some
+
 
 def run_script(
     server: mysql.Server,
@@ -32,10 +41,11 @@ def run_script(
 
         def work() -> None:
             nonlocal done
-            for statement in statements:
-                if statement == COMMITS:
+            while done < len(statements):
+                if statements[done] == COMMITS:
                     before_commit()
-                connection.run(statement)
-                done += 1
+                some = _together(statements, done)
+                connection.run(some)
+                done += len(some)
 
         process.run_in_thread(work, tick, lambda: mysql.kill(server, connection.thread))
