@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.apps import AppConfig
@@ -23,6 +24,11 @@ class BackupsConfig(AppConfig):
 
         self.ready_without_queue()
         post_spawn.connect(_worker_began, dispatch_uid="backups.worker_began")
+        if "Q_CLUSTER_NAME" in os.environ:
+            from backups.worker import executor
+
+            # Those that play are forked from this process: each would load it anew.
+            executor.load()
 
     @staticmethod
     def ready_without_queue() -> None:

@@ -42,7 +42,7 @@ from django.db.models.functions import Coalesce, ExtractSecond
 
 from backups import touched
 from backups.choices import Status
-from backups.models import Database, Mark, Run, Snapshot, StandDown, Suspicion, Verification
+from backups.models import Database, LogArchive, Mark, Run, Snapshot, StandDown, Suspicion, Verification
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +198,10 @@ class Kept(Generic[T]):
         self._kept = (version, of, made)
         return made
 
+    def has(self, version: object) -> bool:
+        """Whether something of this version is kept."""
+        return self._kept is not None and self._kept[:2] == (version, getattr(settings, "_wrapped", None))
+
 
 class KeptEach(Generic[K, T]):
     """The same of several things by their keys: what is missing is worked out and kept beside the others."""
@@ -211,6 +215,10 @@ class KeptEach(Generic[K, T]):
         if missing := [key for key in keys if key not in known]:
             known.update(make(missing))
         return {key: known[key] for key in keys if key in known}
+
+    def has(self, version: object) -> bool:
+        """Whether anything of this version is kept."""
+        return self._kept.has(version)
 
 
 # ---------------------------------------------------------------- Writing
@@ -326,6 +334,7 @@ def _raise(connection: Any, tables: Iterable[str], rows: frozenset[touched.Row] 
 # By which of its columns a row is of a database.
 _DATABASE_OF = {
     "backups_database": (Database, "pk"),
+    "backups_logarchive": (LogArchive, "database"),
     "backups_run": (Run, "database"),
     "backups_snapshot": (Snapshot, "database"),
     "backups_standdown": (StandDown, "database"),

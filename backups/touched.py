@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 # of another one (or of the same) that is of the same database.
 _OF_DATABASES = {
     "backups_database": None,
+    "backups_logarchive": ("database_id", "backups_database"),
     "backups_run": ("database_id", "backups_database"),
     "backups_snapshot": ("database_id", "backups_database"),
     "backups_standdown": ("database_id", "backups_database"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class Turns:
     def __init__(self) -> None:
         # Without a name, so that nobody else can hold it.
         self._between_processes = os.memfd_create("sign-ins")
+        weakref.finalize(self, os.close, self._between_processes)
         self._between_threads = Lock()
         self._waiting: Counter[str] = Counter()
         self._counting = Lock()

@@ -281,6 +281,8 @@ BACKUP_CHECK_INTERVAL = env.integer("BACKUP_CHECK_INTERVAL", 6)
 BACKUP_KEEP_DAILY = env.integer("BACKUP_KEEP_DAILY", 7)
 BACKUP_KEEP_WEEKLY = env.integer("BACKUP_KEEP_WEEKLY", 4)
 BACKUP_KEEP_MONTHLY = env.integer("BACKUP_KEEP_MONTHLY", 6)
+# Of the first database, from its set-up on: what people switch in the portal later is theirs.
+ARCHIVE_LOGS = env.boolean("ARCHIVE_LOGS", default=False)
 # For how many days any moment is to be had of a database whose log is stored.
 LOG_KEEP_DAYS = env.integer("LOG_KEEP_DAYS", 7, least=1, most=3650)
 BACKUP_KEEP_ALL = env.boolean("BACKUP_KEEP_ALL", default=False)

@@ -8,9 +8,11 @@ from django.views.i18n import set_language
 from backups.admin import (
     asked,
     checklist,
+    file_of_moment,
     first_page,
     forgetting,
     gate,
+    log_search,
     log_switch,
     moments_tab,
     proof,
@@ -68,6 +70,11 @@ urlpatterns = [
         name="database-restore",
     ),
     path(
+        "admin/backups/restore/<int:pk>/file/",
+        admin.site.admin_view(file_of_moment.download_view),
+        name="restore-file",
+    ),
+    path(
         "admin/backups/database/<int:pk>/log/",
         admin.site.admin_view(log_switch.switch_view),
         name="database-log",
@@ -78,9 +85,19 @@ urlpatterns = [
         name="database-log-acknowledge",
     ),
     path(
+        "admin/backups/database/<int:pk>/transactions/search/",
+        admin.site.admin_view(log_search.search_view),
+        name="database-log-search",
+    ),
+    path(
         "admin/backups/database/<int:pk>/transactions/",
         admin.site.admin_view(transactions.list_view),
         name="database-transactions",
+    ),
+    path(
+        "admin/backups/database/<int:pk>/transactions/undo/",
+        admin.site.admin_view(transactions.undo_view),
+        name="database-transactions-undo",
     ),
     path(
         "admin/backups/questions/<int:pk>/log/",

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from django.conf import settings
 
 from backups import mysql, process, requests, restic, verdict
-from backups.actions.steps import rights, verify_place
+from backups.actions.steps import log_warnings, rights, verify_place
 from backups.actions.steps.checks import Check, Found, Look, ReadyBackup, Tick
 from backups.actions.steps.connection_checks import connections_told
 from backups.actions.steps.gate_drill import gate_checks
@@ -24,7 +24,7 @@ from backups.actions.steps.server_checks import (
 )
 from backups.catalog import learned, made_here
 from backups.choices import Level
-from backups.configuration import environment
+from backups.configuration import environment, undeclared
 from backups.endpoints import repository_access, restores_as_another, scratch_server
 from backups.errors import Problem
 from backups.gate import drill
@@ -58,7 +58,8 @@ def checks(database: Database, found: Found, tick: Tick | None = None) -> Iterat
         *grants_to_come(database, found),
         *room_unknown(database, found),
         *suspicions.sentences(database),
-        *environment.undeclared([database])[database.pk],
+        *log_warnings.sentences(database),
+        *undeclared.words([database])[database.pk],
         *_nobody_is_told(),
         *_key(),
         *_gate_in_trouble(),
@@ -173,7 +174,7 @@ def make_ready(database: Database, tick: Tick | None = None, *, is_safety_copy: 
         found.warnings.append(differs.sentence())
     found.warnings += environment.warnings(database)
     found.notes += environment.overruled(database)
-    found.notes += environment.undeclared([database])[database.pk]
+    found.notes += undeclared.words([database])[database.pk]
     return found.ready()
 
 

@@ -165,6 +165,7 @@ def _take_over(
             if unreadable == _TRIES:
                 return False
         else:
+            recovered.read_all_again()
             _tell_taken(copy, header, name, switched_off, tell)
             return True
     return False

@@ -21,7 +21,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from backups import marks, verdict
+from backups import verdict
 from backups.admin import asked
 from backups.admin.base import QuickList, ReadOnlyAdmin, redirect
 from backups.admin.dialogs import dialog
@@ -45,13 +45,9 @@ def badge(request: HttpRequest) -> str:
     return str((channels.failing() if known is None else known) or "")
 
 
-def note_failing(request: HttpRequest, versions: marks.Versions) -> None:
-    """Have `badge` know what was counted for these versions."""
-    of = versions.of("backups_alert", "backups_channel")
-    request.vedetta_failing = _FAILING.get(of, channels.failing)  # type: ignore[attr-defined]
-
-
-_FAILING = marks.Kept[int]()
+def note_failing(request: HttpRequest, count: int) -> None:
+    """Have `badge` know what was counted."""
+    request.vedetta_failing = count  # type: ignore[attr-defined]
 
 
 class _ToldList(QuickList):

@@ -116,6 +116,7 @@ _LINKS = {
     "verification": phrase("See what it found"),
     "run": phrase("See why"),
     "database": phrase("Go to the database"),
+    "moments": phrase("See its moments"),
     "repository": phrase("Go to the repository"),
     "gate": phrase("See the gate"),
     "alerts": phrase("See the alerts"),
@@ -147,6 +148,8 @@ def _href(page: Page) -> str:
         return reverse("gate")
     if page.pk is None:
         return reverse("admin:backups_alert_changelist")
+    if page.kind == "moments":
+        return f"{reverse('admin:backups_database_change', args=[page.pk])}?tab=moments"
     return reverse(f"admin:backups_{page.kind}_change", args=[page.pk])
 
 

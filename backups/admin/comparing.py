@@ -20,17 +20,26 @@ from unfold.widgets import (
 
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, refused
 from backups.admin.dialogs import dialog
+from backups.admin.listed_transactions import transaction_url
 from backups.admin.row_choice import kept_by
 from backups.choices import Action
 from backups.differences import told
 from backups.errors import Problem
-from backups.models import Run, Snapshot, SnapshotQuerySet
-from backups.requests import DiffRequest
+from backups.models import Database, LogPiece, Run, Snapshot, SnapshotQuerySet
+from backups.moments.until import Until
+from backups.requests import DiffRequest, side_named
 from backups.text.sentences import phrase
+from backups.text.terminal import escape_control_characters
 
 # Later ones that can be chosen; any two can be named on the command line.
 _CHOICES = 100
 _NOW = ("", phrase("Now: the database is dumped as for a backup, over one connection"))
+_LONGEST = 200
+Moment = tuple[Snapshot, Until]
+_NOT_BESIDE_LIVE = phrase(
+    "Neither moment can be brought back before another server is named for test restores (VERIFY_MYSQL_HOST, "
+    "or the form of the database): on MariaDB, no log is replayed beside the live database."
+)
 _GONE = phrase("The later snapshot that you wanted is gone, or cannot be compared with this one.")
 
 
@@ -58,8 +67,26 @@ class CompareForm(BaseDialogForm):
         widget=UnfoldBooleanSwitchWidget,
     )
 
+    since_moment = forms.CharField(
+        label=_("From a moment, instead of this snapshot"), required=False, max_length=_LONGEST,
+        help_text=_("As in 2026-11-28 14:31:59, or just before a transaction: before:binlog.000042:1337."),
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+    upto_moment = forms.CharField(
+        label=_("To a moment"), required=False, max_length=_LONGEST,
+        help_text=_(
+            "It counts instead of what is chosen above. Each moment is brought back where test restores are "
+            "made, and dumped from there."
+        ),
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self._has_log():
+            del self.fields["since_moment"], self.fields["upto_moment"]
+        elif self._is_beside_live():
+            self.fields["upto_moment"].help_text = _NOT_BESIDE_LIVE
         until = self.fields["until"]
         assert isinstance(until.widget, forms.Select)  # noqa: S101
         # The page of a later one leads here.
@@ -70,6 +97,35 @@ class CompareForm(BaseDialogForm):
         if wanted and wanted not in dict(choices) and not self.is_bound:
             # A browser takes now for it.
             until.help_text = _GONE
+
+    def _has_log(self) -> bool:
+        snapshot = get_or_none(Snapshot.objects.defer("manifest"), self.object_id)
+        return snapshot is not None and LogPiece.objects.filter(database=snapshot.database_id).exists()
+
+    def _is_beside_live(self) -> bool:
+        database = Database.objects.select_related("server").filter(snapshots__pk=self.object_id).first()
+        return database is not None and database.replays_beside_live
+
+    def clean_since_moment(self) -> Moment | None:
+        """The earlier side, None for the snapshot."""
+        return self._moment("since_moment")
+
+    def clean_upto_moment(self) -> Moment | None:
+        """The later side, None for what is chosen."""
+        return self._moment("upto_moment")
+
+    def _moment(self, name: str) -> Moment | None:
+        """A moment with the snapshot that it is brought back from. Raises ValidationError."""
+        text = self.cleaned_data[name].strip()
+        snapshot = get_or_none(Snapshot.objects.defer("manifest"), self.object_id)
+        if not text or snapshot is None or snapshot.database is None:
+            return None
+        try:
+            is_named = text.startswith(("before:", "moment:"))
+            base, until = side_named(snapshot.database, text if is_named else f"moment:{text}")
+        except Problem as problem:
+            raise forms.ValidationError(problem.sentence()) from problem
+        return (base, until) if until is not None else None
 
     def clean_until(self) -> Snapshot | None:
         """The later snapshot, None for now. Raises ValidationError where it has gone meanwhile."""
@@ -132,9 +188,12 @@ class ComparingAdmin(ReadOnlyAdmin):
                     code="snapshot.of_no_database",
                 ),
             )
-        until = form.cleaned_data["until"]
-        keeps = form.cleaned_data["keep_rows"]
-        wanted = DiffRequest(snapshot.database, snapshot, until, form.chosen_tables, keep_rows=keeps)
+        cleaned = form.cleaned_data
+        base, since = cleaned.get("since_moment") or (snapshot, None)
+        until, upto = cleaned.get("upto_moment") or (cleaned["until"], None)
+        wanted = DiffRequest(
+            snapshot.database, base, until, form.chosen_tables, cleaned["keep_rows"], since, upto
+        )
         return self.start(request, snapshot, wanted)
 
 
@@ -157,6 +216,8 @@ def _shown(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
         "before": _side(run, found["before"]),
         "after": _side(run, found["after"]),
         "chosen": [str(table) for table in found["chosen"]],
+        "transactions": _transactions(run, found),
+        "changed_between": sum(map(int, found.get("changed_between", {}).values())),
         "tables": [
             {
                 "name": str(each["table"]),
@@ -173,18 +234,32 @@ def _shown(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
         "objects_beyond": int(found["objects_beyond"]),
         "same_tables": int(found["same_tables"]),
         "doubts": told.doubts(found),
+        "ways": told.way_of(found) or [told.way_words(0)],
     }
 
 
+def _transactions(run: Run, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where it is not two moments that were compared, the transactions whose rows were looked for."""
+    return [
+        {
+            "name": escape_control_characters(str(each["name"])),
+            "url": transaction_url(run.database, str(each["name"])) if run.database else "",
+            "at": timezone.localtime(datetime.fromisoformat(each["moment"])),
+        }
+        for each in found.get("transactions", [])
+    ]
+
+
 def _side(run: Run, side: Mapping[str, Any]) -> dict[str, Any]:
-    """The moment of a side, and its snapshot where it is one that is known."""
+    """When a side was, and its snapshot where it is one that is known, or its place in the log."""
     snapshot = None
     if side["snapshot_id"]:
         rows = Snapshot.objects.filter(snapshot_id=side["snapshot_id"], database=run.database_id)
         snapshot = rows.defer("manifest").first()
     return {
         "at": timezone.localtime(datetime.fromisoformat(side["at"])),
-        "is_now": side["snapshot_id"] is None,
+        "is_now": side["snapshot_id"] is None and not side.get("moment"),
+        "moment": told.side_words(side) if side.get("moment") else "",
         "short_id": str(side["snapshot_id"] or "")[:8],
         "url": page_url(snapshot) if snapshot else "",
         "server": str(side["server"]),

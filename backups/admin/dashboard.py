@@ -19,8 +19,9 @@ from backups.admin.charts import charts, legend_of
 from backups.admin.sparks import Spark, sparks_of
 from backups.admin.strips import Day, left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Health, Status
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, Repository, Run
 from backups.reports import maintenance, standing, stored_logs
+from backups.reports.newest_rows import NewestRun, NewestSnapshot
 from backups.reports.standing import Standing
 from backups.scheduling import schedules
 from backups.text.sentences import phrase, plural, template
@@ -39,9 +40,9 @@ class Card:
 
     database: Database
     state: State
-    good: Run | None
-    snapshot: Snapshot | None
-    proved: Snapshot | None
+    good: NewestRun | None
+    snapshot: NewestSnapshot | None
+    proved: NewestSnapshot | None
     next_backup: datetime | None
     next_verify: datetime | None
     notices: list[Notice]
@@ -74,7 +75,7 @@ class Line:
 
     database: Database
     state: State
-    snapshot: Snapshot | None
+    snapshot: NewestSnapshot | None
     # What is found of its repository.
     why: str
     spark: Spark
@@ -118,7 +119,7 @@ def state(request: HttpRequest, versions: marks.Versions) -> dict[str, Any]:
     # For what stands around each page, for which all of it would be looked through once more.
     request.vedetta_bad_proofs = _bad_proofs(found.overall)  # type: ignore[attr-defined]
     request.vedetta_gate = gate_now  # type: ignore[attr-defined]
-    alerts.note_failing(request, versions)
+    alerts.note_failing(request, found.failing)
     shown = _shown(asked, found)
     databases = list(shown.object_list)
     looks = attention.of_databases(request, databases, found)
@@ -322,7 +323,7 @@ def _next(cron: str, begins: datetime | None) -> datetime | None:
 
 def running(now: datetime) -> dict[str, Any]:
     """Running and waiting work, each with how far it is; what runs comes first."""
-    rows = Run.objects.filter(status__in=ACTIVE).select_related("database", "repository")
+    rows = live.with_earlier(Run.objects.filter(status__in=ACTIVE)).select_related("database", "repository")
     # "running" is after "queued".
     runs = list(rows.order_by("-status", "queued_at")[: _ACTIVE_SHOWN + 1])
     usual = live.usual_so_far(runs[:_ACTIVE_SHOWN])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,7 +17,7 @@ from backups.admin.servers import software
 from backups.admin.strips import left_out_days, recent_runs, strip_words, strips_of
 from backups.choices import StandDownKind
 from backups.keeping import stand_downs
-from backups.models import Database, StandDown
+from backups.models import Database, LogArchive, StandDown
 from backups.reports import standing, stored_logs
 from backups.reports.rows import databases_with_newest
 from backups.scheduling import schedules, staleness
@@ -123,8 +124,6 @@ def _of_log(row: Any, stands: standing.Standing) -> str:
 
 def _set_up(row: Database) -> list[tuple[str, Any]]:
     """How it is backed up, for those who see no form as well."""
-    allowed = formatting.approximate_duration(staleness.backup_allowed(row))
-    gates = phrase("closes when the newest backup is older than {allowed}", allowed=allowed)
     kept = phrase(
         "{daily} daily, {weekly} weekly, {monthly} monthly",
         daily=row.keep_daily,
@@ -140,10 +139,24 @@ def _set_up(row: Database) -> list[tuple[str, Any]]:
         (phrase("Repository"), formatting.link(page_url(row.repository), row.repository)),
         (phrase("Backups"), hints.cron_words(row.backup_cron)),
         (phrase("Verifications"), hints.cron_words(row.verify_cron)),
-        (phrase("Gate"), gates if row.gates_app else phrase("does not look at this database")),
+        (phrase("Gate"), _closes(row) if row.gates_app else phrase("does not look at this database")),
         (phrase("Kept"), kept),
         (phrase("Notes of preflight"), " ".join(row.preflight_warnings) or phrase("Nothing to note")),
     ]
+
+
+def _closes(row: Database) -> str:
+    """What ages the gate goes by, but for that of the newest verified backup, which is the same for all."""
+    allowed = formatting.approximate_duration(staleness.backup_allowed(row))
+    of_log = settings.SENTINEL.log_threshold_seconds
+    if of_log and LogArchive.objects.wanted().filter(database=row).exists():
+        return phrase(
+            "closes when the newest backup is older than {allowed}, or the log is stored up to more than "
+            "{of_log} ago",
+            allowed=allowed,
+            of_log=formatting.approximate_duration(of_log),
+        )
+    return phrase("closes when the newest backup is older than {allowed}", allowed=allowed)
 
 
 def _next(row: Database, cron: str, stands: standing.Standing) -> Any:
@@ -160,7 +173,8 @@ def _next(row: Database, cron: str, stands: standing.Standing) -> Any:
 def weeks(database: Database) -> dict[str, Any]:
     """The last thirty days: a strip and charts."""
     now = timezone.now()
-    rows = list(databases_with_newest(now, Database.objects.filter(pk=database.pk)))
+    of_one = Database.objects.filter(pk=database.pk).select_related("server")
+    rows = list(databases_with_newest(now, of_one))
     recent = recent_runs(rows, now)
     strip = strips_of(rows, recent, now, left_out_days(rows, now))[database.pk]
     drawn = [each for each in charts(rows, recent, now) if not each["is_empty"]]

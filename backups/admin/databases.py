@@ -29,6 +29,7 @@ from backups.admin.base import (
     redirect,
 )
 from backups.admin.dialogs import FactsForm, dialog, waits_for_worker
+from backups.admin.log_proof import ProvingAdmin
 from backups.admin.secret_fields import SecretsForm, Typed, described
 from backups.admin.servers import question_of
 from backups.admin.standing_down import ACTIONS, StandingDownAdmin
@@ -43,7 +44,7 @@ from backups.text import formatting
 from backups.text.sentences import phrase
 from backups.verdict.findings import by_severity
 
-_MORE = ("verify", "preview_retention", "test_connection")
+_MORE = ("verify", "prove_log", "preview_retention", "test_connection")
 _TEST_RESTORES = 2  # of the sets of fields
 
 
@@ -137,7 +138,7 @@ class DatabaseForm(SecretsForm):
 
 
 @admin.register(Database)
-class DatabaseAdmin(StandingDownAdmin, SecretsAdmin):
+class DatabaseAdmin(ProvingAdmin, StandingDownAdmin, SecretsAdmin):
     """What is backed up."""
 
     form = DatabaseForm
@@ -157,6 +158,8 @@ class DatabaseAdmin(StandingDownAdmin, SecretsAdmin):
     list_display_links = ("called",)
     change_form_template = "backups/database.html"
     list_select_related = ("repository", "server")
+    # A row is as large as six of another list, and tells how its database stands.
+    list_per_page = 25
     list_filter = (StandDownFilter, ("labels", RelatedDropdownFilter))
     search_fields = ("name", "database", "server__name", "server__host")
     actions = None

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_POST
 
+from backups.admin import gate_files
 from backups.admin.base import Notice, notice_of, run_url
 from backups.admin.gate_forms import DrillForm, OverrideForm
 from backups.choices import Action, Trigger
@@ -33,22 +34,12 @@ from backups.text.sentences import phrase
 from backups.verdict import State
 from sentinel import heartbeat
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, Word, age_seconds, decide
-from sentinel.heartbeat import Override, Reading, ReadingState
+from sentinel.gate import Word, decide
+from sentinel.heartbeat import Override
 from sentinel.observe import observe
 
 COLOURS = {Word.FRESH: "success", Word.GRACE: "info", Word.OVERRIDE: "warning"}
 _AUDIT_REPR = "Gate"
-
-
-@dataclass(frozen=True)
-class File:
-    """A file in the status folder, as the gate reads it."""
-
-    name: str
-    meaning: str
-    state: str
-    colour: str
 
 
 @dataclass(frozen=True)
@@ -71,9 +62,11 @@ class Gate:
     sentence: str
     override: Override | None
     databases: list[GateDatabase]
-    files: list[File]
+    files: list[gate_files.File]
     # What is wrong with its process, whatever the files say.
     trouble: str = ""
+    # Which age decided: backup, verified or log.
+    decided_by: str = "backup"
 
 
 def look(stands: standing.Standing, *, is_short: bool = False) -> Gate:
@@ -100,8 +93,9 @@ def look(stands: standing.Standing, *, is_short: bool = False) -> Gate:
         sentence=worst.sentence if worst else gate_words.reason(found.reason),
         override=observation.override,
         databases=judged,
-        files=_files(shown, observation.first_boot, observation.override, limits, now),
+        files=gate_files.of(shown, observation.first_boot, observation.override, limits, now),
         trouble=trouble[0] if trouble else "",
+        decided_by=found.decided_by.value,
     )
 
 
@@ -109,86 +103,10 @@ def _colour(word: Word) -> str:
     return COLOURS.get(word, "danger")
 
 
-def _files(
-    databases: tuple[DatabaseFiles, ...],
-    first_boot: Reading,
-    override: Override | None,
-    limits: GateSettings,
-    now: datetime,
-) -> list[File]:
-    found = []
-    for files in databases:
-        of = phrase(" of {files}", files=files.name) if files.name else ""
-        own = files.threshold_seconds
-        allowed = limits.threshold_seconds if own is None else own
-        proved = limits.verified_threshold_seconds
-        found += [
-            _file(
-                "last_ok",
-                phrase("When the newest good backup{of} was made", of=of),
-                files.heartbeat,
-                now,
-                allowed,
-            ),
-            _file(
-                "last_verified",
-                phrase("When the newest verified backup{of} was made", of=of),
-                files.verified,
-                now,
-                proved,
-            ),
-        ]
-    grace = formatting.approximate_duration(limits.boot_grace_seconds)
-    found.append(
-        _file(
-            "first_boot",
-            phrase("When the gate first ran; its grace is {grace}", grace=grace),
-            first_boot,
-            now,
-            0,
-        )
-    )
-    state = (
-        phrase("until {until}", until=formatting.clock(override.until)) if override else phrase("not there")
-    )
-    colour = "warning" if override else "plain"
-    return [*found, File("override", phrase("Keeps the gate open for a while"), state, colour)]
-
-
-def _file(name: str, meaning: str, reading: Reading, now: datetime, allowed: int) -> File:
-    """A file as the gate takes it: too old is red, as long as `allowed` (0 is no limit) says so."""
-    if reading.state is ReadingState.MISSING or reading.time is None:
-        state = (
-            phrase("unreadable: {problem}", problem=reading.problem)
-            if reading.problem
-            else phrase("not there")
-        )
-        return File(name, meaning, state, "danger" if reading.problem else "plain")
-    if age_seconds(reading.time, now) < -60:
-        return File(
-            name,
-            meaning,
-            phrase("in the future: {reading}", reading=formatting.clock(reading.time)),
-            "danger",
-        )
-    state = f"{formatting.clock(reading.time)} ({formatting.age(reading.time, now)})"
-    if allowed and age_seconds(reading.time, now) > allowed:
-        return File(
-            name,
-            meaning,
-            phrase(
-                "{state}, too old: {allowed} are allowed",
-                state=state,
-                allowed=formatting.approximate_duration(allowed),
-            ),
-            "danger",
-        )
-    return File(name, meaning, state, "success" if allowed else "plain")
-
-
 def why(gate: Gate, stands: standing.Standing) -> list[Notice]:
     """What keeps a closed gate closed, or will close an open one, each with what to do and where."""
-    found = [each for each in stands.overall.findings if each.key in _CLOSE_IT]
+    keys = _CLOSE_IT | ({"log_gap"} if gate.decided_by == "log" else set())
+    found = [each for each in stands.overall.findings if each.key in keys]
     is_well = gate.open and gate.word != Word.OVERRIDE
     return [notice_of(each) for each in found if each.state == State.BAD or not is_well]
 

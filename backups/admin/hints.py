@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from functools import lru_cache
 from typing import Any
 
 from cron_descriptor import FormatException, MissingFieldException, Options, WrongArgumentException
@@ -42,11 +43,15 @@ def cron_words(expression: str) -> str:
     """As in "At 03:00 and 15:00"; the expression itself where it is not understood."""
     if not expression:
         return phrase("Never")
-    if not schedules.usable(expression):
-        return expression
+    return _cron_words(expression, get_language() or "") if schedules.usable(expression) else expression
+
+
+# A list shows those of each of its rows, and the library takes as long for one as for the rest of a row.
+@lru_cache(maxsize=schedules.CRONS_KEPT)
+def _cron_words(expression: str, language: str) -> str:
     options = Options()
     options.use_24hour_time_format = True
-    options.locale_code = _CRON_LOCALES.get(get_language() or "", "en_US")
+    options.locale_code = _CRON_LOCALES.get(language, "en_US")
     try:
         return _with_names(str(describe(expression, options)))
     except (FormatException, MissingFieldException, WrongArgumentException):

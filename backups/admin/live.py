@@ -140,21 +140,35 @@ def earlier(run: Run) -> QuerySet[Run]:
     return found.order_by("-finished_at").only("phases", "started_at", "finished_at")[:_EARLIER]
 
 
-def usual(runs: Collection[Run]) -> dict[int, Typical]:
-    """What `earlier` brings for each of these, by its key; in two queries for all of them."""
+def with_earlier(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Each with the keys of what `earlier` brings, where `usual_so_far` is about to ask for all of it."""
+    return runs if _USUAL.has(_half_minute()) else _with_keys(runs)
+
+
+def _with_keys(runs: QuerySet[Run]) -> QuerySet[Run]:
     mine = Run.objects.filter(action=OuterRef("action"), status=Status.SUCCEEDED).order_by("-finished_at")
     of_database = mine.filter(database=OuterRef("database")).values("pk")
     of_repository = mine.filter(repository=OuterRef("repository")).values("pk")
     nth = {
         # One by one, as each is found through an index.
-        f"earlier_{n}": Case(
+        name: Case(
             When(database=None, then=Subquery(of_repository[n : n + 1])),
             default=Subquery(of_database[n : n + 1]),
         )
-        for n in range(_EARLIER)
+        for n, name in enumerate(_KEYS)
     }
-    keys = Run.objects.filter(pk__in=[run.pk for run in runs]).order_by().annotate(**nth)
-    found = {pk: [key for key in earlier if key] for pk, *earlier in keys.values_list("pk", *nth)}
+    return runs.annotate(**nth)
+
+
+_KEYS = [f"earlier_{n}" for n in range(_EARLIER)]
+
+
+def usual(runs: Collection[Run]) -> dict[int, Typical]:
+    """What `earlier` brings for each of these, by its key; in one query if they come `with_earlier`."""
+    of: Iterable[Run] = runs
+    if not all(hasattr(run, _KEYS[0]) for run in runs):
+        of = _with_keys(Run.objects.filter(pk__in=[run.pk for run in runs]).order_by().only("pk"))
+    found = {run.pk: [key for name in _KEYS if (key := getattr(run, name))] for run in of}
     wanted = {key for keys in found.values() for key in keys}
     rows = Run.objects.only("phases", "started_at", "finished_at").in_bulk(wanted) if wanted else {}
     return {pk: typical(rows[key] for key in keys if key in rows) for pk, keys in found.items()}
@@ -168,11 +182,15 @@ def usual_so_far(runs: Iterable[Run]) -> dict[int, Typical]:
         found = usual([running[key] for key in keys])
         return {key: found[key[0]] for key in keys if key[0] in found}
 
-    known = _USUAL.get(int(time.time()) // marks.BOUND_SECONDS, list(running), ask)
+    known = _USUAL.get(_half_minute(), list(running), ask)
     return {pk: typical for (pk, _), typical in known.items()}
 
 
 _USUAL = marks.KeptEach[tuple[int, datetime], Typical]()
+
+
+def _half_minute() -> int:
+    return int(time.time()) // marks.BOUND_SECONDS
 
 
 def typical(runs: Iterable[Run]) -> Typical:

@@ -143,7 +143,10 @@ def _switch_on(request: HttpRequest, database: Database, reason: str) -> HttpRes
 
 
 def _switch_off(request: HttpRequest, database: Database, reason: str) -> HttpResponse:
-    log_archives.switch_off(database, asked.person_of(request).get_username())
+    try:
+        log_archives.switch_off(database, asked.person_of(request).get_username())
+    except Problem as problem:
+        messages.error(request, problem.sentence())
     note(request, database, f"Its binary log is stored no more: {reason}")
     messages.success(
         request,

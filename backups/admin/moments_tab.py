@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from backups.admin.base import page_url
+from backups.admin.base import may_start, page_url
 from backups.admin.restoring import note
-from backups.choices import ArchiveState, ReplayVerdict
+from backups.choices import Action, ArchiveState, ReplayVerdict
 from backups.keeping import log_archives
 from backups.models import Database, LogArchive, LogGap, LogPiece, ReplayProof
 from backups.moments.refusals import why
@@ -26,7 +26,7 @@ from backups.moments.windows import Window
 from backups.reports import stored_logs
 from backups.text import formatting
 from backups.text.checked import row_number
-from backups.text.sentences import phrase, plural
+from backups.text.sentences import joined, phrase, plural
 
 # What is older stays in the rows, and nobody scrolls to it.
 _ROWS = 20
@@ -71,6 +71,7 @@ def context(request: HttpRequest, database: Database) -> dict[str, Any]:
     rights = {
         "may_switch": request.user.has_perm("backups.change_database"),
         "may_acknowledge": request.user.has_perm(_MAY_ACKNOWLEDGE),
+        "may_prove": may_start(request, Action.REPLAY),
     }
     if archive is None:
         return {"archive": None, **rights}
@@ -86,6 +87,7 @@ def context(request: HttpRequest, database: Database) -> dict[str, Any]:
         "gaps": gaps,
         "unseen": max((gap.pk for gap in gaps if gap.acknowledged_at is None), default=None),
         "barriers": list(_barriers(stored)),
+        "not_known": _not_known(archive),
         "proofs": [
             Proof(row)
             for row in ReplayProof.objects.filter(database=database).select_related("base", "next", "run")[
@@ -131,6 +133,22 @@ def _facts(archive: LogArchive) -> list[tuple[str, Any]]:
             else phrase("as long as LOG_KEEP_DAYS says"),
         ),
     ]
+
+
+def _not_known(archive: LogArchive) -> str:
+    """Of what is in the log, rows may tell from a moment on alone: the portal was lost since."""
+    named_alone = LogPiece.objects.filter(database=archive.database, forgotten_at=None, sha256="")
+    newest = named_alone.aggregate(newest=Max("stored_at"))["newest"]
+    if newest is None:
+        return ""
+    told = phrase(
+        "The portal was lost since {time}. Of what was stored before, it is not known whether a replay goes "
+        "past all of it, and its transactions are not listed. A restore says so before it touches anything.",
+        time=formatting.to_the_second(newest),
+    )
+    if not archive.is_on:
+        return joined([told, phrase("Store the log again, and it is read once more.")])
+    return joined([told, phrase("It is read once more, some of it each minute.")])
 
 
 def _line(window: Window) -> Line:

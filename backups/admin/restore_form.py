@@ -19,7 +19,7 @@ from unfold.widgets import (
 )
 
 from backups.admin.snapshots import tables
-from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
+from backups.choices import OVERWRITING_MODES, TO_DOWNLOAD, DefinerPolicy, RestoreMode
 from backups.models import Database, Snapshot
 from backups.moments.until import Until
 from backups.requests import RestoreRequest
@@ -56,8 +56,14 @@ _MODES = [
     (RestoreMode.FILE, phrase("Download the SQL to this computer")),
 ]
 
-# A download is the backup's own file, and nothing is replayed straight into what is in use.
-_WITHOUT_LOG = frozenset({RestoreMode.FILE, RestoreMode.IN_PLACE})
+_FILE_OF_MOMENT = phrase(
+    "An SQL file: it is made where test restores are made, and can be downloaded for a day once it is there"
+)
+
+_FILE_NOT_BESIDE_LIVE = phrase(
+    "An SQL file: not before another server is named for test restores, where it is made (VERIFY_MYSQL_HOST, "
+    "or the form of the database)"
+)
 
 
 def _only_with(*modes: str) -> dict[str, str]:
@@ -121,7 +127,13 @@ class RestoreForm(forms.Form):
         self.snapshot = snapshot
         self.until = until
         if until is not None:
-            modes = [(mode, words) for mode, words in _MODES if mode not in _WITHOUT_LOG]
+            of_file = _FILE_NOT_BESIDE_LIVE if database.replays_beside_live else _FILE_OF_MOMENT
+            # Nothing is replayed straight into what is in use.
+            modes = [
+                (mode, of_file if mode == RestoreMode.FILE else words)
+                for mode, words in _MODES
+                if mode != RestoreMode.IN_PLACE
+            ]
             self.fields["mode"].choices = modes  # type: ignore[attr-defined]
         if not snapshot.is_known_bad:
             del self.fields["known_bad"]
@@ -178,7 +190,7 @@ class RestoreForm(forms.Form):
     def chosen_target(self) -> str:
         """The database that will be written to, or a word for the download."""
         if self.chosen_mode == RestoreMode.FILE:
-            return "download"
+            return TO_DOWNLOAD
         if self.chosen_mode == RestoreMode.NEW:
             return str(self.cleaned_data["target"])
         return self.database.database

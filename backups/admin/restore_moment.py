@@ -15,8 +15,10 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from backups.admin.listed_transactions import transaction_url
+from backups.choices import TO_DOWNLOAD, RestoreMode
 from backups.errors import Problem
-from backups.models import Database
+from backups.models import Database, Restore
 from backups.moments.rows import draft_of
 from backups.moments.until import Until, at_moment, before_transaction, local
 from backups.requests import questions
@@ -25,6 +27,8 @@ from backups.text import formatting
 from backups.text.sentences import phrase, plural
 
 _LONGEST = 200
+# What a row or an answer raises that says what no version of ours does.
+_STRANGE = (AttributeError, KeyError, OverflowError, Problem, TypeError, ValueError)
 
 
 class MomentForm(forms.Form):
@@ -82,12 +86,7 @@ def facts(plan: Plan) -> list[tuple[str, Any]]:
     try:
         return [
             (phrase("Begins with"), phrase("snapshot {snapshot}", snapshot=plan.snapshot.short_id)),
-            (phrase("Last transaction in it"), _transaction(told["last"]) or phrase("none of the log")),
-            (
-                phrase("First one left out"),
-                _transaction(told["left_out"]) or phrase("none: there is no later one in what is stored"),
-            ),
-            (phrase("The log ends at"), f"{told['file']}:{int(told['position'])}"),
+            *_of_cut(told),
             (
                 phrase("Replayed"),
                 phrase(
@@ -98,15 +97,85 @@ def facts(plan: Plan) -> list[tuple[str, Any]]:
             ),
             (phrase("Not in it"), _lost(int(told["lost_transactions"]))),
         ]
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except _STRANGE as error:
         raise questions.unknown_answer() from error
+
+
+def _of_cut(told: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Where the log was cut, and the transactions on both sides. Raises what `facts` catches."""
+    return [
+        (phrase("Last transaction in it"), _transaction(told["last"]) or phrase("none of the log")),
+        (
+            phrase("First one left out"),
+            _transaction(told["left_out"]) or phrase("none: there is no later one in what is stored"),
+        ),
+        (phrase("The log ends at"), f"{told['file']}:{int(told['position'])}"),
+    ]
+
+
+def up_to(restore: Restore) -> str:
+    """Up to when a restore has the log, for a line: by its last transaction once that is known.
+
+    Empty where it is to no moment, or its row says what was never stored.
+    """
+    told = restore.until
+    try:
+        if told and told.get("last"):
+            moment = local(datetime.fromisoformat(str(told["last"]["moment"])))
+            return phrase("up to {moment} (transaction {place})", moment=moment, place=_place(told["last"]))
+        until = Until.from_row(told)
+    except _STRANGE:
+        return ""
+    if until is None:
+        return ""
+    return phrase("up to {until}", until=until.told) if until.moment is not None else until.told
+
+
+def facts_of(restore: Restore) -> list[tuple[str, Any]]:
+    """What a restore's page says of the log in it: what was asked for, and once it is known where that is."""
+    try:
+        until = Until.from_row(restore.until)
+        if until is None:
+            return []
+        found = _of_cut(restore.until) if "file" in restore.until else []
+    except _STRANGE:
+        return []
+    return [(phrase("Up to"), until.told), *found]
+
+
+def listed_url(restore: Restore) -> str:
+    """Where the transaction is listed just before which a restore stops; empty for any other restore."""
+    try:
+        until = Until.from_row(restore.until)
+        return transaction_url(restore.database, until.before) if until and until.before else ""
+    except _STRANGE:
+        return ""
+
+
+def data_of(restore: Restore) -> datetime:
+    """Up to when what a restore brings back was written, as `data_until` has it of a plan."""
+    since: datetime = restore.snapshot.time
+    try:
+        until = Until.from_row(restore.until)
+        if until is not None and until.moment is not None:
+            return until.moment
+        if until is not None and restore.until.get("left_out"):
+            moment = datetime.fromisoformat(str(restore.until["left_out"]["moment"]))
+            return moment if moment.tzinfo else since
+    except _STRANGE:
+        pass
+    return since
+
+
+def _place(told: Mapping[str, Any]) -> str:
+    return f"{told['file']}:{int(told['position'])}"
 
 
 def _transaction(told: Mapping[str, Any] | None) -> str:
     if told is None:
         return ""
     moment = local(datetime.fromisoformat(str(told["moment"])))
-    place = f"{told['file']}:{int(told['position'])}"
+    place = _place(told)
     if gtid := str(told["gtid"]):
         return phrase("{moment}, {place}, GTID {gtid}", moment=moment, place=place, gtid=gtid)
     return phrase("{moment}, {place}", moment=moment, place=place)
@@ -147,13 +216,22 @@ def led_on(request: HttpRequest, database: Database, form: MomentForm) -> HttpRe
     return None
 
 
-def file_words(database: Database, until: Until) -> str:
-    """How an SQL file of that moment is made, which no download is."""
+def is_to_download(restore: Restore) -> bool:
+    """Whether it makes a file for whoever downloads it."""
+    return restore.mode == RestoreMode.FILE and restore.target == TO_DOWNLOAD and restore.until is not None
+
+
+def where(restore: Restore) -> str:
+    """Where a restore writes to, and in which way."""
+    if is_to_download(restore):
+        return phrase("a file on the worker's machine, to be downloaded")
+    return f"{restore.target} ({restore.get_mode_display()})"
+
+
+def command_of(database: Database, until: Until) -> str:
+    """What makes an SQL file of that moment on the server."""
     if until.moment is not None:
         option = f'--moment "{timezone.localtime(until.moment).isoformat()}"'
     else:
         option = f"--before-transaction {until.before}"
-    return phrase(
-        "For an SQL file of it, run {command} on the server.",
-        command=f"`manage.py restore --database {shlex.quote(database.name)} {option} --output DIR`",
-    )
+    return f"`manage.py restore --database {shlex.quote(database.name)} {option} --output DIR`"

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.html import format_html
 
-from backups.admin import live
+from backups.admin import live, restore_moment
 from backups.admin.base import page_url
 from backups.choices import ACTIVE, OVERWRITING_MODES, STATUS_COLOURS, RestoreMode, Status, Trigger
 from backups.errors import Problem
@@ -85,6 +85,9 @@ def page_context(restore: Restore) -> dict[str, Any]:
         "progress": live.progress(run, usual, now),
         "took": run.duration(now),
         "what": _what(restore),
+        "where": restore_moment.where(restore),
+        "of_log": restore_moment.facts_of(restore),
+        "listed_url": restore_moment.listed_url(restore),
         "tables": tables_words(restore),
         "asked_by": asked_by(run),
         "lost": lost_words(restore, now),
@@ -112,6 +115,8 @@ def heading(restore: Restore) -> str:
     match restore.mode:
         case RestoreMode.NEW:
             return phrase("Into the new database {target}", target=target)
+        case RestoreMode.FILE if restore_moment.is_to_download(restore):
+            return phrase("To an SQL file that can be downloaded")
         case RestoreMode.FILE:
             return phrase("To a file in {target}", target=target)
         case RestoreMode.UNDO:
@@ -167,7 +172,7 @@ def lost_words(restore: Restore, now: datetime) -> str:
     """What is in the target no more, or will not be, since when, and where it is; empty where nothing is."""
     if restore.mode not in _SWAPPING | OVERWRITING_MODES:
         return ""
-    since = restore.snapshot.time
+    since = restore_moment.data_of(restore)
     if restore.mode == RestoreMode.UNDO:
         if restore.undo_of is None or restore.undo_of.swapped_at is None:
             return ""

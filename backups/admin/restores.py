@@ -18,9 +18,10 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backups.admin import asked, restore_story
+from backups.admin import asked, restore_moment, restore_story
 from backups.admin.base import ReadOnlyAdmin, get_or_none, page_url, redirect, refused
 from backups.admin.dialogs import FactsForm, dialog
+from backups.admin.file_of_moment import kept_file
 from backups.admin.rows_given_back import given_back
 from backups.choices import STATUS_COLOURS, RestoreMode, Status, Trigger
 from backups.errors import Problem, shortened
@@ -182,11 +183,12 @@ class RestoreAdmin(ReadOnlyAdmin):
     def what(self, restore: Restore) -> str:
         """Its run's number, by which `undo_restore` knows it, and what came back."""
         tables = restore_story.tables_words(restore) if restore.tables else phrase("all tables")
+        until = restore_moment.up_to(restore)
         return formatting.two_lines(
             phrase("Restore {number}", number=restore.run_id)
             if restore.mode != RestoreMode.UNDO
             else restore.told,
-            joined([restore.snapshot, shortened(tables, _NAMES)], ", "),
+            joined([restore.snapshot, *([until] if until else []), shortened(tables, _NAMES)], ", "),
         )
 
     @display(description=_("Where to"), ordering="target")
@@ -246,7 +248,9 @@ class RestoreAdmin(ReadOnlyAdmin):
             {
                 "over": run.is_over,
                 "title": str(phrase("{status}: {run}", status=run.get_status_display(), run=restore)),
-                "html": render_to_string("backups/restore_state.html", self._story(request, restore)),
+                "html": render_to_string(
+                    "backups/restore_state.html", self._story(request, restore), request
+                ),
             }
         )
 
@@ -259,6 +263,7 @@ class RestoreAdmin(ReadOnlyAdmin):
             "may_try_again": self.has_again_permission(request, restore.pk),
             "may_cancel": request.user.has_perm("backups.cancel_run"),
             "may_restore": self.has_run_restore_permission(request),
+            "kept_file": kept_file(restore),
         }
 
     # ------------------------------------------------------------ What can be done

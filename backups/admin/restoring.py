@@ -93,7 +93,6 @@ def restore_view(request: HttpRequest, pk: int) -> HttpResponseBase:
         **_shown(request, form, preview),
         "title": _title(form),
         "until": until,
-        "file_words": restore_moment.file_words(database, until) if until else "",
         "choose_url": restore_moment.choose_url(database),
         "snapshot": snapshot,
         "suspicion": Suspicion.objects.filter(snapshot=snapshot).first(),
@@ -140,7 +139,7 @@ def _looked(request: HttpRequest, wanted: RestoreRequest) -> Preview:
 
     Where it is to be started it is asked anew and waited for: the server may have changed since it was shown.
     """
-    if wanted.mode == RestoreMode.FILE:
+    if _is_streamed(wanted):
         return Preview(drafted(wanted.database, wanted.snapshot, mode=wanted.mode, target=wanted.target))
     person, question = asked.person_of(request), questions.PreviewQuestion(wanted)
     row = questions.asked_by(person, request.POST.get("asked", "")) if _looks_again(request) else None
@@ -221,6 +220,11 @@ def _at_stake(form: RestoreForm, plan: Plan) -> dict[str, Any]:
     }
 
 
+def _is_streamed(wanted: RestoreRequest) -> bool:
+    """Whether it is the backup's own file, which needs no run: of a moment one has to be made."""
+    return wanted.mode == RestoreMode.FILE and wanted.until is None
+
+
 def restore_url(snapshot: Snapshot) -> str:
     """Where a snapshot's restore is begun."""
     return reverse("snapshot-restore", args=[snapshot.pk])
@@ -228,7 +232,7 @@ def restore_url(snapshot: Snapshot) -> str:
 
 def _start(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     snapshot = wanted.snapshot
-    if wanted.mode == RestoreMode.FILE:
+    if _is_streamed(wanted):
         return _download(request, wanted)
     assert request.user.is_authenticated  # noqa: S101  the view lets nobody else in
     try:
@@ -270,16 +274,23 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     snapshot = wanted.snapshot
     assert request.user.is_authenticated  # noqa: S101  the view lets nobody else in
     try:
-        _refuse_http_1_0(request, snapshot)
-        content = asking.begin(request.user, snapshot, wanted.tables, is_gone=_has_left(request))
+        refuse_http_1_0(request, f"`manage.py restore --snapshot {snapshot.short_id} --output DIR`")
+        content = asking.begin(request.user, snapshot, wanted.tables, is_gone=has_left(request))
     except asking.NoWorker as problem:
         messages.error(request, problem.sentence())
         return HttpResponseRedirect(restore_url(snapshot))
     except Problem as problem:
         messages.error(request, phrase("Nothing was downloaded. {sentence}", sentence=problem.sentence()))
         return HttpResponseRedirect(restore_url(snapshot))
+    return noted_and_streamed(request, snapshot, content, f": {wanted.reason}")
+
+
+def noted_and_streamed(
+    request: HttpRequest, of: Snapshot | Restore, content: asking.Download, ends: str
+) -> HttpResponseBase:
+    """A download as an answer, which stands in the audit first; what cannot be noted is not given out."""
     try:
-        note(request, snapshot, f"Downloaded {content.name}: {wanted.reason}")
+        note(request, of, f"Downloaded {content.name}{ends}")
     except BaseException:
         content.close()
         raise
@@ -289,8 +300,11 @@ def _download(request: HttpRequest, wanted: RestoreRequest) -> HttpResponseBase:
     return response
 
 
-def _refuse_http_1_0(request: HttpRequest, snapshot: Snapshot) -> None:
-    """Raise Problem where the answer would end when the connection does, whether it is whole or not."""
+def refuse_http_1_0(request: HttpRequest, command: str) -> None:
+    """Raise Problem where the answer would end when the connection does, whether it is whole or not.
+
+    `command` does the same on the server.
+    """
     if request.META.get("SERVER_PROTOCOL") not in {"HTTP/0.9", "HTTP/1.0"}:
         return
     raise Problem(
@@ -302,12 +316,12 @@ def _refuse_http_1_0(request: HttpRequest, snapshot: Snapshot) -> None:
         do=phrase(
             "In nginx, add {line} beside proxy_pass. Or run {command} on the server.",
             line="`proxy_http_version 1.1;`",
-            command=f"`manage.py restore --snapshot {snapshot.short_id} --output DIR`",
+            command=command,
         ),
     )
 
 
-def _has_left(request: HttpRequest) -> Callable[[], bool]:
+def has_left(request: HttpRequest) -> Callable[[], bool]:
     """Whether the browser, or the proxy before us, has closed the connection; False where nobody knows."""
     connection = request.META.get("gunicorn.socket")
     return (lambda: wire.hung_up(connection)) if connection else lambda: False
@@ -329,8 +343,12 @@ def plan_facts(plan: Plan, until: Until | None = None) -> list[tuple[str, Any]]:
     )
     if plan.mode == RestoreMode.FILE:
         return [
-            (phrase("Target"), phrase("a file on this computer")),
+            (
+                phrase("Target"),
+                phrase("a file to be downloaded") if until else phrase("a file on this computer"),
+            ),
             (phrase("Size"), formatting.size(plan.bytes)),
+            *([(phrase("Data up to"), until.told), (phrase("Expected duration"), took)] if until else []),
         ]
     known = [
         (phrase("Target"), plan.target),

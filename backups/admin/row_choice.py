@@ -44,6 +44,8 @@ class Kept:
 
     until: datetime
     tables: Sequence[KeptTable]
+    # How many rows of each table at most; 0 of a comparison by the version before.
+    limit: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -66,7 +68,8 @@ def kept_by(run: Run) -> Kept | None:
             )
             for each in told["tables"]
         ]
-        return Kept(timezone.localtime(datetime.fromisoformat(told["until"])), tables)
+        until = timezone.localtime(datetime.fromisoformat(told["until"]))
+        return Kept(until, tables, int(told.get("limit", 0)))
     except (KeyError, TypeError, ValueError):
         return None  # it is not over, or is of a row that we did not write
 

@@ -30,6 +30,7 @@ from backups.downloads.rows import RowsPage, RowsWanted, ShownCell, ShownRow, ra
 from backups.errors import Problem
 from backups.models import Database, Run
 from backups.requests import Asker, RowsBackRequest
+from backups.requests.undo_transactions import transactions_of
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters
 
@@ -185,6 +186,7 @@ def choose_view(request: HttpRequest, pk: int) -> HttpResponse:
         "run": run,
         "kept": kept_by(run),
         "compare_again": _compare_again(run),
+        "transactions": transactions_of(run),
         "crumbs": [
             *([(run.database, page_url(run.database))] if run.database else []),
             (run, run_url(run)),
@@ -198,7 +200,7 @@ def choose_view(request: HttpRequest, pk: int) -> HttpResponse:
             return led_on
         context |= page.rows()
         context |= {"chosen": page.chosen, "looked": page.chosen.looked, "problem": page.problem}
-        context["has_beyond"] = any(each.beyond for each in context["kept"].tables)
+        context["beyond"] = [each.name for each in context["kept"].tables if each.beyond]
         context["kinds"] = [(kind, KIND_WORDS[kind], GIVEN_BACK[kind]) for kind in KINDS]
     response = TemplateResponse(request, "backups/row_choosing.html", context)
     response["Cache-Control"] = "no-store"
@@ -207,7 +209,7 @@ def choose_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _compare_again(run: Run) -> str:
     """The dialog in which rows are kept anew; empty where its snapshot went."""
-    if run.snapshot is None or run.snapshot.forgotten_at is not None:
+    if run.snapshot is None or run.snapshot.forgotten_at is not None or transactions_of(run):
         return ""
     return reverse("admin:backups_snapshot_what_changed", args=[run.snapshot_id])
 

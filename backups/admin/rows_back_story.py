@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from backups.admin import live
 from backups.admin.base import page_url, run_url
+from backups.admin.listed_transactions import transaction_url
 from backups.admin.restore_story import Step, asked_by
 from backups.admin.row_choice import KINDS
 from backups.choices import ACTIVE, STATUS_COLOURS, Action, Level, Status, Trigger
@@ -26,8 +27,10 @@ from backups.requests.rows_back import (
     told_of,
     unseen_words,
 )
+from backups.requests.undone import undone_by
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
+from backups.text.terminal import escape_control_characters
 
 # Application of a script that succeeded, or was found to have been done.
 _DONE = frozenset({"applied", "already"})
@@ -173,6 +176,7 @@ def page_context(story: Story) -> dict[str, Any]:
         "source": story.source,
         "source_url": _source_url(story.source),
         "snapshot": story.run.snapshot,
+        **_undone(story.run),
         "steps": list(_steps(story)),
         "safety": _safety_of(story.applied),
         "undos": [(each, reverse("rows-back", args=[each.pk]), story_of(each)) for each in story.undos],
@@ -305,6 +309,16 @@ def _source_url(source: Run | None) -> str:
         number = asked.get("proved")
         return reverse("rows-back", args=[number]) if isinstance(number, int) else run_url(source)
     return run_url(source)
+
+
+def _undone(run: Run) -> dict[str, Any]:
+    """The transactions that it undoes or has done again, each with where it is listed."""
+    undone, database = undone_by(run), run.database
+    named = [
+        (escape_control_characters(each), transaction_url(database, each) if database else "")
+        for each in undone.transactions
+    ]
+    return {"transactions": named, "transactions_done_again": undone.is_done_again}
 
 
 def _reason(run: Run) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from backups.admin.filters import start_of
 from backups.choices import Action, Status
 from backups.models import Database, Repository, Run
+from backups.models.as_stored import moment
 from backups.scheduling import left_out, schedules
 from backups.scheduling.planned import planned_times
 from backups.text import formatting
@@ -143,7 +144,7 @@ def strip_words(strip: Sequence[Day], words: str = _IN_WORDS) -> str:
 
 def _was_set_up(database: Any, day: date) -> bool:
     """Whether this day came after that of its first run: nothing was due before."""
-    first = database.first_run_at
+    first = moment(database.first_run_at)
     return first is not None and timezone.localtime(first).date() < day
 
 

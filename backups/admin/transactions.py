@@ -1,4 +1,4 @@
-"""The list of a database's larger transactions and changes of definitions, to go back to just before one.
+"""The list of a database's larger transactions and changes of definitions: go back to before one, or undo it.
 
 Rows tell of them when, how many and which tables. What was written, and the text of statements, is in none.
 """
@@ -11,19 +11,26 @@ from itertools import islice
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.views.decorators.http import require_POST
 
-from backups.admin.base import page_url
+from backups.admin import asked
+from backups.admin.base import page_url, run_url
 from backups.admin.moments_tab import tab_url
-from backups.admin.restoring import MAY_RESTORE
+from backups.admin.restoring import MAY_RESTORE, note
 from backups.admin.row_choosing import note_look
+from backups.choices import Trigger
+from backups.errors import Problem
 from backups.models import Database, LogTransaction
 from backups.moments import listed
+from backups.requests import Asker, UndoTransactionsRequest
+from backups.requests.undo_transactions import MOST_TRANSACTIONS
 from backups.text.checked import row_number
 from backups.text.sentences import joined, phrase
 from backups.text.terminal import escape_control_characters
@@ -62,17 +69,22 @@ class Shown:
 
     @property
     def tables(self) -> list[tuple[str, str]]:
-        """Each table with its rows by kind, those with the most rows first."""
-        counted = sorted(listed.counts(self.row).items(), key=lambda each: -sum(each[1].values()))
-        return [
-            (escape_control_characters(name), listed.rows_told(kinds))
-            for name, kinds in counted[:_MOST_TABLES]
-        ]
+        """Each table with its rows by kind."""
+        return tables_told(listed.counts(self.row))[0]
 
     @property
     def more(self) -> int:
         """How many further tables it changed."""
-        return max(0, len(listed.counts(self.row)) - _MOST_TABLES)
+        return tables_told(listed.counts(self.row))[1]
+
+
+def tables_told(counts: Mapping[str, Mapping[str, int]]) -> tuple[list[tuple[str, str]], int]:
+    """Tables with their rows by kind, those with the most rows first, and how many more there are."""
+    counted = sorted(counts.items(), key=lambda each: -sum(each[1].values()))
+    told = [
+        (escape_control_characters(name), listed.rows_told(kinds)) for name, kinds in counted[:_MOST_TABLES]
+    ]
+    return told, len(counted) - len(told)
 
 
 @MAY_RESTORE
@@ -83,7 +95,7 @@ def list_view(request: HttpRequest, pk: int) -> HttpResponse:
     found: list[LogTransaction] = []
     if form.is_valid():
         older = row_number(request.GET.get("older", ""))
-        rows = listed.found(database, _wanted(form.cleaned_data), older_than=older)
+        rows = listed.found(database, wanted_of(form.cleaned_data), older_than=older)
         found = list(islice(rows, _PER_PAGE + 1))
         note_look(request, database, "the list of transactions")
     shown = found[:_PER_PAGE]
@@ -94,8 +106,12 @@ def list_view(request: HttpRequest, pk: int) -> HttpResponse:
         "database": database,
         "form": form,
         "problem": joined(f"{each}" for errors in form.errors.values() for each in errors),
-        "shown": [Shown(row, _restore_url(database, row)) for row in shown],
+        "shown": [
+            Shown(row, restore_url_before(database, f"{row.piece.file}:{row.position}")) for row in shown
+        ],
         "is_searched": bool(wanted),
+        "most_transactions": MOST_TRANSACTIONS,
+        "most_rows": settings.ROWS_BACK_LIMIT,
         "newest": f"?{urlencode(wanted)}" if request.GET.get("older") else "",
         "older": f"?{urlencode({**wanted, 'older': shown[-1].pk})}" if len(found) > _PER_PAGE else "",
         "crumbs": [
@@ -109,12 +125,31 @@ def list_view(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
-def _wanted(cleaned: Mapping[str, Any]) -> listed.Wanted:
+@MAY_RESTORE
+@require_POST
+def undo_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have it found out which rows the chosen transactions changed; the run's page leads on to these rows."""
+    database = get_object_or_404(Database, pk=pk)
+    # The button of one stands for itself, whatever is ticked.
+    chosen = [request.POST["only"]] if "only" in request.POST else request.POST.getlist("transaction")
+    try:
+        wanted = UndoTransactionsRequest.of(database, chosen)
+        started = wanted.submit(Asker(Trigger.ADMIN, asked.person_of(request)))
+    except Problem as problem:
+        messages.error(request, problem.sentence())
+        return HttpResponseRedirect(reverse("database-transactions", args=[pk]))
+    named = ", ".join(wanted.transactions)
+    note(request, database, f"Asked what transactions {named} changed, to undo them: {started}")
+    return HttpResponseRedirect(run_url(started))
+
+
+def wanted_of(cleaned: Mapping[str, Any]) -> listed.Wanted:
+    """What a form asks for."""
     return listed.Wanted(
         cleaned["table"], cleaned["kind"], cleaned["rows"] or 0, cleaned["gtid"], cleaned["connection"]
     )
 
 
-def _restore_url(database: Database, row: LogTransaction) -> str:
-    place = f"{row.piece.file}:{row.position}"
+def restore_url_before(database: Database, place: str) -> str:
+    """Where the restore to just before a transaction is begun, by where that begins."""
     return f"{reverse('database-restore', args=[database.pk])}?{urlencode({'before': place})}"

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from backups.alerting import channel_delivery, channel_tending, delivery, overdue, pings, subjects
 from backups.alerting.findings import note_findings, note_retired, note_secrets
+from backups.alerting.log_subjects import note_switched_off
 from backups.choices import (
     APPLY_ROWS,
     FORGET_SNAPSHOT,
@@ -166,6 +167,7 @@ def tend(now: datetime | None = None) -> None:
     note_secrets(now)
     note_findings(now)
     note_retired(now)
+    note_switched_off(now)
     _forget_strange_order(now)
     delivery.deliver(now)
     channel_tending.tend(now)

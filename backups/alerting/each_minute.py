@@ -16,6 +16,7 @@ from django.db.models import F, Max, OuterRef, QuerySet, Subquery
 from backups import marks
 from backups.choices import SuspicionState, Verdict
 from backups.models import Alert, Database, DatabaseQuerySet, Snapshot, Verification
+from backups.models.as_stored import as_stored, moment
 from backups.reports import database_facts
 from backups.snapshots.selection import CLOCKS_DIFFER
 
@@ -94,13 +95,15 @@ def _read(some: DatabaseQuerySet, now: datetime) -> dict[int, Looked]:
     # One that a wrong clock put into the future would be timely for as long.
     past = now + CLOCKS_DIFFER
     backups = Snapshot.objects.trusted().meant().present().filter(database=OuterRef("pk"), time__lte=past)
-    newest = Subquery(backups.newest_first().values("time")[:1])
+    newest = Subquery(backups.newest_first().values(at=as_stored("time"))[:1])
     rows = list(some.order_by("pk").annotate(newest=newest).values_list(*_COLUMNS, *READ_BY))
     proved = _newest_proved(past, some)
     withheld = set(database_facts.withheld_by_now(some).values_list("pk", flat=True))
     count = len(_COLUMNS)
     return {
-        row[0]: Looked._make((*row[:count], row[count:], proved.get(row[0]), row[0] in withheld))
+        row[0]: Looked._make(
+            (*row[: count - 1], moment(row[count - 1]), row[count:], proved.get(row[0]), row[0] in withheld)
+        )
         for row in rows
     }
 
@@ -118,7 +121,8 @@ def _newest_proved(past: datetime, some: DatabaseQuerySet) -> dict[int, datetime
 
 
 def _newest(rows: QuerySet[Any], field: str, database: str = "database") -> dict[int, datetime]:
-    return dict(rows.values_list(database).annotate(newest=Max(field)))
+    newest = rows.values_list(database).annotate(newest=as_stored(Max(field)))
+    return {pk: moment(at) for pk, at in newest}
 
 
 def withheld(found: Iterable[Looked]) -> list[int]:

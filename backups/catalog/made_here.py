@@ -86,7 +86,11 @@ def not_copied() -> str:
     A first key that the environment gives is kept by whoever wrote it there. Of another one in its place
     nobody knows, and the one that was kept knows nothing that is made from now on.
     """
-    public = PublicKey.objects.first()
+    return not_copied_of(PublicKey.objects.first())
+
+
+def not_copied_of(public: PublicKey | None) -> str:
+    """The same by the row of the key that was read."""
     if public is None or public.copied_at is not None:
         return ""
     # One sentence for both, as the portal's own processes are not given the key and cannot tell them apart.

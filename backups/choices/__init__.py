@@ -11,6 +11,7 @@ from backups.choices.actions import (
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     TEST_RESTORES,
+    UNDO_TRANSACTIONS,
     Action,
     may_still,
     right_to_start,
@@ -31,6 +32,7 @@ from backups.choices.repositories import Health
 from backups.choices.restores import (
     OVERWRITING_MODES,
     SAFETY_TAG,
+    TO_DOWNLOAD,
     UNSETTLED,
     DefinerPolicy,
     RestoreMode,

@@ -62,6 +62,8 @@ DRILL = "drill"
 FORGET_SNAPSHOT = "forget_snapshot"
 # The form of request by which a script that was proved is applied.
 APPLY_ROWS = "apply_rows"
+# The form of request that finds out what chosen transactions of the log changed: it is kept as a comparison.
+UNDO_TRANSACTIONS = "undo_transactions"
 # Which right of a person's starts what, by the form of its request; every other one is maintenance.
 _RIGHTS: dict[str, str] = {
     Action.BACKUP: "run_backup",
@@ -71,6 +73,7 @@ _RIGHTS: dict[str, str] = {
     # It shows what rows a restore would bring back.
     Action.DIFF: "run_restore",
     APPLY_ROWS: "run_restore",
+    UNDO_TRANSACTIONS: "run_restore",
     **dict.fromkeys(RESTORE_ACTIONS, "run_restore"),
 }
 

@@ -10,6 +10,10 @@ from backups.text.sentences import phrase
 SAFETY_TAG = "before-restore"
 
 
+# The target of a file that is kept where the worker runs, to be downloaded in the portal.
+TO_DOWNLOAD = "download"
+
+
 class RestoreMode(OpenChoices):
     """Where a restore goes."""
 

@@ -18,7 +18,7 @@ from backups.configuration import environment
 from backups.configuration.environment import FirstRow
 from backups.errors import Problem
 from backups.gate import heartbeat_files
-from backups.models import Database, RefersToSecrets, Repository, Server, Snapshot
+from backups.models import Database, LogArchive, RefersToSecrets, Repository, Server, Snapshot
 from backups.scheduling.schedules import schedules_sync
 from backups.text import sealed_text
 from backups.text.sentences import phrase
@@ -188,6 +188,8 @@ def _succeeded(first: Database, moved: Collection[str], new: Collection[str]) ->
 def apply() -> None:
     """Make schedules and the gate's list follow the databases. Raises Problem."""
     schedules_sync()
+    heartbeat_files.move_from_our_names()
+    heartbeat_files.write_last_logged(LogArchive.objects.wanted().select_related("database"))
     heartbeat_files.write_gates()
 
 

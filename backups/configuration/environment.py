@@ -6,9 +6,8 @@ slip, a move or another database, and only a person knows which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
@@ -18,7 +17,6 @@ from backups.catalog import series
 from backups.errors import Problem
 from backups.models import Database, Repository, Server
 from backups.repositories import places
-from backups.secret_references import how_to_declare, is_declared
 from backups.text.sentences import phrase
 
 FirstRow = Database | Server | Repository
@@ -58,26 +56,31 @@ class Differences:
 
 
 class Shared(NamedTuple):
-    """What is told of several databases: snapshots of none, and repositories that have two rows, by key."""
+    """What is told of several databases: others' snapshots, and repositories that have two rows, by key."""
 
-    strays: series.Strays
+    others: series.Others
     doubles: Mapping[int, str]
 
     @classmethod
     def of(cls, repositories: Iterable[Repository]) -> Shared:
         """As it is now."""
-        return cls(series.strays(), places.doubles(repositories))
+        return cls(series.Others.read(), places.doubles(repositories))
 
     @classmethod
-    def of_all(cls, repositories: Sequence[Repository]) -> Shared:
+    def of_all(cls, repositories: Sequence[Repository], others: series.Others | None = None) -> Shared:
         """The same where these are all that there are: a single one has no second row."""
-        return cls.of(repositories if len(repositories) > 1 else ())
+        doubles = places.doubles(repositories) if len(repositories) > 1 else {}
+        return cls(others or series.Others.read(), doubles)
+
+    def of_some(self) -> Shared:
+        """The same for those to whose rows something was written since: of each it may tell what was."""
+        return self._replace(others=self.others._replace(under_other_hosts=None))
 
 
 def differences(databases: Sequence[Database], shared: Shared | None = None) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""
     shared = shared or Shared.of({each.repository for each in databases})
-    undecided = series.words(databases, shared.strays)
+    undecided = series.words(databases, shared.others)
     return {
         each.pk: _differences(each, [*undecided[each.pk], *_of(shared.doubles, each.repository_id)])
         for each in databases
@@ -89,6 +92,9 @@ def _of(sentences: Mapping[int, str], key: int) -> list[str]:
 
 
 def _differences(database: Database, undecided: Sequence[str]) -> Differences:
+    # Of further ones it says nothing.
+    if not database.is_primary:
+        return Differences(None, [*undecided], [])
     serious = disagreement(database)
     # Which of the two databases a value would be taken over for is not known then.
     not_taken_over = [] if serious else _not_taken_over(database)
@@ -186,39 +192,6 @@ def overruled(database: Database) -> list[str]:
                 )
             )
     return found
-
-
-def undeclared(databases: Sequence[Database]) -> dict[int, list[str]]:
-    """What each database, its server and its repository refer to from before references were to be declared.
-
-    By the database's key; in a few queries for all of them, since the line to add is one for all rows.
-    """
-    # Many databases share a few servers and repositories.
-    is_known = cache(is_declared)
-    old = {each.pk: dict(_undeclared(each, is_known)) for each in databases}
-    if not any(old.values()):
-        return {pk: [] for pk in old}
-    rows = [*Database.objects.all(), *Server.objects.all(), *Repository.objects.all()]
-    every = [reference for row in rows for reference in row.references()]
-    return {
-        pk: [
-            phrase(
-                "{row} refers to {references}, which is not declared. It is still read, but no other "
-                "row can be given it. {how_to_declare}",
-                row=row,
-                references=", ".join(references),
-                how_to_declare=how_to_declare(references, every),
-            )
-            for row, references in found.items()
-        ]
-        for pk, found in old.items()
-    }
-
-
-def _undeclared(database: Database, is_known: Callable[[str], bool]) -> Iterator[tuple[str, list[str]]]:
-    for row, _ in first_rows(database):
-        if found := [each for each in row.references() if not is_known(each)]:
-            yield f"{type(row).__name__} {row}", found
 
 
 def _shown(value: object) -> object:

@@ -25,6 +25,8 @@ MOST_PER_PORTAL = 4
 _slots = threading.BoundedSemaphore(MOST_PER_PORTAL)
 # The worker looks at a ticket and begins.
 _ANSWER_SECONDS = 15.0
+# It looks through a log for twenty seconds, and gives a slow storage some more.
+_SEARCH_SECONDS = 60.0
 # A page of rows, or a script that gives many back.
 _LONGEST_ANSWER = 600_000_000
 # On top of what a storage is given to mend itself, after which the worker says so.
@@ -81,9 +83,23 @@ def begin(
 
     `is_gone` is asked while nothing comes: whether that person has left. Raises Problem, NoWorker among them.
     """
+    return _begun(lambda: wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)
+
+
+def begin_file(person: User, snapshot: Snapshot, run_id: int, is_gone: Callable[[], bool]) -> Download:
+    """The same of the file that a restore of this snapshot made. Raises Problem, NoWorker among them."""
+
+    def greeting() -> bytes:
+        token = tickets.issue(person, snapshot, purpose=tickets.of_file(run_id))
+        return wire.greeting_about(wire.FILE, token, run_id)
+
+    return _begun(greeting, is_gone)
+
+
+def _begun(greeting: Callable[[], bytes], is_gone: Callable[[], bool]) -> Download:
     patience = settings.STORAGE_PATIENCE_SECONDS + _MORE_SECONDS
     with ExitStack() as held:
-        _, frames = _accepted(held, lambda: wire.greeting(tickets.issue(person, snapshot, tables)), is_gone)
+        _, frames = _accepted(held, greeting, is_gone)
         name = str(wire.read_json(_expect(wire.HEAD, frames, patience)).get("name", ""))
         return Download(frames, name, patience, held.pop_all())
 
@@ -92,8 +108,27 @@ def ask_for_rows(person: User, snapshot: Snapshot, run_id: int, wanted: Mapping[
     """What the worker answers of the rows that a run keeps, which are of this snapshot. Raises Problem."""
 
     def greeting() -> bytes:
-        return wire.greeting(tickets.issue(person, snapshot, purpose=tickets.of_rows(run_id)), run_id)
+        token = tickets.issue(person, snapshot, purpose=tickets.of_rows(run_id))
+        return wire.greeting_about(wire.ROWS, token, run_id)
 
+    return _asked(greeting, wanted, _ANSWER_SECONDS)
+
+
+def ask_for_log(person: User, snapshot: Snapshot, database_id: int, wanted: Mapping[str, Any]) -> bytes:
+    """What the worker finds in the stored log of a database, one of whose snapshots this is.
+
+    Raises Problem.
+    """
+
+    def greeting() -> bytes:
+        token = tickets.issue(person, snapshot, purpose=tickets.of_log(database_id))
+        return wire.greeting_about(wire.LOG, token, database_id)
+
+    return _asked(greeting, wanted, _SEARCH_SECONDS)
+
+
+def _asked(greeting: Callable[[], bytes], wanted: Mapping[str, Any], seconds: float) -> bytes:
+    """The answer to what is wanted, which begins within so many seconds. Raises Problem."""
     answer = bytearray()
     with ExitStack() as held:
         connection, frames = _accepted(held, greeting, lambda: False)
@@ -102,7 +137,7 @@ def ask_for_rows(person: User, snapshot: Snapshot, run_id: int, wanted: Mapping[
         except OSError:
             raise _broken_off() from None
         while True:
-            kind, content = _answer(frames, _ANSWER_SECONDS)
+            kind, content = _answer(frames, seconds)
             if kind == wire.END:
                 return bytes(answer)
             if kind != wire.DATA or len(answer) > _LONGEST_ANSWER:

@@ -18,11 +18,22 @@ from backups.text.sentences import phrase
 VALID_SECONDS = 60
 # For whoever looks into what happened.
 _KEPT = timedelta(days=1)
+_FILE = "file of run"
 
 
 def of_rows(run_id: int) -> str:
     """What a ticket is for that rows are asked with which a run keeps."""
     return f"rows of run {run_id}"
+
+
+def of_file(run_id: int) -> str:
+    """What a ticket is for that the file of a restore is downloaded with."""
+    return f"{_FILE} {run_id}"
+
+
+def of_log(database_id: int) -> str:
+    """What a ticket is for that the stored log of a database is searched with."""
+    return f"log of database {database_id}"
 
 
 def issue(
@@ -41,7 +52,7 @@ def issue(
     token = secrets.token_urlsafe(32)
     DownloadTicket.objects.exclude(until__range=(now - _KEPT, now + _KEPT)).delete()
     DownloadTicket.objects.create(
-        digest=_digest(token + purpose),
+        digest=_digest(token, purpose),
         person=person,
         snapshot=snapshot,
         tables=sorted(tables),
@@ -54,7 +65,7 @@ def spend(token: str, *, purpose: str = "", now: datetime | None = None) -> Down
     """The ticket, used up from here on. Raises Problem where what it is for may not be had any more."""
     now = now or timezone.now()
     good = DownloadTicket.objects.filter(
-        digest=_digest(token + purpose), used_at=None, until__range=(now, now + _KEPT)
+        digest=_digest(token, purpose), used_at=None, until__range=(now, now + _KEPT)
     )
     if good.update(used_at=now) != 1:
         raise Problem(
@@ -63,14 +74,15 @@ def spend(token: str, *, purpose: str = "", now: datetime | None = None) -> Down
             do=phrase("Begin the download again."),
         )
     with_rows = DownloadTicket.objects.select_related("person", "snapshot__repository", "snapshot__database")
-    ticket = with_rows.get(digest=_digest(token + purpose))
+    ticket = with_rows.get(digest=_digest(token, purpose))
     person = ticket.person
     if not may_still(person, right_to_start(Action.RESTORE)):
         raise Problem(
             phrase("{person} may not download any more.", person=person.get_username()),
             code="downloads.may_not",
         )
-    if ticket.snapshot.forgotten_at is not None:
+    # A file that was made of it lies there all the same.
+    if ticket.snapshot.forgotten_at is not None and not purpose.startswith(_FILE):
         raise Problem(
             phrase("Snapshot {snapshot} was forgotten.", snapshot=ticket.snapshot.short_id),
             code="downloads.forgotten",
@@ -79,5 +91,7 @@ def spend(token: str, *, purpose: str = "", now: datetime | None = None) -> Down
     return ticket
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+def _digest(token: str, purpose: str) -> str:
+    # A token ends where its line does, so none that is made up holds a purpose.
+    told = f"{token}\n{purpose}" if purpose else token
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -6,12 +6,15 @@ begins. H: what is to come, as JSON. D: bytes of it. E: that was all of it. F: w
 more, as JSON. Without an E at the end what came is not whole.
 
 Who wants rows that a run keeps says `vedetta-rows 1`, a blank, the token, a blank, the run's number. Once
-that is accepted, he sends a frame Q: what is wanted of them, as JSON. The answer comes as above.
+that is accepted, he sends a frame Q: what is wanted of them, as JSON. The answer comes as above. In the same
+way `vedetta-log 1` asks for transactions of the stored log, with a database's number. `vedetta-file 1`, with
+a run's number, is for the file that a restore made, which comes as a download does.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import struct
@@ -23,8 +26,9 @@ from typing import Any, NamedTuple
 from backups.errors import Problem
 
 ACCEPTED, HEAD, DATA, END, FAILURE, QUERY = b"A", b"H", b"D", b"E", b"F", b"Q"
-_GREETING = "vedetta-downloads 1 "
-_GREETING_FOR_ROWS = "vedetta-rows 1 "
+DOWNLOAD, ROWS, LOG, FILE = "downloads", "rows", "log", "file"
+_DOWNLOAD_GREETING = re.compile(r"vedetta-(downloads) 1 (.*)")
+_GREETING_ABOUT = re.compile(r"vedetta-(rows|log|file) 1 ([^ ]*) ([0-9]{1,18})")
 _LONGEST_LINE = 200
 _FRAME = struct.Struct("!cI")
 _MOST_DATA, _MOST_JSON = 1 << 20, 1 << 16
@@ -46,10 +50,11 @@ def hung_up(connection: socket.socket) -> bool:
 
 
 class Greeted(NamedTuple):
-    """What the portal's line says: a token, and where rows are wanted of which run."""
+    """What the portal's line says: what is wanted, a token, and of which run or database, by its number."""
 
+    what: str
     token: str
-    run: int | None = None
+    number: int = 0
 
 
 def read_greeting(connection: socket.socket, *, seconds: float) -> Greeted:
@@ -65,12 +70,11 @@ def read_greeting(connection: socket.socket, *, seconds: float) -> Greeted:
         if not more or len(line) >= _LONGEST_LINE or time.monotonic() > until:
             raise Unspoken
     said = line.decode(errors="replace").rstrip("\n")
-    if said.startswith(_GREETING):
-        return Greeted(said.removeprefix(_GREETING))
-    token, _, run = said.removeprefix(_GREETING_FOR_ROWS).partition(" ")
-    if not said.startswith(_GREETING_FOR_ROWS) or not run.isascii() or not run.isdecimal():
-        raise Unspoken
-    return Greeted(token, int(run))
+    if found := _DOWNLOAD_GREETING.fullmatch(said):
+        return Greeted(found[1], found[2])
+    if found := _GREETING_ABOUT.fullmatch(said):
+        return Greeted(found[1], found[2], int(found[3]))
+    raise Unspoken
 
 
 class Sender:
@@ -114,14 +118,21 @@ class Sender:
 # ---------------------------------------------------------------- The portal's side
 
 
-def greeting(token: str, run: int | None = None) -> bytes:
-    """The portal's line: for a download, or for rows that a run keeps."""
-    said = f"{_GREETING}{token}" if run is None else f"{_GREETING_FOR_ROWS}{token} {run}"
-    return f"{said}\n".encode()
+def greeting(token: str) -> bytes:
+    """The portal's line for a download."""
+    return f"vedetta-{DOWNLOAD} 1 {token}\n".encode()
+
+
+def greeting_about(what: str, token: str, number: int) -> bytes:
+    """The portal's line for ROWS that a run keeps, the FILE that one made, or for the LOG of a database."""
+    return f"vedetta-{what} 1 {token} {number}\n".encode()
 
 
 def query(wanted: Mapping[str, Any]) -> bytes:
-    """The frame that says what is wanted of a run's rows. Raises ValueError for more than one takes."""
+    """The frame that says what is wanted of a run's rows or of a log.
+
+    Raises ValueError for more than one takes.
+    """
     content = json.dumps(wanted).encode()
     if len(content) > _MOST_JSON:
         raise ValueError

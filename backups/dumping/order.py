@@ -25,6 +25,9 @@ class Order(NamedTuple):
     without_broken_views: bool = False
     # What is read once to be compared has nothing that only a restore has use for.
     to_compare: bool = False
+    # Rows that no key orders are summed up, which takes ten times as long as to digest them: for the proof of
+    # a log that is replayed, and of no other use.
+    sums_rows: bool = False
     # Tables that are dumped with their triggers, and nothing else; all of the database without any.
     only: tuple[str, ...] = ()
     at_once: parallel.ParallelOptions = parallel.ParallelOptions()

@@ -107,7 +107,7 @@ def dump(order: Order, out_fd: int, report: Report) -> dict[str, Any]:
     chosen = connections.looked_at(order.server, order.database, order.at_once)
     report.connections(*chosen)
     at_once = order.at_once._replace(connections=chosen.number)
-    digester = Digester(order.database, sums_rows=not order.to_compare)
+    digester = Digester(order.database, sums_rows=order.sums_rows)
     reported_at = 0.0
     mysqldump.widen(out_fd)
     flowed = time.monotonic()

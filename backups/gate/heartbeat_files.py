@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from backups import marks
+from backups.choices import ArchiveState
 from backups.errors import Problem
-from backups.models import Database, DatabaseQuerySet, Snapshot
+from backups.models import Database, DatabaseQuerySet, LogArchive, Snapshot
 from backups.snapshots.selection import CLOCKS_DIFFER
 from backups.text.sentences import phrase
 from sentinel import heartbeat
@@ -70,6 +72,25 @@ def write_last_verified(database: Database, time: datetime) -> Path:
     return _write(path, time)
 
 
+def write_last_logged(archives: Iterable[LogArchive]) -> None:
+    """Note up to when binary logs are stored, as rows have it, for the gate to read. Raises Problem.
+
+    As often as anybody likes: what lies there already is not written again. It goes back as well, where it
+    was written while the clock was wrong.
+    """
+    for archive in archives:
+        path = heartbeat.last_logged_path(settings.SENTINEL.heartbeat_path, _name(archive.database))
+        moment = archive.told_until
+        if heartbeat.stamp_read(path).time != moment.replace(microsecond=0):
+            _write(path, moment)
+
+
+def last_logged(database: Database) -> datetime | None:
+    """Up to when the gate takes the database's binary log for stored."""
+    path = heartbeat.last_logged_path(settings.SENTINEL.heartbeat_path, _name(database))
+    return heartbeat.stamp_read(path).time
+
+
 def last_ok(database: Database) -> datetime | None:
     """What the gate takes for the time of the newest good backup."""
     path = heartbeat.last_ok_path(settings.SENTINEL.heartbeat_path, _name(database))
@@ -110,13 +131,27 @@ def make_first(further: Database) -> None:
 def _rename(name: str, *, from_first: bool) -> None:
     main = settings.SENTINEL.heartbeat_path
     try:
-        for path_of in (heartbeat.last_ok_path, heartbeat.last_verified_path):
+        for path_of in (heartbeat.last_ok_path, heartbeat.last_verified_path, heartbeat.last_logged_path):
             ends = (path_of(main, None), path_of(main, name))
             source, to = ends if from_first else reversed(ends)
             if source.exists():
                 to.parent.mkdir(exist_ok=True)
                 to.parent.chmod(0o755)  # whatever the umask: the gate may run as another user
                 source.replace(to)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def move_from_our_names() -> None:
+    """Move what a further database called `last_logged` had before the gate had a file of that name.
+
+    Raises Problem.
+    """
+    main = settings.SENTINEL.heartbeat_path
+    ours = heartbeat.last_logged_path(main)
+    try:
+        if ours.is_dir() and not ours.is_symlink():
+            ours.rename(heartbeat.last_ok_path(main, ours.name).parent)
     except OSError as error:
         raise _unwritable(error) from error
 
@@ -165,6 +200,7 @@ class _Gating(NamedTuple):
     is_primary: bool
     threshold: int | None
     in_service: bool
+    is_logged: bool
 
 
 class _Read(NamedTuple):
@@ -185,7 +221,9 @@ def _of_the_list() -> Mapping[int, _Gating]:
     changed = marks.changed(known.groups, versions.groups)
     databases = known.databases
     if changed:
-        rows = gating().annotate(in_service=Exists(Database.objects.in_service().filter(pk=OuterRef("pk"))))
+        rows = gating().annotate(
+            in_service=Exists(Database.objects.in_service().filter(pk=OuterRef("pk"))), is_logged=_IS_LOGGED
+        )
         if len(changed) < marks.GROUPS:
             rows = rows.annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
         read = {row[0]: _Gating(*row) for row in rows.values_list(*_COLUMNS)}
@@ -195,7 +233,8 @@ def _of_the_list() -> Mapping[int, _Gating]:
     return databases
 
 
-_COLUMNS = ("pk", "name", "is_primary", "heartbeat_threshold", "in_service")
+_COLUMNS = ("pk", "name", "is_primary", "heartbeat_threshold", "in_service", "is_logged")
+_IS_LOGGED = Exists(LogArchive.objects.exclude(state=ArchiveState.OFF).filter(database=OuterRef("pk")))
 
 
 def _look_of_the_list() -> str:
@@ -209,10 +248,13 @@ def _look_of_the_list() -> str:
 
 
 def _listed(path: Path, databases: Collection[_Gating]) -> list[heartbeat.Gate]:
-    return [
-        heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.threshold)
-        for each in [each for each in databases if each.in_service] or databases
-    ]
+    return [_entry(path, each) for each in [each for each in databases if each.in_service] or databases]
+
+
+def _entry(path: Path, each: _Gating) -> heartbeat.Gate:
+    """Nothing more of the log of a retired database is stored, so the gate does not look at that."""
+    gate = heartbeat.gate_for(path, each.name, first=each.is_primary, threshold_seconds=each.threshold)
+    return replace(gate, is_logged=each.is_logged and each.in_service)
 
 
 def _held_by_another() -> Problem:

@@ -37,6 +37,7 @@ from backups.requests import (
     Request,
     RestoreRequest,
     RowsBackRequest,
+    UndoTransactionsRequest,
     VerifyRequest,
 )
 from backups.runs import lifecycle, queue
@@ -91,9 +92,12 @@ def _servers(request: Request) -> list[Callable[..., object]]:
     match request:
         case PreflightRequest():
             return [endpoints.database_server, endpoints.scratch_server]
+        case DiffRequest() if request.is_of_moments:
+            now = [endpoints.database_server] if request.until is None else []
+            return [endpoints.scratch_server, *now]
         case BackupRequest() | DiffRequest(until=None):
             return [endpoints.database_server]
-        case VerifyRequest() | ReplayProofRequest():
+        case VerifyRequest() | ReplayProofRequest() | UndoTransactionsRequest():
             return [endpoints.scratch_server]
         case RowsBackRequest():
             return [endpoints.database_server, endpoints.scratch_server]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -17,6 +18,7 @@ from backups.models.label import Label
 from backups.models.repository import Repository
 from backups.models.server import OF_A_CONNECTION, Server, refuse_unfit
 from backups.models.stand_down import StandDown
+from backups.text.addresses import same_address
 from backups.text.sentences import phrase
 
 
@@ -144,6 +146,25 @@ class Database(RefersToSecrets, Leased):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def test_restores_at(self) -> tuple[str, int]:
+        """Host and port of the server that test restores go to, and proofs by replay."""
+        if self.verify_host:
+            return self.verify_host, self.verify_port
+        if settings.VERIFY_MYSQL_HOST:
+            return settings.VERIFY_MYSQL_HOST, settings.VERIFY_MYSQL_PORT
+        return self.server.host, self.server.port
+
+    @property
+    def replays_beside_live(self) -> bool:
+        """Whether a proof by replay would be made beside the live database, on a MariaDB, unasked.
+
+        As far as rows tell: before anybody looked at a server it is not known what it is.
+        """
+        if self.server.flavour != "MariaDB" or settings.REPLAY_ON_LIVE:
+            return False
+        return same_address(self.test_restores_at, (self.server.host, self.server.port))
 
     def use_of(self, name: str) -> tuple[str, str]:
         """To log in at the server for test restores, with the TLS that keeps others from reading along."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +15,14 @@ from backups.models.repository import Repository
 from backups.models.run import Run
 from backups.models.snapshot import Snapshot
 from backups.text.sentences import phrase
+
+
+class LogArchiveQuerySet(models.QuerySet["LogArchive"]):
+    """Archives of logs, and which of them somebody wants."""
+
+    def wanted(self) -> LogArchiveQuerySet:
+        """Those that are switched on, of databases in service."""
+        return self.exclude(state=ArchiveState.OFF).filter(database__in=Database.objects.in_service())
 
 
 class LogArchive(models.Model):
@@ -49,6 +59,8 @@ class LogArchive(models.Model):
     lease_by = models.CharField(max_length=300, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
 
+    objects = LogArchiveQuerySet.as_manager()
+
     class Meta:
         ordering = ["pk"]
         default_permissions = ()
@@ -60,6 +72,21 @@ class LogArchive(models.Model):
     def is_on(self) -> bool:
         """Whether somebody wants it."""
         return self.state != ArchiveState.OFF
+
+    @property
+    def told_until(self) -> datetime:
+        """Up to when the gate is told that it is stored: of one of which nothing is yet, since when it is on.
+
+        What was stored before it was switched off and on again does not count. When it was switched counts no
+        more once it is followed: a wrong clock may have said that.
+        """
+        if self.stored_until is None:
+            return self.switched_at
+        return (
+            self.stored_until
+            if self.state == ArchiveState.FOLLOWING
+            else max(self.stored_until, self.switched_at)
+        )
 
 
 class LogPiece(models.Model):

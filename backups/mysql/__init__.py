@@ -11,6 +11,13 @@ from backups import at_first_use
 if TYPE_CHECKING:
     from backups.mysql.answers import StrangeAnswer, execute
     from backups.mysql.binary_log import InLog, IntoBinaryLog, try_to_leave_out
+    from backups.mysql.compared_tables import (
+        ComparedColumn,
+        RowCounts,
+        TwoTables,
+        may_be_compared,
+        rows_compared,
+    )
     from backups.mysql.computed import (
         SET_AS_WRITTEN,
         Computed,
@@ -70,6 +77,7 @@ if TYPE_CHECKING:
     from backups.mysql.dump_errors import dump_problem, means_nothing
     from backups.mysql.error_numbers import SEE_ENGINES, translated
     from backups.mysql.events import events_of_the_past, events_that_end, refuse_what_hangs
+    from backups.mysql.first_columns import KeyColumn, key_columns
     from backups.mysql.greeting import corrected, refuse_uncorrectable
     from backups.mysql.introspection import (
         Inventory,
@@ -139,6 +147,7 @@ if TYPE_CHECKING:
         prefix_pattern,
         quote,
     )
+    from backups.mysql.neighbours import Neighbours, neighbours_naming
     from backups.mysql.privileges import (
         account,
         binary_log_grant,
@@ -197,20 +206,19 @@ if TYPE_CHECKING:
         MYSQL,
         Server,
         ServerInfo,
-        place,
-        same_address,
         server_warnings,
-        tcp_host,
         version_number,
     )
     from backups.mysql.server_status import Replica, binary_log_position, lock_wait, probe, replica
     from backups.mysql.table_status import (
         Made,
+        MadeAs,
         TableSize,
         data_length,
         definition,
         definitions_changed_at,
         listed_tables,
+        made_as,
         set_dump_session_format,
         space_used,
         tables_with_directory,
@@ -220,5 +228,6 @@ if TYPE_CHECKING:
     )
     from backups.mysql.views import BrokenView, broken_views
     from backups.mysql.watching import Altered, TableWatch, watched_tables
+    from backups.text.addresses import place, same_address, tcp_host
 else:
     __getattr__, __dir__ = at_first_use.names(__name__)

@@ -22,7 +22,7 @@ from backups.mysql.connection import at_work, connect, kill
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
 from backups.mysql.problems import MySQLProblem, text_of
-from backups.mysql.schemas import Question, but_for, rows_of, spelling
+from backups.mysql.schemas import STORED_COLUMNS, Question, but_for, rows_of, spelling
 from backups.mysql.server import Server
 from backups.mysql.session import AS_THE_SERVER_HAS_IT
 from backups.text.sentences import phrase
@@ -97,9 +97,7 @@ SET_AS_WRITTEN = phrase(
 def computed_columns(connection: Any, database: str) -> dict[str, Columns]:
     """The tables that have columns which are computed and stored."""
     elsewhere = tables_without_rows(connection, database)
-    stored = "AND (EXTRA LIKE '%%STORED GENERATED%%' OR EXTRA LIKE '%%PERSISTENT%%')"
-    # Those of versions are given by whoever loads a history, and are new otherwise.
-    is_computed = f"{stored} AND GENERATION_EXPRESSION NOT IN ('ROW START', 'ROW END'){but_for(elsewhere)}"
+    is_computed = f"AND {STORED_COLUMNS}{but_for(elsewhere)}"
     try:
         rows = rows_of(
             connection,

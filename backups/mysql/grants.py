@@ -120,6 +120,12 @@ def holds_everywhere(grants: Iterable[Grant], privileges: Set[str]) -> bool:
     )
 
 
+def sees_all(grants: Iterable[Grant]) -> bool:
+    """Whether MariaDB shows the triggers, views, events and routines of all databases, with their texts."""
+    held = list(grants)
+    return all(holds_everywhere(held, {right}) for right in ("TRIGGER", "EVENT", "SHOW VIEW", "SELECT"))
+
+
 def missing_for_dump(connection: Any, info: mysql.ServerInfo, database: str) -> Missing | None:
     """What the connected user lacks to dump all of the database, None when nothing."""
     grants = of_user(connection)

@@ -14,6 +14,12 @@ from backups.mysql.answers import as_number, fetch_one, fetch_rows
 
 # Beyond it no name can be, and the servers would complain of the collation.
 _LAST_OF_NAMES = "\uffff"
+# The columns whose values are computed and stored. Those of versions are given by whoever loads a history,
+# and are new otherwise.
+STORED_COLUMNS = (
+    "(EXTRA LIKE '%%STORED GENERATED%%' OR EXTRA LIKE '%%PERSISTENT%%') "
+    "AND GENERATION_EXPRESSION NOT IN ('ROW START', 'ROW END')"
+)
 
 
 class Question(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -56,12 +56,18 @@ class ScriptConnection:
             (limit,) = fetch_one(self.driver, "SELECT @@max_allowed_packet", as_number)
         refuse_too_long(max(map(len, statements), default=0), int(limit), self._server)
 
-    def run(self, statement: bytes) -> None:
-        """Run a statement, and drop what it answers. Raises StatementFailed."""
-        self.sent += 1
+    def run(self, statements: Iterable[bytes]) -> None:
+        """Run statements one after the other, and drop what they are answered with.
+
+        The limits of a conversation are looked at once for all of these: a script has hundreds of thousands,
+        and each of them takes less time than such a look. Raises StatementFailed.
+        """
         try:
-            self.driver.query(statement)
-            self.driver.drop_answers()
+            with self.driver.conversation.waiting(for_work=True):
+                for statement in statements:
+                    self.sent += 1
+                    self.driver.query(statement)
+                    self.driver.drop_answers()
         except MySQLdb.Error as error:
             # Not its text, which names values: of a key that is there twice, for one. Nor as a cause.
             number = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0

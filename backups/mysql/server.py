@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from backups.errors import Problem
 from backups.text import checked
+from backups.text.addresses import tcp_host
 from backups.text.sentences import phrase
 
 MARIADB = "MariaDB"
@@ -16,25 +17,6 @@ MYSQL = "MySQL"
 # The newest releases of which backups were made and restored, see docs/compatibility.md.
 NEWEST_PROVED = {MARIADB: (11, 8), MYSQL: (9, 7)}
 _SHOWN = 60
-
-
-def tcp_host(host: str) -> str:
-    """A host as drivers and client programs are told of it.
-
-    By the name localhost some of them would mean a socket, which may be another server's than what listens
-    on the port, and some the port.
-    """
-    return "127.0.0.1" if host == "localhost" else host.strip("[]")
-
-
-def place(host: str, port: int) -> tuple[str, int]:
-    """An address as it is compared with others: in one spelling, so far as names tell."""
-    return tcp_host(host).lower() if not host.startswith("/") else host, port
-
-
-def same_address(one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """Whether two hosts with their ports are one server by their names."""
-    return place(*one) == place(*other)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from backups.mysql.answers import StrangeAnswer, as_number, execute, fetch_rows
 from backups.mysql.introspection import inventory
 from backups.mysql.left_out import tables_without_rows
 from backups.mysql.names import quote
-from backups.mysql.schemas import Question, but_for, rows_of
+from backups.mysql.schemas import STORED_COLUMNS, Question, but_for, rows_of
 
 _QUOTED = at_first_use.pattern(TEXT_BYTES + rb"|" + NAME_BYTES, re.S)
 _DIRECTORY = at_first_use.pattern(rb"\b(?:DATA|INDEX) DIRECTORY\b")
@@ -100,6 +101,50 @@ def definitions_changed_at(connection: Any, database: str) -> dict[str, Made]:
         str(name): Made(at if isinstance(at, datetime) else None, str(engine), "partitioned" in str(options))
         for name, kind, at, engine, options in rows
         if kind in ("BASE TABLE", "SYSTEM VERSIONED")
+    }
+
+
+class MadeAs(NamedTuple):
+    """How a table or sequence is stored: its engine, and what it was made with besides; whether a primary
+    key tells its rows apart, whether it has utf8mb4 in it, and what its stored columns are computed by."""
+
+    engine: str
+    options: str
+    has_key: bool
+    has_utf8mb4: bool
+    expressions: tuple[str, ...] = ()
+
+
+def made_as(connection: Any, database: str, names: Collection[str] | None = None) -> dict[str, MadeAs]:
+    """How tables and sequences are stored, by their names: all, or those of `names` and called alike.
+
+    Of those alone whose rows a dump holds.
+    """
+    chosen = () if names is None else tuple(names)
+    condition = "" if names is None else f" AND TABLE_NAME IN ({', '.join(['%s'] * len(chosen)) or 'NULL'})"
+
+    def of(table: str, columns: str, more: str) -> list[tuple[Any, ...]]:
+        question = Question(table, columns, condition=more + condition, arguments=chosen)
+        return rows_of(connection, database, question)
+
+    keyed = {str(name) for (name,) in of("STATISTICS", "TABLE_NAME", "AND INDEX_NAME = 'PRIMARY'")}
+    in_utf8mb4 = {str(name) for (name,) in of("COLUMNS", "TABLE_NAME", "AND CHARACTER_SET_NAME = 'utf8mb4'")}
+    computed: dict[str, list[str]] = {}
+    with suppress(MySQLdb.OperationalError):  # a server that is too old to have any, or to tell
+        for name, expression in of("COLUMNS", "TABLE_NAME, GENERATION_EXPRESSION", f"AND {STORED_COLUMNS}"):
+            computed.setdefault(str(name), []).append(str(expression))
+    asked = "TABLE_NAME, ENGINE, COALESCE(CREATE_OPTIONS, ''), COALESCE(TABLE_COLLATION, '')"
+    elsewhere = frozenset(tables_without_rows(connection, database))
+    return {
+        str(name): MadeAs(
+            str(engine or ""),
+            str(options),
+            has_key=str(name) in keyed,
+            has_utf8mb4=str(name) in in_utf8mb4 or str(collation).startswith("utf8mb4"),
+            expressions=tuple(computed.get(str(name), ())),
+        )
+        for name, engine, options, collation in of("TABLES", asked, "")
+        if name not in elsewhere
     }
 
 

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from django.conf import settings
@@ -51,6 +51,16 @@ def failing() -> int:
     # Asked for by every page, in one query.
     found = alerts.union(failing_channels().order_by().values_list("pk"), all=True)
     return found.count() + len(unknown())
+
+
+def failing_of(alerts: Iterable[Alert], enabled: Iterable[Channel]) -> int:
+    """The same by rows that were read: alerts that failed or did not reach everyone, channels in use."""
+    wrong = [
+        each
+        for each in alerts
+        if each.error or (settings.PING_URL and (each.subject, each.state) == (PING, AlertState.FAILED))
+    ]
+    return len(wrong) + sum(each.is_failing for each in enabled) + len(unknown())
 
 
 def told_nobody(untold: Sequence[Alert]) -> int:

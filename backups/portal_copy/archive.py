@@ -27,16 +27,15 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.management.color import no_style
 from django.db import connections, models, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from backups.errors import Problem
 from backups.models import Database, DownloadTicket, Repository, SignIn
+from backups.portal_copy import schema
 from backups.portal_copy.reading import damage_of, options_for_reading
 from backups.text.sentences import phrase
 
 FORMAT = 1
-APPS = ("contenttypes", "auth", "admin", "backups")
 _READING, _SCRATCH = "portal copy", "portal scratch"
 _TICK_ROWS = 500
 # A snapshot's manifest may have a megabyte, of which servers take only so many at once.
@@ -72,7 +71,7 @@ class Header:
         if not isinstance(payload, dict) or payload.get("vedetta") != "portal":
             raise Problem(phrase("It is no copy of a portal."), code="portal_copy.no_copy")
         if payload.get("format") != FORMAT:
-            raise _of_another_version()
+            raise schema.of_another_version()
         migrations = tuple((str(app), str(name)) for app, name in payload["migrations"])
         return cls(datetime.fromisoformat(payload["made_at"]), int(payload["made_by"]), migrations)
 
@@ -81,7 +80,7 @@ def models_copied(apps: Any = installed) -> list[type[models.Model]]:
     """The tables that a copy holds, those between two others included."""
     return [
         model
-        for label in APPS
+        for label in schema.APPS
         for model in apps.get_app_config(label).get_models(include_auto_created=True)
         # Ours say so themselves; of Django's all are copied.
         if getattr(model, "is_in_portal_copy", True)
@@ -99,7 +98,7 @@ def write(
     `sign` is given the digest of it all, 64 hex digits, and answers a signature. On a connection of
     its own, whose transaction keeps nobody from writing meanwhile.
     """
-    header = Header(timezone.now(), made_by, tuple(_leaves()))
+    header = Header(timezone.now(), made_by, tuple(schema.leaves()))
     out = _Writer(file)
     with _connected(_READING, OPTIONS=options_for_reading()), transaction.atomic(using=_READING):
         if damage := damage_of(_READING):
@@ -221,7 +220,7 @@ def restore(
             scratch = str(Path(folder) / "portal.sqlite3")
             with _connected(_SCRATCH, ENGINE=_SQLITE, NAME=scratch, OPTIONS={}):
                 header, end = _read(iter(lines))
-                MigrationExecutor(connections[_SCRATCH]).migrate(_leaves())
+                schema.bring_up_to_date(connections[_SCRATCH], header.migrations)
                 accept(_offered(end))
                 _take_over(lambda: then(header))
     except Problem:
@@ -277,7 +276,7 @@ def _read(lines: Iterator[bytes]) -> tuple[Header, Mapping[str, Any]]:
     digest, rows = hashlib.sha256(), 0
     first = next(lines, b"")
     header = Header.from_payload(_parsed(first))
-    apps = _migrated_to(header.migrations)
+    apps = schema.made_for(connections[_SCRATCH], header.migrations)
     digest.update(first)
     with transaction.atomic(using=_SCRATCH):
         filling = _Filling()
@@ -306,20 +305,6 @@ def _parsed(line: bytes) -> Any:
 
 def _not_whole() -> Problem:
     return Problem(phrase("It is not whole, or was changed."), code="portal_copy.not_whole")
-
-
-def _of_another_version() -> Problem:
-    return Problem(phrase("It was made by a newer Vedetta than this one."), code="portal_copy.newer")
-
-
-def _migrated_to(migrations: Sequence[tuple[str, str]]) -> Any:
-    """Give the scratch database the schema of a copy; answers the models as they were. Raises Problem."""
-    executor = MigrationExecutor(connections[_SCRATCH])
-    targets = [migration for migration in migrations if migration[0] in APPS]
-    if any(target not in executor.loader.graph.nodes for target in targets):
-        raise _of_another_version()
-    executor.migrate(targets)
-    return executor.loader.project_state(targets).apps
 
 
 class _Filling:
@@ -392,9 +377,3 @@ def _connected(alias: str, **settings: Any) -> Iterator[None]:
         connections[alias].close()
         del connections[alias]
         del connections.settings[alias]
-
-
-def _leaves() -> list[tuple[str, str]]:
-    """The newest migrations of what is copied."""
-    graph = MigrationExecutor(connections["default"]).loader.graph
-    return sorted((app, name) for app, name in graph.leaf_nodes() if app in APPS)

@@ -55,8 +55,8 @@ def switch_off_strange() -> Iterator[str]:
             left=", ".join(left),
         )
     # What dead runs left is on machines of then, and this says where somebody wants things deleted.
-    for run in [*notes.runs_with_leftover("scratch"), *notes.runs_with_leftover("partial")]:
-        for name in ("scratch", "partial"):
+    for name in (*notes.SCRATCH_PURPOSES, notes.PARTIAL):
+        for run in notes.runs_with_leftover(name):
             notes.leftover_cleared(run.pk, name)
     yield from _leave_swaps()
     yield from _switch_off_channels()

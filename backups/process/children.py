@@ -167,7 +167,8 @@ class Child:
         if self._own_group:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
-        elif self._popen.poll() is None:
+        # Also where it has left its group, else it would be waited for as long as it likes.
+        if self._popen.poll() is None:
             self._popen.kill()
         self._popen.wait()
         orphans.own.discard(self._popen.pid)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.gate import heartbeat_files
-from backups.models import Database
+from backups.models import Database, LogArchive
 from backups.scheduling import staleness
 from backups.text import formatting
 from backups.text.sentences import phrase
@@ -17,7 +17,8 @@ from backups.text.sentences import phrase
 def closes_at(database: Database) -> datetime | None:
     """When the gate closes for it if nothing more is backed up or verified, which may be over.
 
-    None where the gate does not look at it, and where nothing good is known of it.
+    None where the gate does not look at it, and where nothing good is known of it. Its log goes on being
+    stored, so that counts only where it is too old already.
     """
     if not database.gates_app:
         return None
@@ -27,7 +28,18 @@ def closes_at(database: Database) -> datetime | None:
     allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
     if allowed and (verified := heartbeat_files.last_verified(database)) is not None:
         ends.append(verified + allowed)
+    if (stale_since := _log_stale_since(database)) is not None:
+        ends.append(stale_since)
     return min(ends, default=None)
+
+
+def _log_stale_since(database: Database) -> datetime | None:
+    allowed = timedelta(seconds=settings.SENTINEL.log_threshold_seconds)
+    if not allowed or not LogArchive.objects.wanted().filter(database=database).exists():
+        return None
+    logged = heartbeat_files.last_logged(database)
+    end = None if logged is None else logged + allowed
+    return end if end is not None and end < timezone.now() else None
 
 
 def gate_words(database: Database) -> str:

@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.db.models.fields.json import KT
 
 from backups import verdict
-from backups.choices import TERMINAL, SuspicionState
-from backups.configuration import environment
+from backups.choices import ArchiveState, Status, SuspicionState
+from backups.configuration import environment, undeclared
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
 from backups.gate import heartbeat_files
-from backups.models import Database, Repository, Run, Snapshot, Suspicion, Verification
-from backups.reports.rows import FAILED, by_key, databases_with_newest, newest_good_backup, share
-from backups.scheduling import schedules, staleness
+from backups.models import Database, Repository, Run, Server, Suspicion
+from backups.reports import newest_rows, stored_logs
+from backups.reports.newest_rows import NewestRun, NewestSnapshot
+from backups.reports.rows import FAILED, databases_with_newest, made, newest_good_backup, share
+from backups.scheduling import proofs, schedules, staleness
 
 
 @dataclass(frozen=True)
 class OfDatabase:
-    """A database's row, what of its other rows is shown, and what the verdict is told of all of them.
+    """A database's row, its newest good backup and snapshots, and what the verdict is told of all rows.
 
-    It `is_fleeting` where something else than rows of this one database may decide.
+    It `is_fleeting` where something else than rows of this one database may decide. Its facts are `of` what
+    was read of it; None where something else may decide, or the time.
     """
 
     row: Any
-    runs: Mapping[int, Run]
-    snapshots: Mapping[int, Snapshot]
+    good: NewestRun | None
+    newest: NewestSnapshot | None
+    proved: NewestSnapshot | None
     facts: verdict.DatabaseFacts
     is_fleeting: bool
+    of: object = None
 
 
 @dataclass(frozen=True)
 class Others:
-    """What is known without their rows: what alerts say, by subject, and the keys of those that wait."""
+    """What is known without their rows: what alerts say, by subject; by their keys who waits, and servers."""
 
     failures: Mapping[str, str]
     waiting: Set[int]
+    servers: Mapping[int, Server]
     shared: environment.Shared
+    # Those that may stand at something that no replay of their log goes past.
+    barred: Set[int] = frozenset()
 
 
 def read(
@@ -50,23 +57,30 @@ def read(
     repositories: Iterable[Repository],
     others: Others,
     only: QuerySet[Database] | None = None,
+    before: Mapping[int, OfDatabase] | None = None,
 ) -> list[OfDatabase]:
-    """Of all databases that are in service, or of those `only`; in a few queries, however many there are."""
-    databases = list(databases_with_newest(now, only))
+    """Of all databases that are in service, or of those `only`; in a few queries, however many there are.
+
+    Where the same was read of a database as `before`, its facts are those of before. Who gives these knows
+    that what is alike for all databases is the same as well.
+    """
+    values = {row.pk: (row, values) for row, values in made(databases_with_newest(now, only))}
+    databases = [row for row, _ in values.values()]
     if not databases:
         return []
-    share(databases, repositories)
-    shown = Run.objects.select_related("verification__snapshot").only(*_OF_A_RUN, *_OF_A_PROOF)
-    runs = by_key(shown.annotate(**_OF_A_RESULT), _keys(databases, [*_RUNS, "newest_proof"]))
-    snapshots = by_key(Snapshot.objects.only(*_OF_A_SNAPSHOT), _keys(databases, _SNAPSHOTS))
+    share(databases, repositories, others.servers)
     rows = _Rows(
-        now, runs, snapshots,
+        now,
+        newest_rows.runs(_keys(databases, [*_RUNS, "newest_proof"])),
+        newest_rows.snapshots(_keys(databases, _SNAPSHOTS)),
         {each.database_id: each for each in _waiting(databases, others.waiting)},
         environment.differences(databases, others.shared),
-        environment.undeclared(databases),
+        undeclared.words(databases),
         others.failures,
-    )  # fmt: skip
-    return [_database(database, rows) for database in databases]
+        stored_logs.doubts(databases, others.barred),
+    )
+    known = before or {}
+    return [_database(database, read, rows, known.get(database.pk)) for database, read in values.values()]
 
 
 def withheld_by_now(some: QuerySet[Database]) -> QuerySet[Database]:
@@ -81,22 +95,18 @@ class _Rows:
     """What the queries brought, by key."""
 
     now: datetime
-    runs: Mapping[int, Run]
-    snapshots: Mapping[int, Snapshot]
+    runs: Mapping[int, NewestRun]
+    snapshots: Mapping[int, NewestSnapshot]
     suspicions: Mapping[int, Suspicion]
     differences: Mapping[int, Differences]
     undeclared: Mapping[int, Sequence[str]]
     failures: Mapping[str, str]
+    logs: Mapping[int, verdict.LogDoubt]
 
 
-# What is told of a row of each.
-_OF_A_RUN = ("action", "error", "queued_at", "started_at", "finished_at")
-_OF_A_RESULT = {"heartbeat": KT("result__heartbeat"), "because": KT("result__withheld_because")}
-_OF_A_SNAPSHOT = ("snapshot_id", "time", "verdict", "verified_at", "total_bytes_processed")
-_OF_A_PROOF = (
-    "verification__verdict", "verification__finished_at", "verification__snapshot__snapshot_id",
-)  # fmt: skip
-_RUNS = [*(f"newest_{status}" for status in TERMINAL), *(f"verify_{status}" for status in FAILED)]
+_FAILED = {which: [f"{which}_{status}" for status in FAILED] for which in ("newest", "verify")}
+_RUNS = [f"newest_{Status.SUCCEEDED}", *_FAILED["newest"], *_FAILED["verify"]]
+_OTHER_RUNS = [*_RUNS[1:], "newest_proof"]
 _SNAPSHOTS = ["newest_snapshot", "newest_proved"]
 
 
@@ -112,30 +122,41 @@ def _waiting(databases: Sequence[Database], waiting: Set[int]) -> QuerySet[Suspi
     return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
 
 
-def _says_withheld(good: Any) -> bool:
+def _says_withheld(good: NewestRun | None) -> bool:
     return good is not None and good.heartbeat == "withheld"
 
 
-def _database(database: Any, rows: _Rows) -> OfDatabase:
+def _database(database: Any, read: object, rows: _Rows, before: OfDatabase | None) -> OfDatabase:
     good = rows.runs.get(database.newest_succeeded)
-    differs = rows.differences[database.pk]
-    return OfDatabase(
-        database,
-        {key: rows.runs[key] for key in _keys([database], _RUNS) if key in rows.runs},
-        {key: rows.snapshots[key] for key in _keys([database], _SNAPSHOTS) if key in rows.snapshots},
-        _facts(database, good, rows),
-        # A status file, the row of another database, and all rows that refer to secrets.
-        is_fleeting=bool(
-            (_says_withheld(good) and not database.repository.is_damaged)
-            or differs.serious
-            or rows.undeclared[database.pk]
-        ),
-    )
-
-
-def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
     newest = rows.snapshots.get(database.newest_snapshot)
     proved = rows.snapshots.get(database.newest_proved)
+    differs = rows.differences[database.pk]
+    # A status file, the row of another database, all rows that refer to secrets, pieces of a log.
+    is_fleeting = bool(
+        database.pk in rows.logs
+        or (_says_withheld(good) and not database.repository.is_damaged)
+        or differs.serious
+        or rows.undeclared[database.pk]
+    )
+    of = None
+    if not is_fleeting and _is_decided_by_rows(database, good, rows):
+        runs = [rows.runs.get(getattr(database, name)) for name in _OTHER_RUNS]
+        of = (read, good, newest, proved, runs, differs.warnings, differs.overruled)
+    is_same = before is not None and of is not None and before.of == of
+    facts = before.facts if before and is_same else _facts(database, (good, newest, proved), rows)
+    return OfDatabase(database, good, newest, proved, facts, is_fleeting, of)
+
+
+def _is_decided_by_rows(database: Any, good: NewestRun | None, rows: _Rows) -> bool:
+    """Whether by those that were read: no backup waits for a person, no log is stored, no run goes on."""
+    is_over = good is None or good.finished_at is not None
+    return is_over and database.pk not in rows.suspicions and not _has_log(database)
+
+
+def _facts(
+    database: Any, of: tuple[NewestRun | None, NewestSnapshot | None, NewestSnapshot | None], rows: _Rows
+) -> verdict.DatabaseFacts:
+    good, newest, proved = of
     proof = _proof(rows.runs.get(database.newest_proof))
     waits = rows.suspicions.get(database.pk)
     takes = (good.duration() if good else None) or timedelta()
@@ -154,12 +175,8 @@ def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
         waiting_pk=waits.snapshot_id if waits else None,
         waiting_run=waits.snapshot.made_by_id if waits else None,
         failed_backup=_run(_failed(rows, database, "newest", after=good.finished_at if good else None)),
-        proof=verdict.Proof(proof.pk, proof.verdict, proof.finished_at, proof.snapshot.short_id)
-        if proof
-        else None,
-        failed_verification=_run(
-            _failed(rows, database, "verify", after=proof.finished_at if proof else None)
-        ),
+        proof=proof,
+        failed_verification=_run(_failed(rows, database, "verify", after=proof.at if proof else None)),
         proved_at=proved.time if proved else None,
         proved_id=proved.short_id if proved else "",
         has_another=database.not_known_bad is not None,
@@ -168,8 +185,8 @@ def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
         proof_allowed=staleness.proof_counts(database, rows.now),
         proof_is_scheduled=bool(schedules.usable(database.verify_cron)),
         is_scheduled=bool(schedules.usable(database.backup_cron)),
-        conflicts=tuple(staleness.conflicts(database, rows.now, takes=takes)),
-        withheld=verdict.RunFacts(good.pk, str(good), good.because or "")
+        conflicts=(*staleness.conflicts(database, rows.now, takes=takes), *_of_log(database)),
+        withheld=verdict.RunFacts(good.pk, str(good.told), good.because or "")
         if good and _is_withheld(database, good, newest, waits)
         else None,
         unreadable_secret=rows.failures.get(secrets_subject(database), "") if rows.failures else "",
@@ -177,24 +194,41 @@ def _facts(database: Any, good: Any, rows: _Rows) -> verdict.DatabaseFacts:
         undecided=differs.warnings,
         overruled=differs.overruled,
         undeclared=rows.undeclared[database.pk],
+        log=rows.logs.get(database.pk),
+        log_not_provable=proofs.not_possible(database) if _has_log(database) else None,
     )
 
 
-def _proof(run: Run | None) -> Verification | None:
-    return None if run is None else run.verification
+def _of_log(database: Any) -> Iterator[str]:
+    if _has_log(database) and (words := staleness.log_conflict(database)):
+        yield words
 
 
-def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> Run | None:
+def _has_log(database: Any) -> bool:
+    """Whether its log is to be stored."""
+    return database.log_state not in (None, "", ArchiveState.OFF)
+
+
+def _proof(run: NewestRun | None) -> verdict.Proof | None:
+    if run is None or run.proof is None or run.proved_at is None:
+        return None
+    return verdict.Proof(run.proof, run.verdict or "", run.proved_at, (run.proved_id or "")[:8])
+
+
+def _failed(rows: _Rows, database: Any, which: str, *, after: datetime | None) -> NewestRun | None:
     """The newest run that failed or was lost, unless one that went well is newer."""
-    keys = [getattr(database, f"{which}_{status}") for status in FAILED]
-    ended = [rows.runs[key] for key in keys if key in rows.runs]
-    last = max(ended, key=lambda run: run.finished_at or run.queued_at, default=None)
-    if last is None or (after is not None and (last.finished_at or last.queued_at) < after):
+    ended = [rows.runs[key] for name in _FAILED[which] if (key := getattr(database, name)) in rows.runs]
+    if not ended:
+        return None
+    last = max(ended, key=lambda run: run.finished_at or run.queued_at)
+    if after is not None and (last.finished_at or last.queued_at) < after:
         return None
     return last
 
 
-def _is_withheld(database: Any, good: Run, newest: Snapshot | None, waits: Suspicion | None) -> bool:
+def _is_withheld(
+    database: Any, good: NewestRun, newest: NewestSnapshot | None, waits: Suspicion | None
+) -> bool:
     """Where nothing else says why: a damaged repository and a backup that waits say so themselves."""
     if newest is None or not _says_withheld(good):
         return False
@@ -204,5 +238,5 @@ def _is_withheld(database: Any, good: Run, newest: Snapshot | None, waits: Suspi
     return last_ok is None or last_ok < newest.time.replace(microsecond=0)
 
 
-def _run(run: Run | None) -> verdict.RunFacts | None:
-    return verdict.RunFacts(run.pk, str(run), run.error) if run else None
+def _run(run: NewestRun | None) -> verdict.RunFacts | None:
+    return verdict.RunFacts(run.pk, str(run.told), run.error) if run else None

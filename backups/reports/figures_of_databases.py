@@ -16,18 +16,18 @@ from prometheus_client.utils import floatToGoString
 
 from backups import marks
 from backups.choices import BAD_VERDICTS, Action, ArchiveState, Status, Verdict
-from backups.models import Database, DatabaseQuerySet, LogGap, Run, Snapshot, Verification
+from backups.models import Database, DatabaseQuerySet, LogGap, Run, Verification
+from backups.models.as_stored import as_stored, moment
+from backups.reports.database_facts import OfDatabase
 from backups.reports.gauges import head, label
-from backups.reports.rows import by_key, first
+from backups.reports.rows import by_key, first, proofs_of
+from backups.reports.standing import Standing
 from backups.verdict import Overall, State
 
 # What of the rows is told. Of very many databases, whole rows would take most of the time.
-_SNAPSHOTS = Snapshot.objects.values_list(
-    "pk", "time", "total_bytes_processed", "data_added_packed", named=True
-)
-_PROOFS = Verification.objects.values_list("pk", "finished_at", "restore_seconds", named=True)
+_PROOFS = Verification.objects.values_list("pk", as_stored("finished_at"), "restore_seconds")
 _RUNS = Run.objects.filter(started_at__isnull=False).values_list(
-    "pk", "started_at", "finished_at", named=True
+    "pk", as_stored("started_at"), as_stored("finished_at")
 )
 # Families whose figures grow with time, and others, each with what it means.
 _AGES = {
@@ -47,6 +47,8 @@ _OTHERS = {
 class _OfDatabase(NamedTuple):
     """One database: its lines of each family, and of those that grow the begin, and since when it counts."""
 
+    # What they were made of.
+    of: object
     name: str
     ages: Mapping[str, tuple[str, float]]
     others: Mapping[str, str]
@@ -103,64 +105,87 @@ def _go(value: float) -> str:
 
 def _verdicts(name: str) -> dict[State, str]:
     begin = f'vedetta_database_verdict{{database="{label(name)}",state='
-    return {
-        stands: "".join(f'{begin}"{state.value}"}} {float(state == stands)}\n' for state in State)
-        for stands in State
-    }
+    return {stands: begin + begin.join(ends) for stands, ends in _ENDS.items()}
+
+
+_ENDS = {stands: [f'"{state.value}"}} {float(state == stands)}\n' for state in State] for stands in State}
 
 
 # Of this process, put in its place as a whole.
 _held: list[Figures] = []
 
 
-def read(versions: marks.Versions) -> Figures:
-    """By the rows of now; of databases to whose rows nothing was written what was told of them before."""
+def read(found: Standing) -> Figures:
+    """By the rows of now; of databases to whose rows nothing was written what was told of them before.
+
+    Of their newest backups is told what was found, and so all is kept for as long as that is the same.
+    """
     databases = Database.objects.in_service()
     known = _held[0] if _held else None
-    changed = marks.changed(known.groups, versions.groups) if known else set(range(marks.GROUPS))
+    changed = marks.changed(known.groups, found.groups) if known else set(range(marks.GROUPS))
+    before = known.databases if known else {}
+    told = before
     if known is None or len(changed) > marks.GROUPS // 2:
-        found: Mapping[int, _OfDatabase] = _read(databases)
+        told = _read(databases, found, before)
     elif changed:
         some = databases.annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
-        same = {pk: each for pk, each in known.databases.items() if marks.group_of(pk) not in changed}
-        found = dict(sorted({**same, **_read(some)}.items()))
-    else:
-        found = known.databases
-    figures = Figures(versions.groups, found)
+        same = {pk: each for pk, each in before.items() if marks.group_of(pk) not in changed}
+        told = dict(sorted({**same, **_read(some, found, before)}.items()))
+    figures = Figures(found.groups, told)
     _held[:] = [figures]
     return figures
 
 
-def _read(some: DatabaseQuerySet) -> dict[int, _OfDatabase]:
+def _read(
+    some: DatabaseQuerySet, found: Standing, before: Mapping[int, _OfDatabase]
+) -> dict[int, _OfDatabase]:
+    """What is made of the same as before is not put into words again."""
     databases = list(_with_newest(some.order_by("pk")))
-    snapshots = by_key(_SNAPSHOTS, (d.newest_snapshot for d in databases))
-    proofs = by_key(_PROOFS, (d.newest_proof for d in databases))
-    runs = by_key(_RUNS, (pk for d in databases for pk in (d.newest_backup, d.newest_verify)))
+    proofs = by_key(_PROOFS, (d.newest_proof for d in databases), tuple)
+    took = by_key(_RUNS, (d.newest_verify for d in databases), _seconds)
     return {
-        d.pk: _of(d, snapshots.get(d.newest_snapshot), proofs.get(d.newest_proof), runs) for d in databases
+        d.pk: _of(
+            d, found.found[d.pk], proofs.get(d.newest_proof), took.get(d.newest_verify), before.get(d.pk)
+        )
+        for d in databases
+        # One that was made just now is told of next time.
+        if d.pk in found.found
     }
 
 
-def _of(database: Any, snapshot: Any, proof: Any, runs: Mapping[int, Any]) -> _OfDatabase:
+def _seconds(run: Any) -> float | None:
+    _, started, finished = run
+    return (moment(finished) - moment(started)).total_seconds() if started and finished else None
+
+
+def _of(
+    database: Any, stands: OfDatabase, proof: Any, verified: float | None, before: _OfDatabase | None
+) -> _OfDatabase:
+    made_of = (database, stands.newest, stands.good, proof, verified)
+    if before is not None and before.of == made_of:
+        return before
     of = f'database="{label(database.name)}"'
     ages = {}
     figures: list[tuple[str, str, float | None]] = []
-    if snapshot:
+    if snapshot := stands.newest:
         ages["last_backup_age_seconds"] = snapshot.time
         figures.append(("backup_size_bytes", of, snapshot.total_bytes_processed))
         figures.append(("backup_added_bytes", of, snapshot.data_added_packed))
     if proof:
-        ages["last_verified_age_seconds"] = proof.finished_at
-        figures.append(("restore_duration_seconds", of, proof.restore_seconds))
+        _, at, seconds = proof
+        ages["last_verified_age_seconds"] = moment(at)
+        figures.append(("restore_duration_seconds", of, seconds))
     if database.log_state and database.log_state != ArchiveState.OFF:
         if database.log_stored_until:
             ages["log_stored_age_seconds"] = database.log_stored_until
         figures.append(("log_gap_open", of, float(database.log_gap_open)))
-    for action, pk in ((Action.BACKUP, database.newest_backup), (Action.VERIFY, database.newest_verify)):
-        if (run := runs.get(pk)) and run.started_at and run.finished_at:
-            took = (run.finished_at - run.started_at).total_seconds()
-            figures.append(("run_duration_seconds", f'action="{action.value}",{of}', took))
+    good = stands.good
+    made = good.duration() if good and good.finished_at else None
+    saved = None if made is None else made.total_seconds()
+    for action, took in ((Action.BACKUP, saved), (Action.VERIFY, verified)):
+        figures.append(("run_duration_seconds", f'action="{action.value}",{of}', took))
     return _OfDatabase(
+        made_of,
         database.name,
         {name: (f"vedetta_{name}{{{of}}} ", since.timestamp()) for name, since in ages.items()},
         _lines(figures),
@@ -173,23 +198,18 @@ def _lines(figures: Iterable[tuple[str, str, float | None]]) -> dict[str, str]:
     lines: dict[str, str] = {}
     for family, labels, value in figures:
         if value is not None:
-            told = f"vedetta_{family}{{{labels}}} {floatToGoString(float(value))}\n"
+            told = f"vedetta_{family}{{{labels}}} {_go(float(value))}\n"
             lines[family] = lines.get(family, "") + told
     return lines
 
 
 def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any, Any]:
-    """Each database's key and name with the keys of its newest snapshot, proof and good runs."""
+    """Each database's key and name with the keys of its newest proof and verification."""
     mine = OuterRef("pk")
-    snapshots = Snapshot.objects.trusted().meant().present().filter(database=mine).newest_first()
-    proofs = Verification.objects.filter(snapshot__database=mine, verdict=Verdict.IDENTICAL).exclude(
-        snapshot__verdict__in=BAD_VERDICTS
-    )
+    proofs = proofs_of(mine).filter(verdict=Verdict.IDENTICAL).exclude(snapshot__verdict__in=BAD_VERDICTS)
     good = Run.objects.filter(database=mine, status=Status.SUCCEEDED).order_by("-finished_at")
     newest: dict[str, Subquery] = {
-        "newest_snapshot": first(snapshots),
         "newest_proof": first(proofs.order_by("-finished_at")),
-        "newest_backup": first(good.filter(action=Action.BACKUP)),
         "newest_verify": first(good.filter(action=Action.VERIFY)),
     }
     of_log = {

@@ -7,13 +7,21 @@ import re
 from backups.text import formatting
 from backups.text.sentences import phrase, template
 from sentinel.environment import GateSettings
-from sentinel.gate import DatabaseFiles, DatabaseVerdict, Word
+from sentinel.gate import Age, DatabaseFiles, DatabaseVerdict, Word
 
 
 def sentence(one: DatabaseVerdict, files: DatabaseFiles, limits: GateSettings) -> str:
     """The gate's own reason, its seconds in words."""
     of = phrase(" of {name}", name=one.name) if one.name else ""
-    if one.word in {Word.FRESH, Word.STALE} and one.age_seconds is not None:
+    if one.decided_by is Age.LOG and one.word is Word.STALE and one.log_age_seconds is not None:
+        return phrase(
+            "The binary log{of} is stored up to {age} ago; only {allowed} are allowed.",
+            of=of,
+            age=formatting.beyond(one.log_age_seconds, limits.log_threshold_seconds),
+            allowed=formatting.approximate_duration(limits.log_threshold_seconds),
+        )
+    is_of_backup = one.decided_by is not Age.LOG and one.word in {Word.FRESH, Word.STALE}
+    if is_of_backup and one.age_seconds is not None:
         seconds = limits.threshold_seconds if files.threshold_seconds is None else files.threshold_seconds
         age = formatting.beyond(one.age_seconds, seconds)
         allowed = formatting.approximate_duration(seconds)
@@ -49,6 +57,14 @@ _REASONS = (
     template("The heartbeat of {name} cannot be read ({problem})."),
     template("The time of the last verification lies more than {seconds} s in the future."),
     template("The time of the last verification of {name} lies more than {seconds} s in the future."),
+    template("The gate is not told up to when the binary log is stored."),
+    template("The gate is not told up to when the binary log of {name} is stored."),
+    template("The time up to which the binary log is stored lies more than {seconds} s in the future."),
+    template(
+        "The time up to which the binary log of {name} is stored lies more than {seconds} s in the future."
+    ),
+    template("The time up to which the binary log is stored cannot be read ({problem})."),
+    template("The time up to which the binary log of {name} is stored cannot be read ({problem})."),
     template("The time of the last verification cannot be read ({problem})."),
     template("The time of the last verification of {name} cannot be read ({problem})."),
 )

@@ -5,7 +5,7 @@ The number of queries does not grow with the history, nor with the number of dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -15,8 +15,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from backups import __version__, marks
-from backups.models import Repository, WorkerPulse
-from backups.notifications import channels
+from backups.models import Repository
 from backups.reports import figures_of_databases, run_counts, standing
 from backups.reports.gauges import Gauges, gauge, text_of
 from backups.runs.queue import PULSE_AHEAD
@@ -40,13 +39,13 @@ class _Figures:
         versions = marks.Versions()
         found = standing.read(self._now, versions)
         overall = found.overall
-        databases, runs = _KEPT.get(versions.version, partial(_read, versions))
+        databases, runs = _KEPT.get(versions.version, partial(_read, versions, found))
         yield text_of(self._of_verdict(overall))
         yield from databases.verdicts(overall)
         yield text_of(self._of_findings(found))
         yield from databases.texts(self._now)
-        yield text_of(self._of_repositories())
-        yield text_of(self._of_work(runs))
+        yield text_of(self._of_repositories(found.repositories))
+        yield text_of(self._of_work(found, runs))
 
     @staticmethod
     def _of_verdict(overall: Overall) -> Gauges:
@@ -69,8 +68,7 @@ class _Figures:
         yield gauge("gate_state", "1 for the word that the gate has to answer.", states, "state")
 
     @staticmethod
-    def _of_repositories() -> Gauges:
-        repositories = list(Repository.objects.order_by("pk"))
+    def _of_repositories(repositories: Sequence[Repository]) -> Gauges:
         damaged = [((r.name,), r.is_damaged) for r in repositories]
         suspect = [((r.name,), r.is_suspect) for r in repositories]
         sizes = [((r.name,), r.size_bytes) for r in repositories]
@@ -80,16 +78,16 @@ class _Figures:
         yield gauge("repository_suspect", until, suspect, "repository")
         yield gauge("repository_size_bytes", "What the repository takes up.", sizes, "repository")
 
-    def _of_work(self, runs: Iterable[tuple[tuple[str, str], int]]) -> Gauges:
+    def _of_work(self, found: standing.Standing, runs: Iterable[tuple[tuple[str, str], int]]) -> Gauges:
         yield gauge("runs", "Runs in the history.", runs, "action", "status")
         waiting = dict(OrmQ.objects.order_by().values_list("key").annotate(Count("pk")))
         queues = [str(settings.Q_CLUSTER["name"]), settings.RESTORES_CLUSTER]
         lengths = [((queue,), waiting.get(queue, 0)) for queue in queues]
         yield gauge("queue_length", "Messages that wait in the queue.", lengths, "queue")
-        pulses = [((p.cluster,), self._pulse_age(p.seen_at)) for p in WorkerPulse.objects.all()]
+        pulses = [((each.cluster,), self._pulse_age(each.seen_at)) for each in found.workers]
         yield gauge("worker_pulse_age_seconds", "Since the worker was last seen.", pulses, "cluster")
         until = "Alerts that did not reach everyone, and channels that reach nobody."
-        yield gauge("notifications_failing", until, [((), channels.failing())])
+        yield gauge("notifications_failing", until, [((), found.failing)])
 
     def _pulse_age(self, seen: datetime) -> float | None:
         """Not known where it was seen before the clock was set back."""
@@ -100,9 +98,9 @@ class _Figures:
 
 
 def _read(
-    versions: marks.Versions,
+    versions: marks.Versions, found: standing.Standing
 ) -> tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]:
-    return figures_of_databases.read(versions), run_counts.read(versions)
+    return figures_of_databases.read(found), run_counts.read(versions)
 
 
 _KEPT = marks.Kept[tuple[figures_of_databases.Figures, list[tuple[tuple[str, str], int]]]]()

@@ -26,8 +26,12 @@ def noted(names: Sequence[str]) -> None:
 
 def finding() -> tuple[str, str] | None:
     """What is wrong with how the web process was started last, and what to do; None where nothing is."""
-    names = PortalStart.objects.filter(pk=_ROW).values_list("secrets", flat=True).first()
-    return told(names) if names else None
+    return finding_of(PortalStart.objects.filter(pk=_ROW).first())
+
+
+def finding_of(start: PortalStart | None) -> tuple[str, str] | None:
+    """The same by a row that was read."""
+    return told(start.secrets) if start is not None and start.secrets else None
 
 
 def told(names: Sequence[str]) -> tuple[str, str]:

@@ -139,8 +139,8 @@ def report(
 ) -> dict[str, Any]:
     """The document. Raises Problem where it is too large, or takes too long.
 
-    Texts of manifests and comparisons are read for the databases of these keys only, if any are given: for
-    a page that shows the others' figures alone.
+    Of the databases of these keys only, if any are given, each backup and verification is listed: for a page
+    that shows the others' figures alone.
     """
     pace = pace or Pace()
     days = wanted.days
@@ -149,7 +149,7 @@ def report(
     # Of those before, what failed may be gone.
     history_from = wanted.made_at - timedelta(days=settings.RUN_KEEP_DAYS)
     window = Window(max(days.begin, min(history_from, stop)), stop)
-    asked = proof_database.Asked(window, settings.REPORT_RTO_MINUTES * 60 or None, pace)
+    asked = proof_database.Asked(window, settings.REPORT_RTO_MINUTES * 60 or None, pace, in_full)
     databases = [proof_database.told(each, rows, asked) for each in rows.databases]
     shown = databases if in_full is None else [each for each in databases if each["key"] in in_full]
     proof_database.complete(shown, pace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,7 +32,14 @@ class Asked:
     window: Window
     restore_target: int | None
     pace: Pace
+    # Of which databases, by their keys, each backup and verification is listed; None of all.
+    in_full: Collection[int] | None = None
     _times: dict[str, list[datetime] | None] = field(default_factory=dict)
+
+    def most(self, database: Any, of_all: int, share: int) -> int:
+        """How many of so many are listed of a database."""
+        is_listed = self.in_full is None or database.pk in self.in_full
+        return _most(of_all, share) if is_listed else 0
 
     def times(self, cron: str) -> list[datetime] | None:
         """When a schedule is due, worked out once for all that have it."""
@@ -58,7 +65,7 @@ def told(database: Any, rows: Rows, asked: Asked) -> Told:
         "repository": database.repository.name,
         "gates": database.gates_app,
         "plan": _plan(database.backup_cron, backups, known, asked, share),
-        "backups": _backups(backups, made, good, share),
+        "backups": _backups(backups, made, good, asked.most(database, _MOST_BACKUPS, share)),
         "age": _age(database, good, known, share),
         "verifications": _verifications(database, verifies, proved, (known, asked, share)),
         "restores": [
@@ -71,9 +78,14 @@ def told(database: Any, rows: Rows, asked: Asked) -> Told:
 
 
 def complete(documents: Sequence[Told], pace: Pace) -> None:
-    """Put in what is long to read: digests of manifests, what was compared and what was not."""
+    """Put in what is long to read: ids and digests, what was compared and what was not."""
     backups = [each for document in documents for each in document["backups"]["listed"]]
     proofs = [each for document in documents for each in document["verifications"]["listed"]]
+    details = proof_rows.details([each["key"] for each in backups], pace)
+    for each in backups:
+        if one := details.get(each["key"]):
+            each |= one._asdict()
+            each["is_there"] = one.forgotten_at is None
     # What is forgotten cannot be asked for again, unless it was the one that was proved.
     wanted = {each["key"] for each in backups if each["is_there"]} | {each["snapshot_key"] for each in proofs}
     digests = proof_rows.manifest_digests(wanted, pace)
@@ -88,14 +100,11 @@ def complete(documents: Sequence[Told], pace: Pace) -> None:
             each[name] = _texts(found)
 
 
-def _by_action(attempts: Iterable[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
+def _by_action(attempts: Sequence[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
     """Those of backups and those of verifications."""
     backup = Action.BACKUP.value
-    backups: list[Attempt] = []
-    verifies: list[Attempt] = []
-    for each in attempts:
-        (backups if each.action == backup else verifies).append(each)
-    return backups, verifies
+    verifies = [each for each in attempts if each.action != backup]
+    return [each for each in attempts if each.action == backup] if verifies else [*attempts], verifies
 
 
 def _most(of_all: int, databases: int) -> int:
@@ -171,7 +180,7 @@ def _left_out(plan: proof_judged.Plan, window: Window, share: int) -> Told:
     }
 
 
-def _backups(attempts: Sequence[Attempt], made: Sequence[Made], good: Sequence[Made], share: int) -> Told:
+def _backups(attempts: Sequence[Attempt], made: Sequence[Made], good: Sequence[Made], most: int) -> Told:
     ended = Counter([each.status for each in attempts])
     of_others = [each.status for each in attempts if each.trigger != _SCHEDULE]
     others: Sequence[Made] = ()
@@ -179,7 +188,7 @@ def _backups(attempts: Sequence[Attempt], made: Sequence[Made], good: Sequence[M
         is_good = {each.pk for each in good}
         others = [each for each in made if each.pk not in is_good]
     bad = {each.pk for each in others}
-    listed = made[-_most(_MOST_BACKUPS, share) :]
+    listed = made[-most:] if most else ()
     is_ours = any(each.is_ours for each in made)
     return {
         "good": len(good),
@@ -202,14 +211,14 @@ def _backup(made: Made, *, is_good: bool) -> Told:
         "time": made.time,
         "finished_at": made.finished_at,
         "run": made.run,
-        "snapshot_id": made.snapshot_id,
-        "dump_sha256": made.dump_sha256,
+        "snapshot_id": "",
+        "dump_sha256": "",
         "manifest_sha256": None,
-        "bytes": made.bytes,
+        "bytes": None,
         "is_good": is_good,
         "verdict": made.verdict,
-        "is_there": made.forgotten_at is None,
-        "forgotten_at": made.forgotten_at,
+        "is_there": False,
+        "forgotten_at": None,
     }
 
 
@@ -239,7 +248,8 @@ def _verifications(
         for each in attempts
         if each.status in {Status.FAILED, Status.LOST, Status.CANCELLED} and each.run not in with_verdict
     ]
-    listed = proved[-_most(_MOST_VERIFICATIONS, share) :]
+    most = asked.most(database, _MOST_VERIFICATIONS, share)
+    listed = proved[-most:] if most else ()
     return {
         "plan": _plan(database.verify_cron, attempts, known, asked, share),
         "done": len(proved),

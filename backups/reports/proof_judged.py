@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,20 +93,18 @@ def plan_of(
     passed = passed_over(times, stood_down)
     left_out: Counter[Span] = Counter()
     planned, made, missed = 0, 0, []
-    for time in times:
-        if not known_from <= time < window.end:
-            continue
+    for time in times[bisect_left(times, known_from) : bisect_left(times, window.end)]:
         run = stands.get(time)
+        if run is not None and run.status == succeeded:
+            planned, made = planned + 1, made + 1
+            continue
         if (run is None and time > window.end - _BEGINS_WITHIN) or (run and run.status in ACTIVE):
             continue
         if run is None and (span := passed.get(time)):
             left_out[span] += 1
             continue
         planned += 1
-        if run is not None and run.status == succeeded:
-            made += 1
-        else:
-            missed.append(_missed(time, run))
+        missed.append(_missed(time, run))
     return Plan(known_from, planned, made, missed, note, left_out)
 
 
@@ -125,8 +123,8 @@ def _stands_for(attempts: Iterable[Attempt], times: Sequence[datetime]) -> dict[
             if not before:
                 continue
             slot = times[before - 1]
-        known = found.get(slot)
-        if known is None or known.status != succeeded:
+        known = found.setdefault(slot, each)
+        if known is not each and known.status != succeeded:
             found[slot] = each
     return found
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
+from itertools import chain, islice, repeat
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import (
-    Case,
-    Exists,
-    ExpressionWrapper,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    TextField,
-    When,
-)
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 
 from backups import keys
@@ -35,17 +26,24 @@ from backups.choices import (
     Trigger,
 )
 from backups.errors import Problem
-from backups.models import Database, Restore, Run, Snapshot, Verification
+from backups.models import Database, Restore, Run, Snapshot, Suspicion, Verification
+from backups.models.as_stored import as_stored, moment, moments
+from backups.reports.rows import by_key
 from backups.scheduling import left_out
 from backups.text.sentences import number, phrase
 
 # As rows have them: each of hundreds of thousands is compared, and to look up a choice takes longer.
-_RESTORE = Trigger.RESTORE.value
+_RESTORE, _RECOVERED = Trigger.RESTORE.value, Trigger.RECOVERED.value
 _DOUBTED = frozenset({SuspicionState.WAITING.value, SuspicionState.OVER.value})
 _BAD = frozenset(verdict.value for verdict in BAD_VERDICTS)
 # Of a year of 200 databases that are backed up twice a day it is 300,000.
 MOST_ROWS = 500_000
-_AT_ONCE = 500
+_AT_ONCE, _ROWS_AT_ONCE = 500, 5000
+_Portion = Sequence[Any]
+# When a run was over, as the database has it, and what asked for it.
+_Ended = tuple[Any, str | None]
+_OfRuns = dict[Any, _Ended]
+_NO_RUN: _Ended = None, None
 
 
 class Attempt(NamedTuple):
@@ -66,12 +64,8 @@ class Made(NamedTuple):
 
     database: int
     pk: int
-    snapshot_id: str
     time: datetime
-    dump_sha256: str
-    bytes: int | None
     verdict: str
-    forgotten_at: datetime | None
     made_here: bool
     run: int | None
     finished_at: datetime | None
@@ -108,6 +102,15 @@ class Made(NamedTuple):
     def is_known_bad(self) -> bool:
         """Whether its newest verification found that it does not bring back what was backed up."""
         return self.verdict in _BAD
+
+
+class Details(NamedTuple):
+    """What is told of a snapshot that is listed."""
+
+    snapshot_id: str
+    dump_sha256: str
+    bytes: int | None
+    forgotten_at: datetime | None
 
 
 class Proved(NamedTuple):
@@ -179,39 +182,46 @@ class Rows:
 def read(begin: datetime, end: datetime, database: Database | None, pace: Pace) -> Rows:
     """The rows from `begin` until before `end`, oldest first. Raises Problem for too many."""
     databases = list(_databases(begin, database))
-    queries: list[tuple[Callable[[Any], Any], QuerySet[Any, Any]]] = [
-        (_attempt, _attempts(begin, end)),
-        (_snapshot, _made(begin, end)),
-        (Proved._make, _proved(begin, end)),
-        (Restored._make, _restored(begin, end)),
+    # How runs ended: snapshots, most of which were made by these, do not ask for them once more.
+    ended: _OfRuns = {}
+    queries: list[tuple[Callable[[_Portion], Iterable[Any]], QuerySet[Any, Any]]] = [
+        # Most stand for the time at which they were asked for, so they are in order already.
+        (partial(_attempts_of, ended), _attempts(begin, end).order_by("queued_at", "pk")),
+        (iter, _made(begin, end).order_by("at", "pk")),
+        (partial(map, Proved._make), _proved(begin, end).order_by("at", "pk")),
+        (partial(map, Restored._make), _restored(begin, end).order_by("at", "pk")),
     ]
     found: list[dict[int, list[Any]]] = []
     left = MOST_ROWS
-    for row_of, query in queries:
+    for rows_of, query in queries:
         pace.check()
         of_database = query.filter(database_key=database.pk) if database else query
-        rows, count = _by_database(row_of, of_database.order_by("at", "pk"), left)
+        rows, count = _by_database(rows_of, of_database, left)
         left -= count
         found.append(rows)
     stood_down = left_out.spans(begin, end, [database] if database else None)
     attempts, made, proved, restored = found
-    return Rows(databases, attempts, made, proved, restored, stood_down)
+    for each in attempts.values():
+        each.sort(key=_stands_for)
+    return Rows(databases, attempts, _snapshots_of(made, ended, (begin, end)), proved, restored, stood_down)
 
 
 def _by_database(
-    row_of: Callable[[Any], Row], query: QuerySet[Any, Any], most: int
+    rows_of: Callable[[_Portion], Iterable[Row]], query: QuerySet[Any, Any], most: int
 ) -> tuple[dict[int, list[Row]], int]:
     found: dict[int, list[Row]] = defaultdict(list)
     count = 0
-    for count, values in enumerate(query[: most + 1].iterator(chunk_size=5000), start=1):
+    values = query[: most + 1].iterator(chunk_size=_ROWS_AT_ONCE)
+    while portion := list(islice(values, _ROWS_AT_ONCE)):
+        count += len(portion)
         if count > most:
             raise Problem(
                 phrase("A report of this time tells of more than {most} rows.", most=number(MOST_ROWS)),
                 code="report.too_large",
                 do=phrase("Choose a shorter time, or one database."),
             )
-        row = row_of(values)
-        found[row.database].append(row)
+        for row in rows_of(portion):
+            found[row[0]].append(row)
     return found, count
 
 
@@ -248,18 +258,21 @@ def _attempts(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     # By what indexes have first: a run is asked for at its planned time or, after a standstill, later.
     rows = rows.alias(at=Coalesce("slot", "queued_at"), database_key=F("database_id"))
     return rows.filter(queued_at__gte=begin, at__gte=begin, at__lt=end).values_list(
-        "database_id", "action", "pk", "status", "trigger", _as_stored("slot"), _as_stored("queued_at"),
-        "error",
+        "database_id", "action", "pk", "status", "trigger", as_stored("slot"), as_stored("queued_at"),
+        "error", as_stored("finished_at"),
     )  # fmt: skip
 
 
 def _made(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
+    """What an index has of each: rows have manifests, and are many times as large."""
+    return _snapshots_in(begin, end).values_list(
+        "database_id", "pk", as_stored("time"), "verdict", as_stored("made_here"), "made_by_id"
+    )
+
+
+def _snapshots_in(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     rows = Snapshot.objects.filter(time__gte=begin, time__lt=end, database__isnull=False)
-    return rows.alias(at=F("time"), database_key=F("database_id")).values_list(
-        "database_id", "pk", "snapshot_id", _as_stored("time"), "dump_sha256", "total_bytes_processed",
-        "verdict", _as_stored("forgotten_at"), _as_stored("made_here"), "made_by_id",
-        _as_stored("made_by__finished_at"), "made_by__trigger", "suspicion__state", _as_stored("tags"),
-    )  # fmt: skip
+    return rows.alias(at=F("time"), database_key=F("database_id"))
 
 
 def _proved(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
@@ -281,48 +294,63 @@ def _restored(begin: datetime, end: datetime) -> QuerySet[Any, Any]:
     )  # fmt: skip
 
 
-class _AsStored(ExpressionWrapper):
-    """A column as the database has it: of hundreds of thousands, conversions take seconds."""
-
-    def as_sqlite(self, compiler: Any, connection: Any, **more: Any) -> tuple[str, Any]:
-        """Of what is more than the column, SQLite's driver does not know that it is a time."""
-        sql, params = self.as_sql(compiler, connection, **more)
-        return f"(+{sql})", params
-
-
-def _as_stored(name: str) -> _AsStored:
-    return _AsStored(F(name), output_field=TextField())
-
-
 # Without the function in between that NamedTuple has for it.
 _new = tuple.__new__
 
 
-def _attempt(values: Any) -> Attempt:
-    database, action, run, status, trigger, slot, queued_at, error = values
-    values = database, action, run, status, trigger, _moment(slot), _moment(queued_at), error
-    return _new(Attempt, values)
+def _attempts_of(ended: _OfRuns, portion: _Portion) -> Iterable[Attempt]:
+    database, action, run, status, trigger, slot, queued, error, finished = zip(*portion, strict=True)
+    ended.update(zip(run, zip(finished, trigger, strict=True), strict=True))
+    columns = (database, action, run, status, trigger, moments(slot), moments(queued), error)
+    return map(_new, repeat(Attempt), zip(*columns, strict=True))
 
 
-def _snapshot(values: Any) -> Made:
-    database, pk, snapshot_id, at, digest, size, verdict, forgotten_at, made_here, run, *more = values
-    ended, trigger, state, tags = more
-    tags = json.loads(tags) if tags and SAFETY_TAG in tags else ()
-    values = (
-        database, pk, snapshot_id, _moment(at), digest, size, verdict, _moment(forgotten_at),
-        bool(made_here), run, _moment(ended), trigger, state, tags,
-    )  # fmt: skip
-    return _new(Made, values)
+def _stands_for(attempt: Attempt) -> tuple[datetime, int]:
+    return attempt.slot or attempt.queued_at, attempt.run
 
 
-def _moment(stored: Any) -> Any:
-    """A time as SQLite's, MySQL's or PostgreSQL's driver gives it; each is stored in UTC."""
-    if stored.__class__ is str:
-        # To put the zone in afterwards takes five times as long.
-        return datetime.fromisoformat(stored + "+00:00")
-    if stored is None:
-        return None
-    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+def _snapshots_of(
+    made: Mapping[int, _Portion], ended: _OfRuns, within: tuple[datetime, datetime]
+) -> dict[int, list[Made]]:
+    """What was read of snapshots, with what other rows tell of each."""
+    runs = set(map(itemgetter(-1), chain.from_iterable(made.values())))
+    if others := runs.difference(ended, [None]):
+        values = Run.objects.values_list("pk", as_stored("finished_at"), "trigger")
+        ended |= by_key(values, others, itemgetter(1, 2))
+    # Of those that no run of ours made only their tags tell for what they were made.
+    triggers = {ended.get(run, _NO_RUN)[1] for run in runs}
+    tagged: dict[int, Sequence[str]] = {}
+    for trigger in triggers.intersection([None, _RECOVERED]):
+        made_so = {"made_by__trigger": trigger} if trigger else {"made_by": None}
+        rows = _snapshots_in(*within).filter(**made_so).order_by().values_list("pk", "tags")
+        tagged |= {pk: tags for pk, tags in rows.iterator(chunk_size=_AT_ONCE) if SAFETY_TAG in (tags or ())}
+    doubted = dict(Suspicion.objects.filter(state__in=_DOUBTED).order_by().values_list("snapshot", "state"))
+    found: dict[int, list[Made]] = {}
+    for key, portion in made.items():
+        database, pks, times, verdicts, made_here, made_by = zip(*portion, strict=True)
+        finished, asked_by = zip(*map(ended.get, made_by, repeat(_NO_RUN)), strict=True)
+        tags = map(tagged.get, pks, repeat(()))
+        columns = (
+            database, pks, moments(times), verdicts, made_here, made_by, moments(finished), asked_by,
+            map(doubted.get, pks), tags,
+        )  # fmt: skip
+        found[key] = list(map(_new, repeat(Made), zip(*columns, strict=True)))
+    return found
+
+
+def details(snapshots: Collection[int], pace: Pace) -> dict[int, Details]:
+    """What is told of these snapshots, by their keys."""
+    columns = ("pk", "snapshot_id", "dump_sha256", "total_bytes_processed", as_stored("forgotten_at"))
+    found: dict[int, Details] = {}
+    for portion in _portions(sorted(snapshots), _ROWS_AT_ONCE):
+        pace.check()
+        found |= by_key(Snapshot.objects.values_list(*columns), portion, _details)
+    return found
+
+
+def _details(values: Any) -> Details:
+    _, snapshot_id, digest, size, forgotten_at = values
+    return Details(snapshot_id, digest, size, moment(forgotten_at))
 
 
 def manifest_digests(snapshots: Collection[int], pace: Pace) -> dict[int, str]:
@@ -351,5 +379,5 @@ def comparisons(verifications: Collection[int], pace: Pace) -> dict[int, tuple[A
     return found
 
 
-def _portions(pks: Sequence[int]) -> Iterator[Iterable[int]]:
-    return (pks[start : start + _AT_ONCE] for start in range(0, len(pks), _AT_ONCE))
+def _portions(pks: Sequence[int], count: int = _AT_ONCE) -> Iterator[Sequence[int]]:
+    return (pks[start : start + count] for start in range(0, len(pks), count))

@@ -24,7 +24,9 @@ def read(versions: marks.Versions) -> list[Repository]:
     """
     repositories = list(_rows())
     # Where nothing was forgotten yet, they are waited for since their first run.
-    if any(each.tended_at is None for each in repositories):
+    if len(repositories) == 1:
+        repositories[0].tended_at = repositories[0].tended_at or repositories[0].oldest_run
+    elif any(each.tended_at is None for each in repositories):
         begun = _BEGUN.get(versions.of_all, _begun)
         for each in repositories:
             if each.tended_at is None:
@@ -59,6 +61,7 @@ def _rows() -> QuerySet[Any, Any]:
         look_error=Subquery(failed.values("error")[:1]),
         look_succeeded=first(looks.filter(status=Status.SUCCEEDED)),
         oldest_snapshot=Subquery(Snapshot.objects.order_by("time").values("time")[:1]),
+        oldest_run=Subquery(Run.objects.order_by("queued_at", "pk").values("queued_at")[:1]),
         **maintenance.newest(),
     )
 

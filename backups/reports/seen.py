@@ -10,20 +10,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Exists, F, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import get_language
 
 from backups import installation, marks, verdict
-from backups.catalog import made_here
-from backups.choices import AlertState, Status, SuspicionState
+from backups.catalog import made_here, series
+from backups.choices import AlertState, Status
 from backups.configuration import environment
 from backups.endpoints import secrets_subject
-from backups.models import Alert, Channel, Database, Repository, Run, Snapshot, Suspicion
+from backups.models import Alert, Database, Repository, Run, WorkerPulse
 from backups.notifications import channels
-from backups.reports import database_facts, own_database, portal_start, repository_facts, stand_downs
+from backups.reports import (
+    database_facts,
+    few_rows,
+    own_database,
+    portal_start,
+    repository_facts,
+    stand_downs,
+)
 from backups.reports.database_facts import OfDatabase
+from backups.reports.few_rows import Few
 from backups.runs import queue
 from backups.text.sentences import phrase
 
@@ -32,18 +42,25 @@ ORDERS = phrase("Orders in the queue")
 # The subject of the alert that has what was found of the gate's process, with the address after it.
 GATE_PROCESS = "Gate process at "
 _OF_SECRETS = "Secrets of "
+# As `alerting.log_subjects` calls them.
+_OF_BARRIERS = "Moments of "
 
 
 @dataclass(frozen=True)
 class Seen:
     """What rows tell, whoever asks, and when."""
 
-    databases: Sequence[Any]
-    runs: Mapping[int, Run]
-    snapshots: Mapping[int, Snapshot]
+    # By their keys, in the order in which pages have them.
+    databases: Mapping[int, OfDatabase]
     # With what was done to each as a whole: see `maintenance.told`.
     repositories: Sequence[Any]
     facts: verdict.Facts
+    # How many alerts and channels do not reach everybody.
+    failing: int
+    # The workers' signs of life as they were at that moment, where they came with something else.
+    pulses: Sequence[WorkerPulse] | None
+    # The versions of the groups of databases by which that is; none of some databases alone.
+    groups: Sequence[object] = ()
 
 
 def of_all(now: datetime, versions: marks.Versions | None = None) -> Seen:
@@ -52,8 +69,8 @@ def of_all(now: datetime, versions: marks.Versions | None = None) -> Seen:
     rows = _read(now, versions)
     held = _databases(rows, versions)
     return Seen(
-        [each.row for each in held.databases.values()], held.runs, held.snapshots,
-        rows.repositories, _facts(rows, held.databases.values(), versions),
+        held.databases, rows.repositories, _facts(rows, held.databases.values(), versions),
+        channels.failing_of(rows.alerts, rows.few.channels), rows.pulses, held.groups,
     )  # fmt: skip
 
 
@@ -61,10 +78,13 @@ def of_some(now: datetime, only: QuerySet[Database]) -> Seen:
     """Of some databases, whether there is one or not."""
     versions = marks.Versions()
     rows = _read(now, versions)
-    others = _others(rows, versions, environment.Shared.of_all(rows.repositories))
+    others = _others(rows, environment.Shared.of_all(rows.repositories))
     found = database_facts.read(now, rows.repositories, others, only)
     facts = replace(_facts(rows, found, versions), databases_in_all=Database.objects.in_service().count())
-    return Seen([each.row for each in found], *_shown(found), rows.repositories, facts)
+    return Seen(
+        {each.row.pk: each for each in found}, rows.repositories, facts,
+        channels.failing_of(rows.alerts, rows.few.channels), rows.pulses,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,23 +97,28 @@ class _Rows:
     alerts: Sequence[Alert]
     # What alerts say of each subject that failed.
     failures: Mapping[str, str]
+    few: Few
     stood_down: stand_downs.StoodDown
+    pulses: Sequence[WorkerPulse] | None
 
 
 def _read(now: datetime, versions: marks.Versions) -> _Rows:
     alerts = _ALERTS.get(versions.of("backups_alert"), _alerts)
     failures = {each.subject: each.text for each in alerts if each.state == AlertState.FAILED}
-    return _Rows(now, repository_facts.read(versions), alerts, failures, stand_downs.read(now, versions))
+    repositories = repository_facts.read(versions)
+    few, pulses = few_rows.read(versions)
+    return _Rows(now, repositories, alerts, failures, few, stand_downs.of(few.stand_downs, now), pulses)
 
 
 _ALERTS = marks.Kept[list[Alert]]()
 
 
 def _alerts() -> list[Alert]:
-    told = Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS) | _OF_GATE_PROCESS
+    told = Q(state=AlertState.FAILED) | ~Q(error="") | Q(subject=ORDERS) | _OF_GATE_PROCESS | _BARRED
     return list(Alert.objects.filter(told))
 
 
+_BARRED = Q(subject__startswith=_OF_BARRIERS) & ~Q(state=AlertState.GOOD)
 _OF_GATE_PROCESS = Q(subject__startswith=GATE_PROCESS, state=AlertState.TROUBLE)
 
 
@@ -104,13 +129,13 @@ class _Held(NamedTuple):
     """What was made of each database's rows, in their order, and of what that is all."""
 
     of: object
+    # What of the facts of each is alike for all of them, by which they may be those of before.
+    alike: object
     at: datetime
     groups: Sequence[object]
     repositories: Mapping[int, Repository]
     shared: environment.Shared
     databases: Mapping[int, OfDatabase]
-    runs: Mapping[int, Run]
-    snapshots: Mapping[int, Snapshot]
 
 
 # Of this process. Several threads may share it: it is put in its place as a whole.
@@ -118,17 +143,23 @@ _held: list[_Held] = []
 
 
 def _databases(rows: _Rows, versions: marks.Versions) -> _Held:
-    of = (
+    decides = (
         # Settings are changed by tests only: that is another object each time. Some of it is a text already.
         getattr(settings, "_wrapped", None), get_language(),
-        int(rows.now.timestamp()) // marks.BOUND_SECONDS, versions.of("backups_server"),
         [_what_counts(each) for each in rows.repositories],
         sorted(each for each in rows.failures.items() if each[0].startswith(_OF_SECRETS)),
+        sorted(_barred(rows)),
     )  # fmt: skip
+    of = decides, int(rows.now.timestamp()) // marks.BOUND_SECONDS, versions.of("backups_server")
+    # How long schedules may take is worked out by the day.
+    alike = decides, timezone.localdate(rows.now, ZoneInfo(settings.TIME_ZONE))
     known = _held[0] if _held else None
     # What was of the past is of the future where the clock was set back.
     is_of_use = known is not None and known.of == of and known.at <= rows.now
-    held = (known and is_of_use and _renewed(known, rows, versions)) or _made(of, rows, versions)
+    held = known and is_of_use and _renewed(known, rows, versions)
+    if not held:
+        before = known.databases if known and known.alike == alike else {}
+        held = _Held(of, alike, rows.now, versions.groups, *_made(rows, before))
     _held[:] = [held]
     return held
 
@@ -141,25 +172,27 @@ def _what_counts(repository: Any) -> object:
     )  # fmt: skip
 
 
-def _made(of: object, rows: _Rows, versions: marks.Versions) -> _Held:
-    shared = environment.Shared.of_all(rows.repositories)
-    found = database_facts.read(rows.now, rows.repositories, _others(rows, versions, shared))
+def _made(
+    rows: _Rows, before: Mapping[int, OfDatabase]
+) -> tuple[Mapping[int, Repository], environment.Shared, Mapping[int, OfDatabase]]:
+    shared = environment.Shared.of_all(rows.repositories, series.Others.read_all())
+    found = database_facts.read(rows.now, rows.repositories, _others(rows, shared), before=before)
     repositories = {each.pk: each for each in rows.repositories}
     databases = {each.row.pk: each for each in found}
-    return _Held(of, rows.now, versions.groups, repositories, shared, databases, *_shown(found))
+    return repositories, shared, databases
 
 
-def _others(rows: _Rows, versions: marks.Versions, shared: environment.Shared) -> database_facts.Others:
-    waiting = _WAITING.get(versions.of("backups_suspicion"), _waiting)
-    return database_facts.Others(rows.failures, waiting, shared)
+def _others(rows: _Rows, shared: environment.Shared) -> database_facts.Others:
+    return database_facts.Others(rows.failures, rows.few.waiting, rows.few.servers, shared, _barred(rows))
 
 
-_WAITING = marks.Kept[frozenset[int]]()
+def _barred(rows: _Rows) -> frozenset[int]:
+    """Of whose log an alert says that moments end at something: whether they do, their rows tell."""
+    return frozenset(each.database_id for each in rows.alerts if each.database_id and _is_of_barrier(each))
 
 
-def _waiting() -> frozenset[int]:
-    rows = Suspicion.objects.filter(state=SuspicionState.WAITING).order_by()
-    return frozenset(rows.values_list("database", flat=True))
+def _is_of_barrier(alert: Alert) -> bool:
+    return alert.subject.startswith(_OF_BARRIERS) and alert.state != AlertState.GOOD
 
 
 def _renewed(held: _Held, rows: _Rows, versions: marks.Versions) -> _Held | None:
@@ -172,19 +205,12 @@ def _renewed(held: _Held, rows: _Rows, versions: marks.Versions) -> _Held | None
     if not changed:
         return held._replace(at=rows.now, groups=versions.groups)
     only = Database.objects.in_service().annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
-    others = _others(rows, versions, held.shared)
+    others = _others(rows, held.shared.of_some())
     read = database_facts.read(rows.now, held.repositories.values(), others, only)
     found = {each.row.pk: each for each in read}
     if not _are_the_same(held.databases, found, changed):
         return None
-    runs, snapshots = _shown(read)
-    return held._replace(
-        at=rows.now,
-        groups=versions.groups,
-        databases={**held.databases, **found},
-        runs={**held.runs, **runs},
-        snapshots={**held.snapshots, **snapshots},
-    )
+    return held._replace(at=rows.now, groups=versions.groups, databases={**held.databases, **found})
 
 
 def _renew_repositories(held: Mapping[int, Repository], read: Iterable[Repository]) -> None:
@@ -203,15 +229,6 @@ def _place(one: OfDatabase) -> object:
     return one.row.name, one.row.is_primary, one.row.repository_id
 
 
-def _shown(found: Iterable[OfDatabase]) -> tuple[dict[int, Run], dict[int, Snapshot]]:
-    runs: dict[int, Run] = {}
-    snapshots: dict[int, Snapshot] = {}
-    for each in found:
-        runs.update(each.runs)
-        snapshots.update(each.snapshots)
-    return runs, snapshots
-
-
 # ---------------------------------------------------------------- Facts
 
 
@@ -221,7 +238,7 @@ def _facts(rows: _Rows, found: Iterable[OfDatabase], versions: marks.Versions) -
     newest = _newest_good(databases)
     waiting = _waits_longest(versions)
     commands = installation.commands()
-    in_portal = _CHANNELS.get(versions.of("backups_channel"), channels.watching)
+    in_portal = [each for each in rows.few.channels if each.is_watching]
     return verdict.Facts(
         now=rows.now,
         databases=_left_out([each.facts for each in databases], rows.stood_down),
@@ -238,9 +255,9 @@ def _facts(rows: _Rows, found: Iterable[OfDatabase], versions: marks.Versions) -
         pings=bool(settings.PING_URL),
         ping_error=rows.failures.get(channels.PING, "") if settings.PING_URL else "",
         env_file=_env_file(),
-        portal_secrets=_START.get((versions.of("backups_portalstart"), get_language()), portal_start.finding),
+        portal_secrets=portal_start.finding_of(rows.few.portal_start),
         portal_database=_OWN.get((versions.of_all, get_language()), own_database.finding),
-        key_to_copy=_KEY.get((versions.of("backups_publickey"), get_language()), made_here.not_copied),
+        key_to_copy=made_here.not_copied_of(rows.few.public_key),
         strange_orders=[each.text for each in rows.alerts if _is_strange_order(each)],
         untold=len(untold),
         told_nobody=channels.told_nobody(untold),
@@ -249,11 +266,8 @@ def _facts(rows: _Rows, found: Iterable[OfDatabase], versions: marks.Versions) -
     )
 
 
-_CHANNELS = marks.Kept[list[Channel]]()
 # By which machines play runs: it is as late as what time alone changes.
 _OWN = marks.Kept[tuple[str, str] | None]()
-_START = marks.Kept[tuple[str, str] | None]()
-_KEY = marks.Kept[str]()
 
 
 def _waits_longest(versions: marks.Versions) -> Any:

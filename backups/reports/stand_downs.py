@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from backups import marks
 from backups.choices import StandDownKind
 from backups.models import StandDown
 from backups.verdict import StandDownFacts
@@ -21,10 +20,10 @@ class StoodDown:
     retired: Mapping[str, StandDownFacts] = field(default_factory=dict)
 
 
-def read(now: datetime, versions: marks.Versions) -> StoodDown:
-    """Look, in one query at most."""
+def of(rows: Iterable[StandDown], now: datetime) -> StoodDown:
+    """By those that nobody ended, each with its database's name: when they end by themselves, time says."""
     paused, muted, retired = {}, {}, {}
-    for each in _ROWS.get(versions.of("backups_standdown", "backups_database"), _rows):
+    for each in rows:
         if each.until is not None and each.until <= now:
             continue
         facts = StandDownFacts(each.made_at, each.made_by, each.reason, each.until)
@@ -35,11 +34,3 @@ def read(now: datetime, versions: marks.Versions) -> StoodDown:
         else:
             muted[each.database_id] = facts
     return StoodDown(paused, muted, dict(sorted(retired.items())))
-
-
-_ROWS = marks.Kept[list[StandDown]]()
-
-
-def _rows() -> list[StandDown]:
-    """Those that nobody ended: when they end by themselves, time says."""
-    return list(StandDown.objects.filter(ended_at=None).select_related("database").order_by("pk"))

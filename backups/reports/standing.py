@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -16,9 +16,12 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from backups import marks, verdict
-from backups.models import Database, Run, Snapshot
+from backups.models import Database, WorkerPulse
 from backups.reports import gate_words, seen, workers
+from backups.reports.database_facts import OfDatabase
+from backups.reports.newest_rows import NewestRun, NewestSnapshot
 from backups.reports.seen import GATE_PROCESS, ORDERS, gate_process
+from backups.scheduling.staleness import LOG_FETCHED_EVERY
 from sentinel.environment import GateSettings
 from sentinel.gate import Observation, Word, decide
 from sentinel.heartbeat import Reading
@@ -33,34 +36,42 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Standing:
-    """How everything stands at one moment, with the rows that tell it by their keys."""
+    """How everything stands at one moment, with what rows tell of each database, by its key."""
 
     now: datetime
-    databases: Sequence[Any]
-    runs: Mapping[int, Run]
-    snapshots: Mapping[int, Snapshot]
+    found: Mapping[int, OfDatabase]
     repositories: Sequence[Any]
     overall: verdict.Overall
     gate: verdict.GateFacts
     # What lies in the status folder: of very many databases it is not read twice.
     files: Observation
+    # How many alerts and channels do not reach everybody.
+    failing: int
+    workers: Sequence[verdict.WorkerFacts]
+    # Of which versions of their groups the databases are; none where these are some alone.
+    groups: Sequence[object]
+
+    @cached_property
+    def databases(self) -> list[Any]:
+        """Their rows."""
+        return [each.row for each in self.found.values()]
 
     @property
     def closes_at(self) -> datetime | None:
         """When the gate closes where no further backup is made."""
         return self.gate.closes_at
 
-    def good(self, database: Any) -> Run | None:
+    def good(self, database: Any) -> NewestRun | None:
         """The newest backup that succeeded."""
-        return self.runs.get(database.newest_succeeded)
+        return self.found[database.pk].good if database.pk in self.found else None
 
-    def newest(self, database: Any) -> Snapshot | None:
+    def newest(self, database: Any) -> NewestSnapshot | None:
         """The newest snapshot that counts as a backup."""
-        return self.snapshots.get(database.newest_snapshot)
+        return self.found[database.pk].newest if database.pk in self.found else None
 
-    def proved(self, database: Any) -> Snapshot | None:
+    def proved(self, database: Any) -> NewestSnapshot | None:
         """The newest of these that is verified."""
-        return self.snapshots.get(database.newest_proved)
+        return self.found[database.pk].proved if database.pk in self.found else None
 
 
 def read(now: datetime | None = None, versions: marks.Versions | None = None) -> Standing:
@@ -75,7 +86,15 @@ def read(now: datetime | None = None, versions: marks.Versions | None = None) ->
     # A caller's own time is not that of the version.
     # Some of what is kept is a text already.
     of = f"{version} {int(now.timestamp()) // marks.BOUND_SECONDS} {get_language()}"
-    return _judged(_SEEN.get(of, partial(seen.of_all, now, versions)), files, now)
+    news: list[seen.Seen] = []
+
+    def look() -> seen.Seen:
+        news.append(seen.of_all(now, versions))
+        return news[0]
+
+    found = _SEEN.get(of, look)
+    # Signs of life are never kept.
+    return _judged(found, files, now, news[0].pulses if news else None)
 
 
 def read_told(now: datetime, keys: Iterable[int]) -> Standing:
@@ -83,23 +102,27 @@ def read_told(now: datetime, keys: Iterable[int]) -> Standing:
 
     Who tells people looks each minute, and almost never is there such a database.
     """
-    return _judged(seen.of_some(now, Database.objects.in_service().filter(pk__in=keys)), observed(now), now)
+    found = seen.of_some(now, Database.objects.in_service().filter(pk__in=keys))
+    return _judged(found, observed(now), now, found.pulses)
 
 
 _SEEN = marks.Kept[seen.Seen]()
 
 
-def _judged(found: seen.Seen, files: Observation, now: datetime) -> Standing:
+def _judged(
+    found: seen.Seen, files: Observation, now: datetime, pulses: Sequence[WorkerPulse] | None
+) -> Standing:
     facts = replace(
         found.facts,
         now=now,
         gate=gate_by_files(now, files),
-        workers=workers.facts(),
+        workers=workers.facts(pulses),
     )
     overall = verdict.overall(facts)
     return Standing(
-        now, found.databases, found.runs, found.snapshots, found.repositories, overall, facts.gate, files
-    )
+        now, found.databases, found.repositories, overall, facts.gate, files,
+        found.failing, facts.workers, found.groups,
+    )  # fmt: skip
 
 
 # Read again where they do not look as they did.
@@ -143,7 +166,7 @@ def gate_by_files(now: datetime | None = None, files: Observation | None = None)
     if found.word is Word.OVERRIDE:
         worst = found.reason
     closes_at = _closes_at(observation, limits, now) if found.open else None
-    return verdict.GateFacts(found.open, found.word.value, worst, closes_at)
+    return verdict.GateFacts(found.open, found.word.value, worst, closes_at, found.decided_by.value)
 
 
 class _Closing(NamedTuple):
@@ -171,12 +194,19 @@ def _closes_at(observation: Observation, limits: GateSettings, now: datetime) ->
 
 
 def _first_closed(observation: Observation, limits: GateSettings, now: datetime) -> datetime | None:
-    """The gate is asked what it would say after each time that ends something."""
+    """The gate is asked what it would say after each time that ends something.
+
+    A log goes on being stored, whether backups are made or not: only where it does not, that is an end too.
+    """
     ends = [now]
+    if not _logs_stand_still(observation, limits, now):
+        limits = replace(limits, log_threshold_seconds=0)
     for files in observation.databases:
         own = files.threshold_seconds
         ends += _end(files.heartbeat, limits.threshold_seconds if own is None else own)
         ends += _end(files.verified, limits.verified_threshold_seconds)
+        if files.is_logged and limits.log_threshold_seconds:
+            ends += _end(files.logged, limits.log_threshold_seconds)
     ends += _end(observation.first_boot, limits.boot_grace_seconds)
     if observation.override is not None:
         ends.append(observation.override.until)
@@ -186,6 +216,14 @@ def _first_closed(observation: Observation, limits: GateSettings, now: datetime)
     return None
 
 
+def _logs_stand_still(observation: Observation, limits: GateSettings, now: datetime) -> bool:
+    """Whether half of the time is over in which a log, which is fetched each minute, has to be stored."""
+    half = timedelta(seconds=limits.log_threshold_seconds) / 2
+    times = [files.logged.time for files in observation.databases if files.is_logged]
+    return bool(half) and any(time is not None and now - time > max(half, _FETCHED) for time in times)
+
+
+_FETCHED = 2 * LOG_FETCHED_EVERY
 _SECOND = timedelta(seconds=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backups.choices import ArchiveState
 from backups.models import Database, LogArchive, LogGap
+from backups.moments.newest import newest
 from backups.moments.refusals import why
 from backups.moments.rows import log_of
 from backups.moments.timeline import Barrier, Log
@@ -20,7 +21,7 @@ from backups.moments.until import local
 from backups.moments.windows import Window, open_barrier, windows
 from backups.text import formatting
 from backups.text.sentences import english, phrase
-from backups.verdict import Finding, Page, State
+from backups.verdict import LogDoubt
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,13 @@ def look(database: Database) -> StoredLog:
     return StoredLog(log, windows(log))
 
 
+def newest_of(database: Database) -> StoredLog:
+    """The same with the newest window alone, for who looks at many: of a log's marks few are read."""
+    log = log_of(database, with_marks=False)
+    window = newest(database, log)
+    return StoredLog(log, [window] if window else [])
+
+
 def behind(until: datetime, now: datetime) -> str:
     """How long ago the end of what is stored was, to the second: it is a minute, or something is wrong."""
     return phrase("{duration} ago", duration=formatting.duration(round((now - until).total_seconds())))
@@ -118,31 +126,34 @@ def told() -> Mapping[str, Mapping[str, Any]]:
     return {archive.database.name: _as_json(archive) for archive in wanted}
 
 
-def findings() -> Iterator[Finding]:
-    """For people: of which databases whose log is stored newer moments cannot be had."""
-    for archive in LogArchive.objects.exclude(state=ArchiveState.OFF).select_related("database"):
-        if (gap := LogGap.objects.filter(database=archive.database, ends=None).first()) is not None:
-            yield _of_gap(gap)
-        elif (found := look(archive.database).told_of_barrier()) is not None:
-            database = archive.database
-            yield Finding(
-                "log_barrier", State.DOUBTFUL, *found, database.name, page=Page("database", database.pk)
-            )
+def doubts(databases: Iterable[Any], barred: Collection[int]) -> dict[int, LogDoubt]:
+    """By their keys: of which databases, whose log is stored, newer moments cannot be had, and why.
+
+    Of the databases it is told whether somebody wants their log (`log_state`), and of all of them one query
+    is asked; `barred` are the keys of those that may stand at a barrier, by their alerts, and of each of
+    those a few more.
+    """
+    wanted = {each.pk: each for each in databases if each.log_state not in (None, "", ArchiveState.OFF)}
+    if not wanted:
+        return {}
+    gaps = LogGap.objects.filter(ends=None, database__log_archive__in=LogArchive.objects.wanted())
+    found = {
+        gap.database_id: LogDoubt("log_gap", _gap_words(wanted[gap.database_id], gap))
+        for gap in gaps.order_by("-pk")
+        if gap.database_id in wanted
+    }
+    for key in wanted.keys() & set(barred) - found.keys():
+        if (told_of_it := newest_of(wanted[key]).told_of_barrier()) is not None:
+            found[key] = LogDoubt("log_barrier", told_of_it[0])
+    return found
 
 
-def _of_gap(gap: LogGap) -> Finding:
-    return Finding(
-        "log_gap",
-        State.DOUBTFUL,
-        phrase(
-            "The binary log of {database} is not stored from {begins} on: {sentence}",
-            database=gap.database,
-            begins=local(gap.begins),
-            sentence=gap.sentence,
-        ),
-        phrase("It goes on from the next backup with an exact position. Make one, if none is under way."),
-        gap.database.name,
-        page=Page("database", gap.database.pk),
+def _gap_words(database: Database, gap: LogGap) -> str:
+    return phrase(
+        "The binary log of {database} is not stored from {begins} on: {sentence}",
+        database=database,
+        begins=local(gap.begins),
+        sentence=gap.sentence,
     )
 
 
@@ -162,7 +173,7 @@ def barrier_as_json(stored: StoredLog) -> dict[str, Any] | None:
 
 
 def _as_json(archive: Any) -> dict[str, Any]:
-    stored = look(archive.database)
+    stored = newest_of(archive.database)
     found = stored.windows
     return {
         "restorable_from": _time(found[-1].begins) if found else None,

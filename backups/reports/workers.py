@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.conf import settings
 
 from backups import verdict
@@ -14,9 +16,9 @@ from backups.text.sentences import phrase
 PULSES = Hearing()
 
 
-def facts() -> list[verdict.WorkerFacts]:
-    """Each cluster of the queue, as it was seen last."""
-    return [_of(pulse) for pulse in WorkerPulse.objects.all()]
+def facts(pulses: Iterable[WorkerPulse] | None = None) -> list[verdict.WorkerFacts]:
+    """Each cluster of the queue, as it was seen last: by these rows, if somebody has just read them."""
+    return [_of(pulse) for pulse in (WorkerPulse.objects.all() if pulses is None else pulses)]
 
 
 def _of(pulse: WorkerPulse) -> verdict.WorkerFacts:

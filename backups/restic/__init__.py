@@ -30,7 +30,7 @@ from backups.restic.arguments import (
 from backups.restic.exit_codes import complaint, error_from
 from backups.restic.folder import Disk, disk_of, held_in_folder, holds_snapshot, refuse_others_files
 from backups.restic.key_hints import learn_key, noted_key
-from backups.restic.lately import note_opened, was_opened
+from backups.restic.lately import LATELY_SECONDS, note_opened, was_opened
 from backups.restic.missing import gone
 from backups.restic.origin import Origin, origin, pinned_version, refuse_unpinned
 from backups.restic.output import readable, tells_of_failed_command, tells_of_lock

@@ -75,6 +75,12 @@ def skipped_note(action: Action, database: Database) -> None:
         run_log(running.pk, [line(text, Level.WARNING)])
 
 
+# What a run notes that it would leave behind if it died: databases, and by which word they are named.
+SCRATCH, SCRATCH_BESIDE = "scratch", "scratch_beside"
+SCRATCH_PURPOSES = {SCRATCH: "verify", SCRATCH_BESIDE: "verify_beside"}
+PARTIAL = "partial"
+
+
 def leftover_cleared(run_id: int, name: str) -> None:
     """Forget what a run noted that it would leave behind if it died: it is gone."""
     known = Run.objects.values_list("result", flat=True).get(pk=run_id)
@@ -82,7 +88,7 @@ def leftover_cleared(run_id: int, name: str) -> None:
 
 
 def runs_with_leftover(name: str) -> list[Run]:
-    """Runs that are over and whose "scratch" (a database) or "partial" (a file) may still be there."""
+    """Runs that are over and of which what they noted so (two databases, a file) may still be there."""
     # Asked for every minute, of a history that only grows: by the index, of the few that may.
     over = Run.objects.filter(
         repository__in=Repository.objects.all(),
@@ -94,4 +100,4 @@ def runs_with_leftover(name: str) -> list[Run]:
 
 
 # Whose runs make a database or a file for themselves.
-_LEAVING = [*TEST_RESTORES, Action.RESTORE, Action.ROWS_BACK]
+_LEAVING = [*TEST_RESTORES, Action.RESTORE, Action.ROWS_BACK, Action.DIFF]

@@ -22,6 +22,7 @@ from backups.choices import (
     PROMPT_ACTIONS,
     RESTORE_ACTIONS,
     TEST_RESTORES,
+    UNDO_TRANSACTIONS,
     Action,
     Status,
     Trigger,
@@ -129,9 +130,17 @@ def _may_share_it(run: Run, others: Sequence[Run], small: Callable[[], Collectio
 
 
 def _servers(run: Run) -> set[Address]:
-    if run.database is None or not (run.action in _AT_THE_DATABASE or _compares_with_now(run)):
+    if run.database is None:
         return set()
-    return {_of_test_restores(run.database) if run.action in TEST_RESTORES else _live(run.database)}
+    if run.action in TEST_RESTORES or _replays(run):
+        return {_of_test_restores(run.database)}
+    return {_live(run.database)} if run.action in _AT_THE_DATABASE or _compares_with_now(run) else set()
+
+
+def _replays(run: Run) -> bool:
+    """Whether it replays transactions where test restores go, and asks the live server nothing."""
+    asked = run.request if isinstance(run.request, dict) else {}
+    return run.action == Action.DIFF and asked.get("form") == UNDO_TRANSACTIONS
 
 
 def _compares_with_now(run: Run) -> bool:

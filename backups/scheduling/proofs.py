@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from backups.choices import Action, ArchiveState, StandDownKind, Trigger
 from backups.models import Database, LogArchive, Run, StandDown
 from backups.scheduling import schedules
+from backups.text.sentences import phrase
 
 
 def next_time(now: datetime) -> datetime:
@@ -23,8 +24,38 @@ def next_time(now: datetime) -> datetime:
 def due(now: datetime) -> list[tuple[Database, datetime]]:
     """The databases of which a proof is due, each with the time that was planned."""
     planned = schedules.last_time(settings.REPLAY_CRON, now)
-    archives = _archives(now).filter(switched_at__lt=planned).select_related("database")
-    return [(each.database, planned) for each in archives if not _was_asked(each.database, planned)]
+    archives = _archives(now).filter(switched_at__lt=planned).select_related("database__server")
+    return [
+        (each.database, planned)
+        for each in archives
+        # That would fail each week in the same way: see `not_possible`.
+        if not _was_asked(each.database, planned) and not each.database.replays_beside_live
+    ]
+
+
+def not_possible(database: Database) -> tuple[str, str] | None:
+    """Why no proof of a database's log can be made, as far as rows tell, and what to set.
+
+    Then none is asked for each week. None where nothing that rows tell is in the way.
+    """
+    if not database.replays_beside_live:
+        return None
+    host, port = database.test_restores_at
+    return (
+        phrase(
+            "The stored log of {database} cannot be proved by a replay: it would be replayed at {address}, "
+            "beside the live database, and MariaDB checks no right on tables then.",
+            database=database,
+            address=f"{host}:{port}",
+        ),
+        HOW_TO_PLACE,
+    )
+
+
+HOW_TO_PLACE = phrase(
+    "Name another server for test restores, by VERIFY_MYSQL_HOST or in the form of the database. Or, "
+    "if Vedetta's own check of each event is enough for you, set REPLAY_ON_LIVE=true."
+)
 
 
 def is_due(database: Database, planned: datetime) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backups import marks
 from backups.models import Run
+from backups.models.as_stored import as_stored, moment
 from backups.scheduling import schedules
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def _bring_back(now: datetime) -> datetime:
     Schedule.objects.filter(schedules.ours_alone()).exclude(repeats=0).update(repeats=0)
     ours = Schedule.objects.filter(name__startswith=schedules.PREFIX, next_run__gt=now)
     # Of thousands of schedules all but a few are right, and many have the same times.
-    alike = ours.order_by().values_list("cron").annotate(first=Min("next_run"), last=Max("next_run"))
-    doubtful = [cron for cron, first, last in alike if not _are_right(cron, first, last, now)]
+    ends = {"first": as_stored(Min("next_run")), "last": as_stored(Max("next_run"))}
+    alike = ours.order_by().values_list("cron").annotate(**ends)
+    doubtful = [cron for cron, first, last in alike if not _are_right(cron, moment(first), moment(last), now)]
     for some in (doubtful[begin : begin + _AT_ONCE] for begin in range(0, len(doubtful), _AT_ONCE)):
         named = Q(cron__in=[cron for cron in some if cron is not None])
         if None in some:

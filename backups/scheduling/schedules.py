@@ -287,7 +287,13 @@ def _clock_changes(start: datetime) -> tuple[datetime, ...]:
 
 def _today(now: datetime | None) -> datetime:
     """By the day, so that pages that ask every few seconds are answered from memory."""
-    return timezone.localtime(now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _midnight_before(now or timezone.now(), settings.TIME_ZONE)
+
+
+# Of thousands of schedules it is asked at one moment.
+@lru_cache(maxsize=16)
+def _midnight_before(now: datetime, zone: str) -> datetime:
+    return now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _times(cron: str, after: datetime) -> Iterator[datetime]:

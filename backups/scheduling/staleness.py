@@ -54,7 +54,6 @@ def conflicts(
 
     `takes` is how long a backup takes: it is as old as its begin, and there at its end.
     """
-    consequence = phrase("the gate closes") if database.gates_app else phrase("an alert comes")
     allowed = backup_allowed(database)
     cron = usable(database.backup_cron)
     if cron and (gap := longest_gap(cron, after=now)) + takes >= allowed:
@@ -66,7 +65,7 @@ def conflicts(
                 gap=formatting.approximate_duration(gap),
                 length=length,
                 allowed=formatting.approximate_duration(allowed),
-                consequence=consequence,
+                consequence=_consequence(database),
             )
         )
     allowed = timedelta(seconds=settings.SENTINEL.verified_threshold_seconds)
@@ -78,9 +77,31 @@ def conflicts(
                 "Verify more often, or allow more.",
                 age=formatting.approximate_duration(age),
                 allowed=formatting.approximate_duration(allowed),
-                consequence=consequence,
+                consequence=_consequence(database),
             )
         )
+
+
+def _consequence(database: Database) -> str:
+    return phrase("the gate closes") if database.gates_app else phrase("an alert comes")
+
+
+def log_conflict(database: Database) -> str:
+    """What is wrong with the threshold of a stored log, all going well; empty where nothing is."""
+    allowed = timedelta(seconds=settings.SENTINEL.log_threshold_seconds)
+    if not database.gates_app or not allowed or allowed >= _LOG_LEAST:
+        return ""
+    return phrase(
+        "The binary log is fetched once a minute, but SENTINEL_LOG_THRESHOLD_SECONDS allows {allowed}: "
+        "the gate closes in between. Allow {least} at least.",
+        allowed=formatting.approximate_duration(allowed),
+        least=formatting.approximate_duration(_LOG_LEAST),
+    )
+
+
+LOG_FETCHED_EVERY = timedelta(minutes=1)
+# A minute, and what storing takes.
+_LOG_LEAST = 3 * LOG_FETCHED_EVERY
 
 
 def _verified_age(database: Database, now: datetime | None) -> timedelta:

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backups.alerting import subjects
+from backups.alerting import log_subjects, subjects
 from backups.choices import TERMINAL, Action, AlertState
 from backups.models import Alert, Database, LogArchive, LogPiece, Run
+from backups.moments.large_rows import is_one as is_large_row
 from backups.moments.refusals import why
 from backups.moments.rows import log_of
 from backups.moments.timeline import Barrier
@@ -32,7 +33,7 @@ def see_to(archive: LogArchive) -> None:
     """Ask for a backup where the newest barrier has none behind it, and tell people of it and of its end."""
     database = archive.database
     noted = _noted(database)
-    barrier = open_barrier(log_of(database)) if noted else None
+    barrier = open_barrier(log_of(database, with_marks=False)) if noted else None
     if barrier is None:
         good = phrase(
             "Moments of {database} can be restored again, from a newer backup on.", database=database
@@ -40,12 +41,7 @@ def see_to(archive: LogArchive) -> None:
         standing = subjects.Standing(AlertState.GOOD, word=phrase("go on"), good=good)
     else:
         standing = _standing(database, barrier, _ask(database, noted))
-    subjects.change(subject_of(database), standing, database=database)
-
-
-def subject_of(database: Database) -> str:
-    """How alerts of moments that end at a barrier are called."""
-    return phrase("Moments of {database}", database=database)
+    subjects.change(log_subjects.of_barrier(database), standing, database=database)
 
 
 def _noted(database: Database) -> list[datetime]:
@@ -58,6 +54,7 @@ def _noted(database: Database) -> list[datetime]:
         datetime.fromisoformat(barrier["seen"]) if barrier.get("seen") else stored
         for stored, found in pieces.values_list("stored_at", "barriers")
         for barrier in found
+        if not is_large_row(barrier)
     ]
 
 
@@ -112,7 +109,11 @@ def _standing(database: Database, barrier: Barrier, due: datetime | None) -> sub
         why=why(barrier),
         then=then,
     )
-    known = Alert.objects.filter(subject=subject_of(database)).values_list("state", flat=True).first()
+    known = (
+        Alert.objects.filter(subject=log_subjects.of_barrier(database))
+        .values_list("state", flat=True)
+        .first()
+    )
     # That it takes longer than a backup is news of its own, and that it is tried again is none.
     is_stuck = due is not None or bases.is_at_rest(database) or known == AlertState.FAILED
     state = AlertState.FAILED if is_stuck else AlertState.OVERDUE

@@ -15,6 +15,7 @@ from backups.errors import Problem
 from backups.mysql.answers import fetch_rows
 from backups.mysql.grants import holds_everywhere, of_user
 from backups.mysql.log_states import NotExact, refuse_unfit
+from backups.shipping import computed_anew, neighbours
 from backups.shipping.ends import no_log
 from backups.shipping.wire import connected
 from backups.text.sentences import joined, phrase, plural
@@ -68,9 +69,14 @@ def checked(server: mysql.Server, database: str) -> Checked:
         if info.flavour == mysql.MARIADB:
             found.refused += _of_sequences(connection, database, known)
         found.refused += _of_keys(connection, database)
+        computed = computed_anew.tables(connection, info, database)
+        found.refused += computed_anew.problems(connection, computed)
         if not found.refused:
             found.refused += _of_dumps(connection, info, database)
         found.warnings += _warnings(known)
+        if info.flavour == mysql.MARIADB:
+            found.warnings += neighbours.warnings(connection, database)
+        found.warnings += computed_anew.warnings(computed)
     if not found.refused:
         # That nothing between here and there is in the way of the one connection that is not the driver's.
         with connected(server):

@@ -1,20 +1,23 @@
 """What of a transaction is one database's: its rows, its statements, and the frame around them.
 
 Rows of another database are in no piece. Nor is the text of a statement that changed another database as
-well: it may hold that one's values.
+well, or may have: it may hold that one's values.
 """
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from backups import binlog
 from backups.binlog import Ending, Event, Format, Kind, Transaction
-from backups.shipping.held import Held
-from backups.shipping.statements import Judge, is_frame
+from backups.binlog.barriers import Code
+from backups.binlog.held_events import HeldEvents
+from backups.shipping.statements import Judge
 
 _TEXTS = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
 _FRAME = frozenset(
@@ -35,6 +38,7 @@ _OF_XA = frozenset({Ending.XA_PREPARED, Ending.XA_COMMITTED, Ending.XA_ROLLED_BA
 _PASSED_OVER = frozenset({Kind.TRANSACTION_CONTEXT, Kind.IGNORABLE})
 # Of EXECUTE_LOAD, what stands between a statement's fields and its settings.
 _FIELDS, _OF_FILE = 13, 13
+_LEFT_OUT = b"/* a statement of another database */"
 # The one incident that there is: that events were lost. https://dev.mysql.com/doc/dev/mysql-server/latest/
 _LOST_EVENTS = 1
 
@@ -51,13 +55,15 @@ class Barrier:
 class Cut:
     """What one transaction is to a database."""
 
-    events: Held = field(default_factory=Held)
+    events: HeldEvents = field(default_factory=HeldEvents)
     # An event of ours before them, which no replay goes past.
     incident: Event | None = None
     barriers: list[Barrier] = field(default_factory=list)
     # Of each table how many rows, by kind of change.
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
     is_definition: bool = False
+    # Bytes of the largest event that changes rows.
+    largest: int = 0
 
     @property
     def rows(self) -> int:
@@ -75,13 +81,14 @@ class Cut:
 class Cutter:
     """Cuts transactions to one database, whose name is compared as the server does.
 
-    `judge` says of a statement what it is to the database.
+    `judge` says of a statement what it is to the database. What is long lies in `folder`.
     """
 
-    def __init__(self, database: str, same: Callable[[str], str], judge: Judge) -> None:
+    def __init__(self, database: str, same: Callable[[str], str], judge: Judge, folder: str = "") -> None:
         self._spelled = same
         self.database = same(database)
         self._judge = judge
+        self.folder = folder
 
     def is_ours(self, name: bytes) -> bool:
         """Whether a name in the log is the database's."""
@@ -107,7 +114,7 @@ def databases_in(transaction: Transaction, spelled: Callable[[str], str]) -> fro
         if event.kind == Kind.TABLE_MAP:
             found.add(spelled(binlog.table_of(event)[0].decode("utf-8", "replace")))
         elif event.kind in binlog.QUERIES:
-            if not is_frame(binlog.parse_query(event).text):
+            if not binlog.is_frame(binlog.parse_query(event).text):
                 return None
         elif event.kind not in _ROWS_ALONE:
             return None
@@ -123,7 +130,7 @@ class _Taking:
     def __init__(self, cutter: Cutter, judge: Judge) -> None:
         self._cutter = cutter
         self._judge = judge
-        self._cut = Cut()
+        self._cut = Cut(HeldEvents(cutter.folder))
         # Events before a statement that is not known yet to be ours.
         self._texts: list[Event] = []
         self._before: list[Event] = []
@@ -132,7 +139,8 @@ class _Taking:
         self._has_others = False
         self._is_begun = False
         self._last: Event | None = None
-        self._unknown: Event | None = None
+        # The first event that no replay goes past and that does not tell so itself, and why.
+        self._wall: tuple[Event, Barrier] | None = None
         self.has_ours = False
 
     def take(self, event: Event) -> None:
@@ -152,16 +160,21 @@ class _Taking:
         elif event.kind in _BEFORE_STATEMENT:
             self._before.append(event)
         elif event.kind not in _PASSED_OVER and not event.is_known:
-            self._cut.barriers.append(Barrier("log.unknown_event", {"kind": event.kind}))
-            self._unknown = self._unknown or event
+            self._block(Barrier("log.unknown_event", {"kind": event.kind}), event)
 
     def ended(self) -> Cut:
         """What was found in it."""
         self._end_statement()
-        if self._unknown is not None:
-            first = next(iter(self._cut.events), self._unknown)
-            self._cut.incident = incident(first, "log.unknown_event")
+        if self._wall is not None:
+            event, why = self._wall
+            self._cut.incident = incident(next(iter(self._cut.events), event), why)
         return self._cut
+
+    def _block(self, why: Barrier, wall: Event | None) -> None:
+        """No replay goes past it, which the log does not tell by itself where an event is given."""
+        self._cut.barriers.append(why)
+        if wall is not None:
+            self._wall = self._wall or (wall, why)
 
     def _map(self, event: Event) -> None:
         # A statement names all its tables first: rows before are of another one.
@@ -195,7 +208,9 @@ class _Taking:
     def _count(self, table: binlog.TableMap, event: Event) -> None:
         kinds = self._cut.tables.setdefault(table.table.decode("utf-8", "replace"), {})
         change = str(binlog.ROWS[event.kind])
-        kinds[change] = kinds.get(change, 0) + binlog.rows_in(event, table)
+        inflated = binlog.plain(event)
+        kinds[change] = kinds.get(change, 0) + binlog.rows_in(inflated, table)
+        self._cut.largest = max(self._cut.largest, len(inflated.body))
 
     def _put_last(self) -> None:
         if self._last is not None:
@@ -216,7 +231,7 @@ class _Taking:
         self._end_statement()
         before, self._before = self._before, []
         query = binlog.parse_query(_as_query(event))
-        if is_frame(query.text):
+        if binlog.is_frame(query.text):
             self._cut.events.append(event)
             return
         touch = self._judge(query)
@@ -224,14 +239,21 @@ class _Taking:
             return
         self.has_ours = True
         if touch.barrier is not None:
-            self._cut.barriers.append(Barrier(touch.barrier, touch.params))
+            self._block(Barrier(touch.barrier, touch.params), None if touch.is_in_log else event)
         else:
             # What a barrier depends on is never replayed.
             self._cut.events.extend(before)
             self._cut.is_definition = True
             for name in touch.changed:
                 self._cut.tables.setdefault(name, {})
-        self._cut.events.append(event)
+        self._cut.events.append(_without_text(event) if touch.is_neighbours else event)
+
+
+def _without_text(event: Event) -> Event:
+    """A statement of another database's as one that says nothing: its text may hold that one's values."""
+    event = _as_query(event)
+    length, settings = event.body[8], int.from_bytes(event.body[11:13], "little")
+    return event.with_body(event.body[: _FIELDS + settings + length + 1] + _LEFT_OUT, Kind.QUERY)
 
 
 def _as_query(event: Event) -> Event:
@@ -241,8 +263,34 @@ def _as_query(event: Event) -> Event:
     return event.with_body(event.body[:_FIELDS] + event.body[_FIELDS + _OF_FILE :], Kind.QUERY)
 
 
-def incident(before: Event, message: str) -> Event:
+def told_by(event: Event) -> Barrier:
+    """Why an incident in a piece is one, as far as `incident` wrote it; other events are not known."""
+    kind = {"kind": event.kind}
+    if event.kind != Kind.INCIDENT:
+        return Barrier("log.unknown_event", kind)
+    told = event.body[3 : 3 + event.body[2]] if len(event.body) > 3 else b""
+    code, _, params = told.decode("utf-8", "replace").partition(" ")
+    if code not in _BARRIERS:
+        # The server's own: https://dev.mysql.com/doc/dev/mysql-server/latest/ (Incident_event)
+        return Barrier("log.unknown_event" if code == "log.unknown_event" else "log.incident", kind)
+    with suppress(ValueError):
+        known = json.loads(params)
+        if isinstance(known, dict):
+            return Barrier(code, {name: str(known[name]) for name in _TOLD if name in known})
+    return Barrier(code)
+
+
+_BARRIERS = frozenset(each.value for each in Code)
+# Of a barrier, what may stand in a piece: no name of another database.
+_TOLD = ("verb", "kind", "name", "charset", "setting")
+_MOST_OF_A_MESSAGE = 255
+
+
+def incident(before: Event, why: Barrier) -> Event:
     """An event of ours that no replay goes past: for what is a barrier, and not the database's to keep."""
-    text = message.encode()[:255]
+    params = json.dumps({name: why.params[name] for name in _TOLD if name in why.params})
+    text = why.code.encode()
+    if why.code in _BARRIERS and len(text) + 1 + len(params) <= _MOST_OF_A_MESSAGE:
+        text += b" " + params.encode()
     body = struct.pack("<HB", _LOST_EVENTS, len(text)) + text
     return before._replace(kind=Kind.INCIDENT, flags=0, body=body, size=0)

@@ -12,9 +12,12 @@ from django.utils import timezone
 from backups import mysql
 from backups.dumpfile.dialect import Dialect
 from backups.dumpfile.log_positions import Place, WhyNot, sentence_of
+from backups.errors import Problem
+from backups.models import LogArchive
 from backups.mysql.log_states import NotExact, log_end
 from backups.mysql.schemas import spelling_for
 from backups.replaying.settings import Collations
+from backups.shipping.fetch import LogLost
 from backups.shipping.statements import Speech
 from backups.text.sentences import phrase
 
@@ -57,7 +60,7 @@ def ask(server: mysql.Server) -> LogEnd:
         info = mysql.probe(connection)
         who = mysql.log_server(connection)
         cases = mysql.name_cases(connection)
-        speech = _speech(connection, info)
+        speech = _speech(connection, info, cases)
         try:
             moment, place, took = _prompt_end(connection)
         except NotExact as why:
@@ -76,9 +79,9 @@ def _prompt_end(connection: Any) -> tuple[datetime, Place, timedelta]:
     return moment, place, took
 
 
-def _speech(connection: Any, info: mysql.ServerInfo) -> Speech:
+def _speech(connection: Any, info: mysql.ServerInfo, cases: int) -> Speech:
     dialect = Dialect.of(is_mariadb=info.flavour == mysql.MARIADB, number=info.number)
-    return Speech(dialect, Collations.of(connection))
+    return Speech(dialect, Collations.of(connection), folds_case=bool(cases))
 
 
 def server_name(who: dict[str, object]) -> str:
@@ -97,3 +100,36 @@ def no_log(server: mysql.Server, why: WhyNot) -> NoLog:
         code=f"log.{why.value}",
         do=phrase("Set that right there. It is asked again each minute."),
     )
+
+
+def another(archive: LogArchive, end: LogEnd) -> Problem | None:
+    """Why the server that answers is not the one that was followed; None where it is."""
+    address = archive.database.server.address
+    if archive.server_uuid != end.server:
+        return LogLost(
+            phrase(
+                "Another server answers at {address}: its binary log does not follow the one before.",
+                address=address,
+            ),
+            code="log.another_server",
+        )
+    followed, named = (archive.gtids or {}).get("database"), archive.database.database
+    if followed not in (None, named):
+        return LogLost(
+            phrase(
+                "The name of the database on its server was changed from {before} to {name}.",
+                before=followed,
+                name=named,
+            ),
+            code="log.database_changed",
+        )
+    if archive.address != address:
+        return LogLost(
+            phrase(
+                "The address of the server was changed from {before} to {address}.",
+                before=archive.address,
+                address=address,
+            ),
+            code="log.address_changed",
+        )
+    return None

@@ -25,7 +25,10 @@ _DUMP = 0x12
 _NON_BLOCK, _ANNOTATED = 1, 2
 _ROTATE, _FORMAT, _HEARTBEATS = 4, 15, (27, 41)
 _ARTIFICIAL = 0x20
-_LARGEST_POSITION = (1 << 32) - 1
+# A place is told to a server in 32 bits: there is no asking for what lies behind.
+LARGEST_POSITION = (1 << 32) - 1
+
+_BACKED_UP = phrase("Nothing need be done: a backup is made, from which the log is stored again.")
 
 
 class Fetched(NamedTuple):
@@ -47,21 +50,26 @@ class LogLost(mysql.MySQLProblem):
     code = "log.lost"
 
 
-class TooFar(mysql.MySQLProblem):
-    """A file of the log is longer than the protocol can say."""
+class TooFar(LogLost):
+    """What is to come next lies further on in a file than the protocol can say."""
 
     code = "log.too_far"
 
 
 def fetch(server: mysql.Server, flavour: str, begin: Place, end: Place) -> Generator[Fetched, None, None]:
-    """The events from `begin` on, in order, to `end` and no further. Raises MySQLProblem, LogLost."""
-    if begin.position > _LARGEST_POSITION:
+    """The events from `begin` on, in order, to `end` and no further. Raises MySQLProblem, LogLost.
+
+    An end beyond LARGEST_POSITION is passed, up to the end of the log: from there nobody could go on. A
+    server begins a new file behind such a transaction, a moment after it may have told of the end.
+    """
+    if begin.position > LARGEST_POSITION:
         raise TooFar(
             phrase(
-                "{file} of the binary log is longer than 4 GB, beyond which no server sends it.",
+                "A transaction made {file} of the server's binary log longer than 4 GB, and no server sends "
+                "what comes behind that.",
                 file=begin.file,
             ),
-            do=phrase("Set max_binlog_size to 1 GB, and have no transaction of that size."),
+            do=_BACKED_UP,
         )
     with connected(server) as wire:
         _begin(wire, flavour, begin)
@@ -105,7 +113,7 @@ def _events(wire: Wire, begin: Place, end: Place) -> Iterator[Fetched]:
             continue
         yield Fetched(file, position, data)
         position += size
-        if file == end.file and position >= end.position:
+        if file == end.file and end.position <= position <= LARGEST_POSITION:
             return
 
 
@@ -129,7 +137,7 @@ def _meaning(refused: NotSent, begin: Place) -> mysql.MySQLProblem:
             return LogLost(
                 phrase(sentence, file=begin.file, position=begin.position),
                 code=code,
-                do=phrase("Nothing need be done: a backup is made, from which the log is stored again."),
+                do=_BACKED_UP,
             )
     return refused
 

@@ -8,19 +8,26 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups import mysql
 from backups.binlog import MAGIC, Gap, GtidSet, Kind, Transaction
 from backups.models import Database, LogArchive, LogPiece, Snapshot
+from backups.moments.spilling import spill_folder
 from backups.shipping.cutting import Barrier, Cutter, incident
 from backups.shipping.ends import LogEnd
 from backups.shipping.fetch import LogLost
+from backups.shipping.live_tables import LiveTables
+from backups.shipping.neighbours import Reach
 from backups.shipping.spool import Spool
-from backups.shipping.statements import judge
+from backups.shipping.statements import Judging
 from backups.shipping.storing import Piece
 from backups.shipping.stream import Begin, Item, in_order, lost
 
 # A piece grows no further than this, of the server's log or of its own bytes, and for no longer.
 MOST_BYTES = 128 << 20
 MOST_TIME = timedelta(hours=1)
+# In a piece events say where they end in 32 bits, and further apart than this nothing tells how often these
+# have turned.
+_FAR = 1 << 31
 # Between the server and us, in seconds.
 _CLOCKS_DIFFER = 60
 # What tells of the log itself and holds nobody's data.
@@ -41,12 +48,14 @@ class Follower:
         self.reached = begin
         self._server, self._cases = end.server, end.cases
         database = archive.database.database
-        statements = judge(database, end.speech, folds_case=bool(end.cases))
-        self._cutter = Cutter(database, end.spelled, statements)
+        self._live = LiveTables(database, end.spelled, is_mariadb=end.speech.dialect.is_mariadb)
+        known = archive.gtids or {}
+        self._reach = Reach(database, end.flavour, was=known.get("reached"))
+        judging = Judging(database, end.speech, self._live, self._reach)
+        self.cutter = Cutter(database, end.spelled, judging, spill_folder())
         # Full ones, then the one that grows.
         self._full: list[tuple[Piece, dict[str, Any]]] = []
         self._growing: Piece | None = None
-        known = archive.gtids or {}
         # Where it was begun, in front of which there may be a gap.
         self._from: dict[str, Any] = known.get("from") or {}
         self._next_start = self._start_of_next(begin) if base is None else begin.position
@@ -66,6 +75,11 @@ class Follower:
         first = int(self._from["position"]) if self._from.get("file") == begin.file else len(MAGIC)
         ends = [end for end in last.values_list("end", flat=True) if first <= end <= begin.position]
         return max(ends, default=begin.position)
+
+    def begin(self, server: mysql.Server) -> None:
+        """A fetch begins, of a log whose end is known."""
+        self._live.begin(server)
+        self._reach.look(server)
 
     @property
     def begun(self) -> datetime:
@@ -89,11 +103,13 @@ class Follower:
             self._next_start = len(MAGIC)
         self.reached = Begin(item.file, item.format.made, item.end)
         if isinstance(item.what, Transaction):
-            is_ours = databases is None or self._cutter.database in databases
-            if is_ours and (cut := self._cutter.cut(item.what)) is not None:
+            is_ours = databases is None or self.cutter.database in databases
+            if is_ours and (cut := self.cutter.cut(item.what)) is not None:
                 self._piece(item).take(item.what, cut)
         else:
             self._take_marker(item)
+        if self._growing is None and item.end - self._next_start > _FAR:
+            self._piece(item)
         self._seal_if_full(gtids)
 
     def _is_of_another_log(self, made: int) -> bool:
@@ -118,9 +134,10 @@ class Follower:
         event = item.what.event  # type: ignore[union-attr]
         if event.kind == Kind.INCIDENT or not item.what.is_known:
             code = "log.incident" if event.kind == Kind.INCIDENT else "log.unknown_event"
+            why = Barrier(code, {"kind": event.kind})
             piece = self._piece(item)
-            piece.block(item.what.start, event.when, Barrier(code, {"kind": event.kind}))
-            piece.spool.add([incident(event, code).written(item.format)])
+            piece.block(item.what.start, event.when, why)
+            piece.spool.add([incident(event, why).written(item.format)])
         elif event.kind in _KEPT:
             piece = self._piece(item)
             piece.spool.add([event.written(item.format)])
@@ -128,7 +145,7 @@ class Follower:
 
     def _piece(self, item: Item) -> Piece:
         if self._growing is None:
-            spool = Spool(item.format, item.file, self._next_start)
+            spool = Spool(item.format, item.file, self._next_start, spill_folder())
             self._growing = Piece(spool, item.format.made, item.end, self._server, self._cases)
         return self._growing
 
@@ -150,6 +167,11 @@ class Follower:
         self._full.append((self._growing, self.where(reached, gtids)))
         self._growing = None
         self._next_start = reached.position
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self._full) or (self._growing is not None and self._growing.is_new)
 
     def to_store(self) -> Iterator[tuple[Piece, bool, dict[str, Any]]]:
         """Each piece that holds something new, whether it is full, and how far the log is stored with it."""
@@ -177,7 +199,7 @@ class Follower:
     def where(self, reached: Begin, gtids: GtidSet | None) -> dict[str, Any]:
         """Columns of the archive that say how far the log is stored."""
         columns = where(self.archive.database, reached, gtids)
-        columns["gtids"]["from"] = self._from
+        columns["gtids"] |= {"from": self._from, "reached": self._reach.known}
         return columns
 
     def close(self) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from backups.alerting import subjects
+from backups.alerting import log_subjects, subjects
 from backups.choices import AlertState, ArchiveState
 from backups.errors import Problem
 from backups.models import Database, LogArchive, LogGap, LogPiece
+from backups.shipping import bases
 from backups.text.sentences import english, phrase
 
 # A person's own doing is no news to people.
@@ -85,7 +86,7 @@ def _begin_anew(archive: LogArchive) -> None:
 def tell_end(database: Database) -> None:
     """Tell people that the log is stored again, where they were told that it is not."""
     good = subjects.Standing(AlertState.GOOD, word=phrase("stored again"))
-    subjects.change(subject_of(database), good, database=database)
+    subjects.change(log_subjects.of_gap(database), good, database=database)
 
 
 def tell_lateness(archive: LogArchive) -> None:
@@ -100,8 +101,8 @@ def tell_lateness(archive: LogArchive) -> None:
         since=subjects.when(since or timezone.now()),
         problem=archive.problem,
     )
-    subject = phrase("Storing the log of {database}", database=archive.database)
-    subjects.change(subject, subjects.Standing(state, sentence), database=archive.database)
+    standing = subjects.Standing(state, sentence)
+    subjects.change(log_subjects.of_lateness(archive.database), standing, database=archive.database)
 
 
 def standing(database: Database) -> LogGap | None:
@@ -109,21 +110,21 @@ def standing(database: Database) -> LogGap | None:
     return LogGap.objects.filter(database=database, ends=None).order_by("pk").first()
 
 
-def subject_of(database: Database) -> str:
-    """How alerts of a database's log are called."""
-    return phrase("Log of {database}", database=database)
-
-
 def _tell(database: Database, gap: LogGap, what: str) -> None:
+    if bases.is_at_rest(database):
+        then = phrase("It is paused, so no backup is made by itself: make one, from which the log goes on.")
+    else:
+        then = phrase("A backup is made, from which it goes on.")
     sentence = phrase(
         "The binary log of {database} is not stored from {begins} on. {sentence} Backups and restores go on "
-        "as before; moments within the gap cannot be restored. A backup is made, from which it goes on.",
+        "as before; moments within the gap cannot be restored. {then}",
         database=database,
         begins=subjects.when(gap.begins),
         sentence=what,
+        then=then,
     )
     bad = subjects.Standing(AlertState.FAILED, sentence, word=phrase("has a gap"))
-    subjects.change(subject_of(database), bad, database=database)
+    subjects.change(log_subjects.of_gap(database), bad, database=database)
 
 
 def _plain(params: Any) -> dict[str, Any]:

@@ -11,16 +11,21 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from backups import binlog
 from backups.binlog import Kind, Piece, Reading
+from backups.binlog.held_events import HeldEvents
 from backups.errors import Problem
 from backups.mysql.schemas import spelling_for
-from backups.shipping.held import Held
 from backups.text.sentences import phrase
+
+if TYPE_CHECKING:
+    from backups.binlog.transactions import Marker, Transaction
+
+    Item: TypeAlias = Transaction | Marker
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _PART = 1 << 20
@@ -34,9 +39,10 @@ def command(order_fd: int, piece_fd: int, secret_names: Iterator[str]) -> tuple[
     return ("env", *without, *python, str(order_fd), str(piece_fd))
 
 
-def order(piece: Piece, cases: int, sha256: str) -> bytes:
-    """What the program is told: which piece it is, how names are compared, its digest."""
-    return json.dumps({"path": piece.path, "cases": cases, "sha256": sha256}).encode()
+def order(piece: Piece, cases: int, sha256: str, folder: str) -> bytes:
+    """What the program is told: which piece, how names are compared, its digest, where long ones wait."""
+    told = {"path": piece.path, "cases": cases, "sha256": sha256, "folder": folder}
+    return json.dumps(told).encode()
 
 
 def main(arguments: list[str]) -> int:
@@ -61,7 +67,7 @@ class NotAPiece(Problem):
 
 
 def pass_on(piece_fd: int, out_fd: int, told: Mapping[str, Any]) -> None:
-    """Read a piece from its beginning, check it, write it. Raises NotAPiece, Unreadable."""
+    """Read a piece from its beginning, check it, write it. Raises NotAPiece, Unreadable, NoRoom."""
     digest = hashlib.sha256()
 
     def parts() -> Iterator[bytes]:
@@ -75,21 +81,30 @@ def pass_on(piece_fd: int, out_fd: int, told: Mapping[str, Any]) -> None:
     piece = Piece.parse(told["path"])
     if piece is None:
         raise NotAPiece(phrase("The piece of the log has no name of one."))
-    refuse_unlike(parts(), piece, told["cases"])
+    refuse_unlike(parts(), piece, told["cases"], folder=told["folder"])
     if digest.hexdigest() != told["sha256"]:
         raise NotAPiece(phrase("The piece of the log is not the one that was put together."))
 
 
-def refuse_unlike(parts: Iterable[bytes], piece: Piece, cases: int) -> int:
-    """Read all of a piece; answers how many transactions it holds.
+def refuse_unlike(
+    parts: Iterable[bytes],
+    piece: Piece,
+    cases: int,
+    learn: Callable[[Item], object] | None = None,
+    folder: str = "",
+) -> int:
+    """Read all of a piece; answers how many transactions it holds. Whoever is to `learn` is shown each item.
 
-    `cases` is the server's lower_case_table_names. Raises NotAPiece, Unreadable.
+    `cases` is the server's lower_case_table_names; what is long waits in `folder`. Raises NotAPiece,
+    Unreadable, NoRoom.
     """
     same = spelling_for(cases)
     ours = same(piece.database)
     reading = Reading(piece=piece)
     count = 0
-    for item in binlog.read(parts, reading, Held):
+    for item in binlog.read(parts, reading, lambda: HeldEvents(folder)):
+        if learn is not None:
+            learn(item)
         if not isinstance(item, binlog.Transaction):
             continue
         count += 1

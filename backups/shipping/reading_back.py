@@ -17,6 +17,9 @@ from backups import process, restic
 from backups.binlog import Piece, Unreadable
 from backups.errors import Problem
 from backups.models import Database, LogGap, LogPiece
+from backups.moments.spilling import spill_folder
+from backups.shipping.cutting import Cutter
+from backups.shipping.lessons import Lesson, lacks_any
 from backups.shipping.program import NotAPiece, refuse_unlike
 from backups.text.sentences import phrase
 
@@ -42,38 +45,57 @@ class Chain:
     wrong: tuple[Wrong, ...]
 
 
-def read_back(
-    database: Database, access: restic.Access, tick: Callable[[], object], *, seconds: float | None = None
-) -> Chain:
-    """Read each piece of a database that was not read within a day, for so many seconds at most.
+class Limits(NamedTuple):
+    """In seconds: after how many no further piece is begun, and how long one may take; None is no limit."""
 
-    Raises Problem where the repository cannot be read; what is wrong with a piece is told.
+    begin: float | None = None
+    piece: float | None = None
+
+
+_UNLIMITED = Limits()
+
+
+def read_back(
+    database: Database,
+    access: restic.Access,
+    tick: Callable[[], object],
+    limits: Limits = _UNLIMITED,
+    *,
+    cutter: Cutter | None = None,
+) -> Chain:
+    """Read each piece of a database that was not read within a day, within limits.
+
+    With a `cutter` rows learn what they do not tell of a piece. Raises Problem where the repository cannot be
+    read; what is wrong with a piece is told.
     """
     rows = pieces_of(database)
     gone = list(_gone(rows, access, tick))
     wrong = [*_breaks(rows, database), *gone]
     missing = {each.row.pk for each in gone}
-    until = None if seconds is None else time.monotonic() + seconds
+    until = None if limits.begin is None else time.monotonic() + limits.begin
     count = 0
     for row in due(row for row in rows if row.pk not in missing):
         if until is not None and time.monotonic() > until:
             break
         tick()
         count += 1
+        lesson = Lesson(row, cutter) if cutter is not None and lacks_any(row) else None
         try:
-            _read(row, database, access, tick)
+            digest = _read(row, access, (tick, _within(limits.piece, tick)), lesson)
         except (NotAPiece, Unreadable, restic.SnapshotGone, restic.DamagedData) as problem:
             wrong.append(Wrong(row, problem))
         else:
             same = LogPiece.objects.filter(pk=row.pk, snapshot_id=row.snapshot_id)
             same.update(read_back_at=timezone.now())
+            if lesson is not None:
+                lesson.note(digest)
     return Chain(len(rows), count, tuple(wrong))
 
 
 def pieces_of(database: Database) -> list[LogPiece]:
     """All that is stored of a log, in its order."""
     there = LogPiece.objects.filter(database=database, forgotten_at=None)
-    return list(there.order_by("file_made", "file", "start"))
+    return list(there.select_related("database").order_by("file_made", "file", "start"))
 
 
 def due(rows: Iterable[LogPiece]) -> list[LogPiece]:
@@ -115,14 +137,55 @@ def _is_known_gap(before: LogPiece, database: Database) -> bool:
     return known.filter(after_position__gte=before.end).exists()
 
 
-def _read(row: LogPiece, database: Database, access: restic.Access, tick: Callable[[], object]) -> None:
-    piece = Piece(database.database, row.file, row.file_made, row.start, row.end)
+class TooSlow(Problem):
+    """A storage that gives a piece back slower than anybody waits for it, or not at all."""
+
+    code = "log.read_back_too_slow"
+
+
+def _within(seconds: float | None, tick: Callable[[], object]) -> Callable[[], None]:
+    """For another thread: raises TooSlow when the time is over, or we are to end. A storage that hangs says
+    no word of that."""
+    until = None if seconds is None else time.monotonic() + seconds
+
+    def look() -> None:
+        if _is_to_end(tick) or (until is not None and time.monotonic() > until):
+            raise TooSlow(
+                phrase(
+                    "The repository did not give a piece of the log back within {seconds} s.",
+                    seconds=int(seconds or 0),
+                ),
+                do=phrase("It is tried again. Check the network and the storage."),
+            )
+
+    return look
+
+
+def _is_to_end(tick: Callable[[], object]) -> bool:
+    try:
+        tick()
+    except Exception:  # noqa: BLE001  whatever it is, it is raised once more where somebody catches it
+        return True
+    return False
+
+
+def _read(
+    row: LogPiece,
+    access: restic.Access,
+    ticks: tuple[Callable[[], object], Callable[[], None]],
+    lesson: Lesson | None,
+) -> str:
+    """Answers its digest. The second of `ticks` is called in another thread."""
+    tick, look = ticks
+    piece = Piece(row.database.database, row.file, row.file_made, row.start, row.end)
     digest = hashlib.sha256()
-    with restic.dump(access, row.snapshot_id, piece.path) as running, restic.outage_guard(running, access):
+    dumped = restic.dump(access, row.snapshot_id, piece.path)
+    with dumped as running, restic.outage_guard(running, access, look):
         parts = _parts(running, digest, tick)
         try:
             # Whose rows are in it was looked at as it was stored, when the server told how it compares names.
-            refuse_unlike(parts, piece, 1)
+            learn = lesson.learn if lesson is not None else None
+            refuse_unlike(parts, piece, 1, learn, spill_folder())
         except (NotAPiece, Unreadable):
             deque(parts, maxlen=0)
             # What restic did not give is no damage of the piece's.
@@ -131,6 +194,7 @@ def _read(row: LogPiece, database: Database, access: restic.Access, tick: Callab
         restic.finished(running, access, _READING)
     if row.sha256 and digest.hexdigest() != row.sha256:
         raise NotAPiece(phrase("The piece of the log is not the one that was stored."))
+    return digest.hexdigest()
 
 
 def _parts(running: process.Child, digest: hashlib._Hash, tick: Callable[[], object]) -> Iterator[bytes]:

@@ -32,6 +32,11 @@ def rebuild(repository: Repository, found: Iterable[restic.SnapshotInfo]) -> int
     return count
 
 
+def read_all_again() -> None:
+    """Have all pieces read back anew: another machine did that, and what was learned then is in no copy."""
+    LogPiece.objects.update(read_back_at=None)
+
+
 def _chain(named: list[Named]) -> Iterator[Named]:
     """Of each file the pieces that follow one another; where several begin alike the one that leads on."""
     files: dict[tuple[int, str], list[Named]] = defaultdict(list)

@@ -6,28 +6,27 @@ The server's own log is the spool: what is lost with this process is fetched aga
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
-from typing import Any
 
 from backups.binlog import Format
+from backups.binlog.spill import Spill
 
 
 class Spool:
-    """The bytes of one piece, from `start` in the server's file on."""
+    """The bytes of one piece, from `start` in the server's file on. Raises NoRoom where they find no room."""
 
-    def __init__(self, log_format: Format, file: str, start: int) -> None:
+    def __init__(self, log_format: Format, file: str, start: int, folder: str = "") -> None:
         self.format = log_format
         self.file, self.start = file, start
         self.size = 0
         self._digest = hashlib.sha256()
-        self._file: Any = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the piece grows
+        self._file = Spill(folder)
         self._write(log_format.head())
 
     @property
     def fd(self) -> int:
         """Where the piece can be read; whoever reads it begins at byte 0 by itself."""
-        return int(self._file.fileno())
+        return self._file.fd
 
     @property
     def sha256(self) -> str:

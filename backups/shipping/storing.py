@@ -6,7 +6,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +18,11 @@ from backups.binlog import Transaction
 from backups.choices import ArchiveState
 from backups.endpoints import repository_access
 from backups.errors import Problem
-from backups.models import Database, LogArchive, LogMark, LogPiece, LogTransaction
+from backups.models import Database, LogArchive, LogMark, LogPiece
+from backups.moments.spilling import spill_folder
 from backups.runs.leases import lease_holder
 from backups.shipping import leases, program
+from backups.shipping.contents import Contents
 from backups.shipping.cutting import Barrier, Cut
 from backups.shipping.spool import Spool
 from backups.shipping.stream import Begin
@@ -28,11 +30,6 @@ from backups.snapshots.naming import LOG_TAG, tag_of
 from backups.text.sentences import phrase
 
 logger = logging.getLogger(__name__)
-
-_STORE_SECONDS = 600.0
-# From so many rows on a transaction is listed, to be found again.
-LISTED_ROWS = 20
-_AT_ONCE = 500
 
 
 @dataclass
@@ -44,12 +41,7 @@ class Piece:
     end: int
     server: str
     cases: int
-    transactions: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    barriers: list[dict[str, Any]] = field(default_factory=list)
-    # Since it was stored last.
-    news: list[LogTransaction] = field(default_factory=list)
+    contents: Contents = field(default_factory=Contents)
     is_new: bool = True
     row: int | None = None
     # What it was begun at, by our clock.
@@ -71,47 +63,18 @@ class Piece:
 
     def take(self, item: Transaction, cut: Cut) -> None:
         """Append what a transaction is to the database."""
-        moment = moment_of(item)
         self.spool.add(cut.written(self.spool.format))
-        self.transactions += 1
-        self.first = min(self.first or moment, moment)
-        self.last = max(self.last or moment, moment)
-        for barrier in cut.barriers:
-            self.block(item.start, moment.timestamp(), barrier)
-        if cut.is_definition or cut.rows >= LISTED_ROWS:
-            self.news.append(_listed(item, cut, moment))
+        self.contents.take(item, cut, timezone.now())
         self.is_new = True
 
     def block(self, position: int, seconds: float, barrier: Barrier) -> None:
         """Note what no replay goes past."""
-        moment = datetime.fromtimestamp(seconds, UTC).isoformat()
-        told = {"position": position, "moment": moment, "code": barrier.code, "params": barrier.params}
-        self.barriers.append({**told, "seen": timezone.now().isoformat()})
+        self.contents.block(position, seconds, barrier, timezone.now())
         self.is_new = True
 
     def close(self) -> None:
         """Give its room back."""
         self.spool.close()
-
-
-def moment_of(item: Transaction) -> datetime:
-    """When a transaction was committed, as far as the log tells."""
-    if item.committed_us:
-        return datetime.fromtimestamp(item.committed_us / 1_000_000, UTC)
-    return datetime.fromtimestamp(item.moment, UTC)
-
-
-def _listed(item: Transaction, cut: Cut, moment: datetime) -> LogTransaction:
-    return LogTransaction(
-        position=item.start,
-        end=item.end,
-        moment=moment,
-        gtid=item.gtid,
-        connection=item.connection,
-        tables=cut.tables,
-        rows=cut.rows,
-        is_definition=cut.is_definition,
-    )
 
 
 class InUse(Problem):
@@ -131,13 +94,16 @@ def access_to(database: Database) -> restic.Access:
 
 
 def store(
-    archive: LogArchive, piece: Piece, access: restic.Access, tick: process.Tick
+    archive: LogArchive, piece: Piece, access: restic.Access, tick: process.Tick, *, seconds: float
 ) -> restic.BackupSummary:
-    """Have restic keep a piece. Raises Problem, LeaseGone, and whatever `tick` raises."""
+    """Have restic keep a piece within so many seconds.
+
+    Raises Problem, LeaseGone, and whatever `tick` raises.
+    """
     leases.hold(archive)
     named = piece.named(archive.database.database)
     piece.spool.flush()
-    order_fd = process.secret_fd(program.order(named, piece.cases, piece.spool.sha256))
+    order_fd = process.secret_fd(program.order(named, piece.cases, piece.spool.sha256, spill_folder()))
     summaries: list[restic.BackupSummary] = []
 
     def read(line: str) -> None:
@@ -156,7 +122,7 @@ def store(
             restic.Command(
                 restic.at_once(args),
                 phrase("storing a piece of the log"),
-                deadline=_STORE_SECONDS,
+                deadline=seconds,
                 pass_fds=[order_fd, piece.spool.fd],
                 trusts_lately=True,
             ),
@@ -192,12 +158,12 @@ def record(
             "repository": archive.database.repository,
             "snapshot_id": summary.snapshot_id,
             "end": piece.end,
-            "first_moment": piece.first,
-            "last_moment": piece.last,
-            "transactions": piece.transactions,
+            "first_moment": piece.contents.first,
+            "last_moment": piece.contents.last,
+            "transactions": piece.contents.transactions,
             "bytes": piece.spool.size,
             "sha256": piece.spool.sha256,
-            "barriers": piece.barriers,
+            "barriers": piece.contents.told,
             "sealed": sealed,
             "stored_at": timezone.now(),
             "read_back_at": None,
@@ -214,11 +180,9 @@ def record(
             piece.row = row.pk
         else:
             LogPiece.objects.filter(pk=piece.row).update(**told)
-        for each in piece.news:
-            each.piece_id = piece.row
-        LogTransaction.objects.bulk_create(piece.news, batch_size=_AT_ONCE)
+        piece.contents.list_news(piece.row)
         advance(archive, **reached)
-    piece.news, piece.is_new = [], False
+    piece.contents.news, piece.is_new = [], False
 
 
 def advance(archive: LogArchive, **reached: Any) -> None:

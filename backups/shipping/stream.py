@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from backups import binlog, mysql
 from backups.binlog import MAGIC, Facts, Format, Gap, GtidSet, LogFile, Marker, Reading, Transaction
+from backups.binlog.held_events import HeldEvents
 from backups.dumpfile.log_positions import Place
+from backups.moments.spilling import spill_folder
 from backups.shipping.ends import LogEnd
-from backups.shipping.fetch import Fetched, LogLost, fetch
-from backups.shipping.held import Held
+from backups.shipping.fetch import LARGEST_POSITION, Fetched, LogLost, fetch
 from backups.text.sentences import phrase, template
 
 # One fetch takes no more of it; what is left comes with the next one, at once.
@@ -99,7 +100,7 @@ class Stream:
         self._advance()
         while self._next is not None:
             yield from self._of_file(self._next)
-            if self._bytes > MOST_BYTES:
+            if self._is_enough():
                 return
         # A log that was begun anew meanwhile ends before.
         self.is_at_end = in_order(*self._seen) >= in_order(*self._end)
@@ -123,14 +124,18 @@ class Stream:
         if first.is_repeated:
             self._advance()
             reading = Reading(log_format, begin.position, whole=begin.position)
-        for what in binlog.read(self._chunks(first), reading, Held):
+        for what in binlog.read(self._chunks(first), reading, lambda: HeldEvents(spill_folder())):
             self._facts.note(what)
             if self._is_of_the_head(what):
                 continue
             yield Item(begin.file, log_format, what)
             self.reached = begin._replace(position=reading.whole)
-            if self._bytes > MOST_BYTES:
+            if self._is_enough():
                 return
+
+    def _is_enough(self) -> bool:
+        """Whether the next fetch may take what is left: from where this one stands it can go on."""
+        return self._bytes > MOST_BYTES and self.reached.position <= LARGEST_POSITION
 
     def _is_of_the_head(self, what: Transaction | Marker) -> bool:
         """Whether nothing tells yet what was logged before the file; else that is what was read before.

@@ -190,13 +190,12 @@ def label(text: object, colour: str = "") -> SafeString:
 
 def two_lines(first: object, second: object) -> SafeString:
     """A cell of a list as unfold lays out its headers, which takes a template for each."""
-    below = format_html('<span class="block v-subtle">{}</span>', second) if second else ""
-    return format_html(
-        '<span class="flex flex-col text-right lg:text-left">'
-        '<strong class="block font-normal">{}</strong>{}</span>',
-        first,
-        below,
-    )
+    if second:
+        return format_html(_LINE + '<span class="block v-subtle">{}</span></span>', first, second)
+    return format_html(_LINE + "</span>", first)
+
+
+_LINE = '<span class="flex flex-col text-right lg:text-left"><strong class="block font-normal">{}</strong>'
 
 
 def with_commands(text: object, manage: str = "manage.py") -> SafeString:

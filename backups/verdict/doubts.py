@@ -229,7 +229,6 @@ def failed_verification(facts: Facts) -> Found:
 def schedule(facts: Facts) -> Found:
     """Nothing is scheduled, or so rarely that backups become stale."""
     for each in facts.databases:
-        page = Page("database", each.pk)
         if not each.is_scheduled:
             yield Finding(
                 "not_scheduled",
@@ -237,10 +236,10 @@ def schedule(facts: Facts) -> Found:
                 phrase("No backups of {name} are scheduled.", name=each.name),
                 phrase("Set a schedule for it in the portal."),
                 each.name,
-                page=page,
+                page=Page("database", each.pk),
             )
         for conflict in each.conflicts:
-            yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=page)
+            yield Finding("schedule", State.DOUBTFUL, conflict, "", each.name, page=Page("database", each.pk))
 
 
 def undecided(facts: Facts) -> Found:
@@ -274,9 +273,10 @@ def key(facts: Facts) -> Found:
 def undeclared(facts: Facts) -> Found:
     """Secrets of which nobody has said yet that rows may refer to them."""
     for each in facts.databases:
-        page = Page("database", each.pk)
         for sentence in each.undeclared:
-            yield Finding("secret_reference", State.GOOD, sentence, "", each.name, page=page)
+            yield Finding(
+                "secret_reference", State.GOOD, sentence, "", each.name, page=Page("database", each.pk)
+            )
 
 
 def portal_secrets(facts: Facts) -> Found:

@@ -30,6 +30,14 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class LogDoubt:
+    """Why newer moments of a database cannot be had, whose log is stored: `key` is log_gap or log_barrier."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class StandDownFacts:
     """Who had a database paused, muted or retired, why, and until when: None is until somebody ends it."""
 
@@ -90,6 +98,9 @@ class DatabaseFacts:
     undecided: Sequence[str] = ()
     overruled: Sequence[str] = ()
     undeclared: Sequence[str] = ()
+    log: LogDoubt | None = None
+    # Why a stored log is never proved, and what to set.
+    log_not_provable: tuple[str, str] | None = None
     paused: StandDownFacts | None = None
     muted: StandDownFacts | None = None
 
@@ -125,6 +136,8 @@ class GateFacts:
     sentence: str = ""
     # Where no further backup is made; None where it is closed, or nothing closes it.
     closes_at: datetime | None = None
+    # Which age decided about it: backup, verified or log.
+    decided_by: str = "backup"
 
 
 @dataclass(frozen=True)

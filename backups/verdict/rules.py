@@ -38,6 +38,7 @@ from backups.verdict.standstill import (
     worker,
 )
 from backups.verdict.stood_down import muted, paused
+from backups.verdict.stored_logs import log_not_provable, stored_log
 from backups.verdict.unrestorable import damaged, no_backup, no_database, verification, waits_for_a_person
 from backups.verdict.wording import Found
 
@@ -110,6 +111,8 @@ RULES: list[Callable[[Facts], Found]] = [
     proof,
     failed_verification,
     schedule,
+    stored_log,
+    log_not_provable,
     paused,
     undecided,
     env_file,

@@ -159,11 +159,7 @@ def gate(facts: Facts) -> Found:
             "gate",
             State.BAD,
             phrase("The gate to the application is closed: {sentence}", sentence=facts.gate.sentence),
-            phrase(
-                "A good {more} opens it. To let people in before that, open it by an override on the "
-                "portal's page Gate.",
-                more=(phrase("verification") if facts.gate.word == "unverified" else phrase("backup")),
-            ),
+            _opens(facts),
             page=Page("gate"),
         )
     elif facts.gate.word == "override":
@@ -171,9 +167,26 @@ def gate(facts: Facts) -> Found:
             "gate",
             State.DOUBTFUL,
             phrase("The gate is open only because of an override: {sentence}", sentence=facts.gate.sentence),
-            phrase("Make a good backup, which opens it by itself."),
+            phrase("It opens by itself once the log is stored again.")
+            if facts.gate.decided_by == "log"
+            else phrase("Make a good backup, which opens it by itself."),
             page=Page("gate"),
         )
+
+
+def _opens(facts: Facts) -> str:
+    if facts.gate.decided_by == "log":
+        return phrase(
+            "It opens by itself within a minute once the log is stored again; the tab Moments of the "
+            "database's page says why it is not, and so does the worker ({worker_log}). To let people in "
+            "before that, open it by an override on the portal's page Gate.",
+            worker_log=facts.worker_log,
+        )
+    return phrase(
+        "A good {more} opens it. To let people in before that, open it by an override on the portal's page "
+        "Gate.",
+        more=(phrase("verification") if facts.gate.word == "unverified" else phrase("backup")),
+    )
 
 
 def withheld(facts: Facts) -> Found:

@@ -15,11 +15,15 @@ import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import Any
 
 from django.db import connection as database
 
+from backups import process
 from backups.actions.download import sql_stream
 from backups.actions.kept_rows import answer as rows_answer
+from backups.actions.log_search import answer as log_answer
+from backups.actions.steps.dump_kept import kept_stream
 from backups.downloads import tickets, wire
 from backups.downloads.places import address_of, peer_is_us
 from backups.errors import UNEXPECTED, Problem
@@ -178,7 +182,7 @@ class _Listening:
             connection.close()
 
     def _serve(self, connection: socket.socket, sender: wire.Sender, greeted: wire.Greeted) -> None:
-        what = phrase("a download")
+        what, is_a_dump = phrase("a download"), greeted.what in {wire.DOWNLOAD, wire.FILE}
 
         def tick() -> None:
             if self._stopping.is_set():
@@ -187,14 +191,23 @@ class _Listening:
                 raise _Gone(phrase("The person who downloaded has gone."))
 
         try:
-            if greeted.run is not None:
-                what = phrase("rows that run {run} keeps", run=greeted.run)
-                _serve_rows(connection, sender, greeted.token, greeted.run)
+            if greeted.what == wire.ROWS:
+                what = phrase("rows that run {run} keeps", run=greeted.number)
+                _serve_rows(connection, sender, greeted.token, greeted.number)
                 return
-            ticket = tickets.spend(greeted.token)
+            if greeted.what == wire.LOG:
+                what = phrase("a search of the log of database {number}", number=greeted.number)
+                _serve_log(connection, sender, greeted, tick)
+                return
+            is_file = greeted.what == wire.FILE
+            purpose = tickets.of_file(greeted.number) if is_file else ""
+            ticket = tickets.spend(greeted.token, purpose=purpose)
             what = phrase("the download of {ticket}", ticket=ticket)
             sender.accepted()
-            name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
+            if is_file:
+                name, content = kept_stream(greeted.number, tick)
+            else:
+                name, content = sql_stream(ticket.snapshot, ticket.tables, tick)
             database.close()  # nobody knows for how long it will be sent
             with closing(content):  # type: ignore[type-var]
                 sender.head(name)
@@ -205,7 +218,7 @@ class _Listening:
             logger.info("%s was broken off by who asked for it", what)
         except Problem as problem:
             # A condition that cannot be read is quoted to who wrote it, and may hold what rows hold.
-            logger.warning("%s broke off: %s", what, problem if greeted.run is None else problem.code)
+            logger.warning("%s broke off: %s", what, problem if is_a_dump else problem.code)
             sender.failure(problem)
         except Exception:
             logger.exception("%s broke off", what)
@@ -220,11 +233,25 @@ def _serve_rows(connection: socket.socket, sender: wire.Sender, token: str, run_
     """Send what is wanted of the rows that a run keeps. Raises Problem, Unspoken."""
     tickets.spend(token, purpose=tickets.of_rows(run_id))
     sender.accepted()
+    sender.data(rows_answer(run_id, _query(connection)))
+    sender.end()
+
+
+def _serve_log(
+    connection: socket.socket, sender: wire.Sender, greeted: wire.Greeted, tick: process.Tick
+) -> None:
+    """Send what is found in the stored log of a database. Raises Problem, Unspoken."""
+    tickets.spend(greeted.token, purpose=tickets.of_log(greeted.number))
+    sender.accepted()
+    sender.data(log_answer(greeted.number, _query(connection), tick))
+    sender.end()
+
+
+def _query(connection: socket.socket) -> dict[str, Any]:
     kind, content = wire.Receiver(connection, lambda: False).next(seconds=_TOKEN_SECONDS)
     if kind != wire.QUERY:
         raise wire.Unspoken
-    sender.data(rows_answer(run_id, wire.read_json(content)))
-    sender.end()
+    return wire.read_json(content)
 
 
 def _busy() -> Problem:

@@ -70,6 +70,7 @@ ACTIONS: dict[str, Play] = {
     Action.REPAIR_SNAPSHOTS: _of("repair", "snapshots"),
     Action.UNLOCK: _of("unlock"),
     Action.DIFF: _of("diff"),
+    requests.UndoTransactionsRequest.form: _of("undo_transactions"),
     Action.ROWS_BACK: _of("rows_back"),
     requests.ApplyRowsRequest.form: _of("apply_rows"),
 }

@@ -11,10 +11,11 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple, cast
 
 from croniter import croniter
 from django.conf import settings
@@ -29,6 +30,7 @@ from backups import marks, process
 from backups.alerting import alerts
 from backups.choices import ACTIVE
 from backups.models import Run
+from backups.models.as_stored import as_stored, moment
 from backups.runs.queue import queue_read, queue_unreadable, wake_up
 from backups.scheduling import schedules
 from backups.text.sentences import phrase
@@ -138,7 +140,7 @@ _LOOKED = marks.Kept[None]()
 
 
 def _remove_strange_schedules() -> None:
-    strange = list(_strange_schedules())
+    strange = _strange_schedules()
     for pk, why in strange:
         Schedule.objects.filter(pk=pk).delete()
         _tell(phrase("Schedule {number} of the queue was removed: {why}.", number=pk, why=why))
@@ -146,36 +148,52 @@ def _remove_strange_schedules() -> None:
         schedules.schedules_sync()
 
 
-def _strange_schedules() -> Iterator[tuple[int, str]]:
-    for pk, schedule in _schedules():
-        try:
-            why = _why_strange_schedule(schedule or Schedule.objects.get(pk=pk))
-        except Schedule.DoesNotExist:
-            continue
-        except _OF_OTHER_KINDS:
-            why = phrase("it holds values of other kinds")
-        if why:
-            yield pk, why
+class _Looked(NamedTuple):
+    """What of a schedule is looked at beside its next time: of very many, whole rows would take too long."""
+
+    func: Any
+    hook: Any
+    args: Any
+    kwargs: Any
+    intended_date_kwarg: Any
+    cluster: Any
+    schedule_type: Any
+    minutes: Any
+    cron: Any
+
+
+# Of this process: as they were read last, those in which nothing was strange.
+_plain: set[tuple[Any, ...]] = set()
+
+
+def _strange_schedules() -> list[tuple[int, str]]:
+    """Their keys, and why they are. All are read, in one query; what reads as it did is not judged again."""
+    columns = ("pk", as_stored("next_run"), *_Looked._fields)
+    rows = set(Schedule.objects.order_by().values_list(*columns))
+    found = {row: why for row in sorted(rows - _plain, key=itemgetter(0)) if (why := _why_strange_row(*row))}
+    _plain.intersection_update(rows)
+    _plain.update(rows - found.keys())
+    return [(row[0], why) for row, why in found.items()]
+
+
+def _why_strange_row(pk: int, next_run: Any, *looked: Any) -> str:
+    """Empty where it is not."""
+    try:
+        return _why_strange_schedule(_Looked._make(looked), _next_run(pk, next_run))
+    except (Schedule.DoesNotExist, *_OF_OTHER_KINDS):
+        return phrase("it holds values of other kinds")
 
 
 # What reading and judging values raises that are not of their column's kind: SQLite keeps them in any.
 _OF_OTHER_KINDS = (TypeError, ValueError, AttributeError, OverflowError)
 
 
-# What of them is looked at. Of very many, whole rows would take most of the time.
-_LOOKED_AT = (
-    "func", "hook", "args", "kwargs", "intended_date_kwarg", "cluster", "next_run", "schedule_type",
-    "minutes", "cron",
-)  # fmt: skip
-
-
-def _schedules() -> list[tuple[int, Any]]:
-    """All, in one query; where a value keeps that from being read, their keys alone."""
+def _next_run(pk: int, stored: Any) -> datetime | None:
+    """As Django, and so the queue, reads it; raises what that raises, and where the row is gone by now."""
     try:
-        rows = Schedule.objects.order_by().values_list("pk", *_LOOKED_AT, named=True)
-        return [(schedule.pk, schedule) for schedule in rows]
+        return cast(datetime | None, moment(stored))
     except _OF_OTHER_KINDS:
-        return [(pk, None) for pk in Schedule.objects.values_list("pk", flat=True)]
+        return Schedule.objects.get(pk=pk).next_run
 
 
 @receiver(pre_enqueue, dispatch_uid="backups.keep_our_parts")
@@ -200,7 +218,7 @@ def _why_strange(order: object) -> str:
     return ""
 
 
-def _why_strange_schedule(schedule: Any) -> str:
+def _why_strange_schedule(schedule: _Looked, next_run: datetime | None) -> str:
     """Also what would only stop the queue's look at all schedules: it stumbles over the first bad one."""
     if schedule.func not in _PLAYED:
         return phrase("it names {shown}", shown=_shown(schedule.func))
@@ -210,12 +228,12 @@ def _why_strange_schedule(schedule: Any) -> str:
         return phrase("it gives {func} arguments that it does not take", func=schedule.func)
     if schedule.cluster not in (None, settings.Q_CLUSTER["name"], settings.RESTORES_CLUSTER):
         return phrase("it is for the worker {shown}, which is not ours", shown=_shown(schedule.cluster))
-    if schedule.next_run is None or not _has_rhythm(schedule):
+    if next_run is None or not _has_rhythm(schedule):
         return phrase("it has no rhythm that can be kept")
     return ""
 
 
-def _has_rhythm(schedule: Any) -> bool:
+def _has_rhythm(schedule: _Looked) -> bool:
     if schedule.schedule_type == Schedule.CRON:
         return bool(schedule.cron) and _is_cron(schedule.cron)
     return schedule.schedule_type in dict(Schedule.TYPE) and (schedule.minutes or 1) > 0

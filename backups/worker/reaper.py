@@ -36,8 +36,9 @@ def run() -> list[Run]:
         _unlock(repository)
     for restore in restores.restores_broken_off():
         _end_swap(restore)
-    for dead in notes.runs_with_leftover("scratch"):
-        _drop_scratch(dead)
+    for noted_as in notes.SCRATCH_PURPOSES:
+        for dead in notes.runs_with_leftover(noted_as):
+            _drop_scratch(dead, noted_as)
     for dead in notes.runs_with_leftover("partial"):
         _remove_partial(dead)
     queue.runs_left()
@@ -104,24 +105,24 @@ def _end_swap(restore: Restore) -> None:
         notes.run_append_error(restore.run, sentence)
 
 
-def _drop_scratch(dead: Run) -> None:
+def _drop_scratch(dead: Run, noted_as: str) -> None:
     """A database that a dead run made for itself goes; tried again each minute."""
     swapping = Restore.objects.filter(run=dead).first()
     if swapping is not None and not swapping.is_settled:
         return
-    name = dead.result["scratch"]
+    name = dead.result[noted_as]
     if not isinstance(name, str) or not _made_by(dead, name, swapping):
-        _leave_alone(dead, "scratch")
+        _leave_alone(dead, noted_as)
         return
     # A restore to a moment makes its file there as well.
-    is_scratch = mysql.is_derived(name, ("verify",), dead.pk)
-    find_server = _where_it_verified if is_scratch else _where_it_restored
+    is_scratch = mysql.is_derived(name, notes.SCRATCH_PURPOSES.values(), dead.pk)
     try:
-        if told := drop_scratch(dead.pk, find_server(dead), name):
+        server = _where_it_verified(dead, name) if is_scratch else _where_it_restored(dead)
+        if told := drop_scratch(dead.pk, server, name, noted_as=noted_as):
             notes.run_append_error(dead, told)
     except _LiesElsewhere as problem:
         notes.run_append_error(dead, problem.sentence())
-        notes.leftover_cleared(dead.pk, "scratch")
+        notes.leftover_cleared(dead.pk, noted_as)
     except Problem as problem:
         logger.warning("%s: %s", dead, problem.sentence())
 
@@ -134,7 +135,7 @@ def _where_it_restored(dead: Run) -> mysql.Server:
     return restoring_server(database_of(dead))
 
 
-def _where_it_verified(dead: Run) -> mysql.Server:
+def _where_it_verified(dead: Run, name: str) -> mysql.Server:
     """The server that it noted when it began; for a run of a version that noted none, the one of now."""
     noted = dead.result.get("verified_on")
     address = noted.get("address") if isinstance(noted, dict) else None
@@ -145,7 +146,7 @@ def _where_it_verified(dead: Run) -> mysql.Server:
     raise _LiesElsewhere(
         phrase(
             "Its database {scratch} may still be at {shown}, where test restores do not go any more.",
-            scratch=dead.result["scratch"],
+            scratch=name,
             shown=checked.shown(address),
         ),
         code="scratch.lies_elsewhere",
@@ -155,7 +156,7 @@ def _where_it_verified(dead: Run) -> mysql.Server:
 
 def _made_by(dead: Run, name: str, restore: Restore | None) -> bool:
     """Whether a run makes databases of this name: its row may come from a copy that somebody wrote."""
-    if mysql.is_derived(name, ("verify", "restore"), dead.pk):
+    if mysql.is_derived(name, (*notes.SCRATCH_PURPOSES.values(), "restore"), dead.pk):
         return True
     return restore is not None and restore.mode == RestoreMode.NEW and restore.target == name
 

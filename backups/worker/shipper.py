@@ -7,7 +7,7 @@ import time
 
 from django.db import DatabaseError, connection
 
-from backups.shipping.following import wanted
+from backups.models import LogArchive
 from backups.worker.kept_running import KeptRunning
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Shipper(KeptRunning):
 
     def _is_wanted_now(self) -> bool:
         try:
-            return wanted().exists()
+            return LogArchive.objects.wanted().exists()
         except DatabaseError:
             logger.exception("whether a log is to be stored could not be looked at, which is tried again")
             return self._is_wanted

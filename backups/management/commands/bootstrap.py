@@ -20,6 +20,7 @@ from backups.models import Database, Repository
 from backups.reports import own_database
 from backups.repositories import identity
 from backups.requests import InitRequest
+from backups.shipping import from_environment
 from backups.text.sentences import phrase
 
 
@@ -127,7 +128,7 @@ class Command(VedettaCommand):
         self._repository(database, in_place=bootstrap.REPOSITORY in new)
         # What was settled above is in its row, and not in what was read before.
         database.refresh_from_db()
-        notices = environment.notices(database)
+        notices = [*environment.notices(database), *from_environment.switch_on_unless_decided(database)]
         for words in notices:
             self.say(words)
         return {"notices": notices}

@@ -1,4 +1,4 @@
-"""`manage.py diff`: what changed from a snapshot to a later one, or to now."""
+"""`manage.py diff`: what changed from a snapshot or a moment to a later one, or to now."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from django.utils import timezone
 from backups.differences import told
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
 from backups.management.people import person
-from backups.requests import DiffRequest
-from backups.snapshots.selection import resolve_snapshot
+from backups.requests import DiffRequest, side_named
 from backups.text.sentences import phrase, plural
 
 if TYPE_CHECKING:
@@ -31,11 +30,13 @@ class Command(VedettaCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "a", metavar="A", type=given, help=phrase("the earlier snapshot: latest, an id or its beginning")
-        )
+            "a", metavar="A", type=given,
+            help=phrase("the earlier side: latest, a snapshot's id or its beginning, moment:TIME or "
+"before:TRANSACTION"),
+        )  # fmt: skip
         parser.add_argument(
             "b", metavar="B", nargs="?", default=_NOW, type=given,
-            help=phrase("the later one, or now (default), which dumps the database as a backup does"),
+            help=phrase("the later side, or now (default), which dumps the database as a backup does"),
         )  # fmt: skip
         add_database(parser)
         parser.add_argument(
@@ -54,14 +55,10 @@ class Command(VedettaCommand):
 
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
-        until = None if options["b"] == _NOW else resolve_snapshot(database, options["b"])
-        request = DiffRequest(
-            database,
-            resolve_snapshot(database, options["a"]),
-            until,
-            tuple(dict.fromkeys(options["table"])),
-            options["keep"],
-        )
+        snapshot, since = side_named(database, options["a"])
+        until, upto = (None, None) if options["b"] == _NOW else side_named(database, options["b"])
+        tables = tuple(dict.fromkeys(options["table"]))
+        request = DiffRequest(database, snapshot, until, tables, options["keep"], since, upto)
         request.refuse_unfit()
         rows: list[ShownRow] = []
         if options["rows"]:
@@ -86,6 +83,7 @@ class Command(VedettaCommand):
             "compared_at": found["after"]["at"],
             **{name: found[name] for name in _IN_JSON},
             "libraries_unknown": found.get("libraries_unknown", False),
+            "server": found.get("server"),
         }
 
     def _refuse_to_show(self, request: DiffRequest) -> None:
@@ -119,9 +117,9 @@ class Command(VedettaCommand):
             phrase(
                 "From {before} ({snapshot}) to {after} ({later}):",
                 before=_moment(found["before"]),
-                snapshot=found["before"]["snapshot_id"][:8],
+                snapshot=told.side_words(found["before"]),
                 after=_moment(found["after"]),
-                later=(found["after"]["snapshot_id"] or phrase("now"))[:8],
+                later=told.side_words(found["after"]),
             )
         )
         for table in found["tables"]:
@@ -134,8 +132,8 @@ class Command(VedettaCommand):
         self.say(
             plural("{n} table has the same rows.", "{n} tables have the same rows.", n=found["same_tables"])
         )
-        for doubt in told.doubts(found):
-            self.say(doubt)
+        for line in (*told.way_of(found), *told.doubts(found)):
+            self.say(line)
 
 
 def _tell_beyond(command: VedettaCommand, more: int) -> None:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
+from backups.actions import log_search
 from backups.keeping import log_archives
 from backups.management import log_transactions
 from backups.management.base import VedettaCommand, add_database, add_json, database_named, given
 from backups.management.people import person
 from backups.models import Database, LogArchive, LogGap, LogPiece
+from backups.moments import searching
 from backups.moments.refusals import why
+from backups.moments.searching import Found, Search, left_off
 from backups.moments.timeline import Barrier
 from backups.moments.until import local
 from backups.reports import stored_logs
 from backups.shipping import switching
 from backups.text import formatting
 from backups.text.sentences import phrase, plural
+
+# So often one search goes on from the one before, which ended at a transaction of gigabytes.
+_PAST_LARGE = 10
 
 
 class Command(VedettaCommand):
@@ -56,6 +63,8 @@ class Command(VedettaCommand):
         return self._status(database)
 
     def _transactions(self, database: Database, options: Mapping[str, Any]) -> dict[str, Any]:
+        if (search := log_transactions.search(options)) is not None:
+            return self._searched(database, search)
         found = log_transactions.found(database, options)
         for row in found:
             self.say(log_transactions.line(row))
@@ -64,6 +73,27 @@ class Command(VedettaCommand):
         return {
             "database": database.name,
             "transactions": [log_transactions.as_json(row) for row in found],
+        }
+
+    def _searched(self, database: Database, search: Search) -> dict[str, Any]:
+        found = Found.of(log_search.found(database, search))
+        for _ in range(_PAST_LARGE):
+            if not (found.is_at_large and found.go_on) or len(found.transactions) > searching.MOST_FOUND:
+                break
+            going_on = replace(search, after=found.go_on)
+            found = searching.together(found, Found.of(log_search.found(database, going_on)))
+        for row in found.transactions:
+            self.say(log_transactions.line(row))
+        told = left_off(database, search, found)
+        for sentence in told:
+            self.say(sentence)
+        if not found.transactions:
+            self.say(phrase("Nothing of that kind is in what was read of the log."))
+        return {
+            "database": database.name,
+            "transactions": [log_transactions.as_json(row) for row in found.transactions],
+            "reached": _time(found.reached),
+            "left_off": [str(each) for each in told],
         }
 
     def _switch_on(self, database: Database, keep_days: int | None) -> None:
@@ -134,7 +164,9 @@ _VERBS = {
     "off": phrase("store no more of it"),
     "status": phrase("tell up to when it is stored, and its gaps"),
     "acknowledge": phrase("say that all gaps up to now were seen"),
-    "transactions": phrase("list those that changed 20 rows or more, and changes of definitions"),
+    "transactions": phrase(
+        "list those that changed 20 rows or more, and changes of definitions; or search all of a time"
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from backups.actions.steps.restore_file import STANDARD_OUTPUT
-from backups.choices import OVERWRITING_MODES, DefinerPolicy, RestoreMode
+from backups.choices import OVERWRITING_MODES, TO_DOWNLOAD, DefinerPolicy, RestoreMode
 from backups.errors import Problem
 from backups.management.base import (
     VedettaCommand,
@@ -123,6 +123,8 @@ class Command(VedettaCommand):
             what = phrase("{what}, with the log up to {until},", what=what, until=until.told)
         self.say(phrase("{restore} was restored to {where}.", restore=what, where=where))
         result = {name: run.result[name] for name in TOLD if name in run.result}
+        if until is not None:
+            result["last_transaction"] = run.result.get("moment", {}).get("last")
         return {"run_id": run.pk, "snapshot_id": snapshot.snapshot_id, "target": where, **newer, **result}
 
     def _file_of_the_worker(self, target: str, missing: Problem) -> None:
@@ -235,7 +237,9 @@ def _passed_over(
 def _where(database: Database, options: Mapping[str, Any]) -> tuple[RestoreMode, str]:
     """Each mode by its own word, and no mode for want of another. Raises WrongUsage."""
     if options["output"] is not None:
-        return RestoreMode.FILE, options["output"]
+        # A folder, also where it is called as what is kept for the portal is.
+        folder = options["output"]
+        return RestoreMode.FILE, f"./{folder}" if folder == TO_DOWNLOAD else folder
     if options["into"] is not None:
         return RestoreMode.NEW, options["into"]
     if options["replace"]:

@@ -1,4 +1,4 @@
-"""`manage.py rows_back`: rows as they were in a snapshot, by a script that is proved before it runs."""
+"""`manage.py rows_back`: rows as they were in a snapshot, or before a transaction, by a proved script."""
 
 from __future__ import annotations
 
@@ -7,24 +7,33 @@ import os
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backups.differences.kept_rows import not_kept
+from backups.differences.kept_rows import KINDS, not_kept
 from backups.errors import Problem
 from backups.management.base import VedettaCommand, WrongUsage, add_database, database_named, given
 from backups.management.elsewhere import missing_here
 from backups.models import Database, Run
-from backups.requests import ApplyRowsRequest, Choice, DiffRequest, RowsBackRequest
+from backups.requests import (
+    ApplyRowsRequest,
+    Choice,
+    DiffRequest,
+    RowsBackRequest,
+    UndoTransactionsRequest,
+)
 from backups.requests.rows_back import UNSEEN_KEYS, columns_words, rounded_words, told_of, unseen_words
+from backups.requests.undone import undone_words
 from backups.snapshots.selection import resolve_snapshot
 from backups.text.sentences import phrase, plural
 from backups.text.terminal import escape_control_characters
 
 # What of a comparison is given back unless one says which: what came since stays.
 _USUALLY = ("gone", "changed")
+# What a transaction did is undone as a whole.
+_ALL = ("gone", "changed", "new")
 
 
 class Command(VedettaCommand):
@@ -47,6 +56,10 @@ class Command(VedettaCommand):
         which.add_argument(
             "--undo", metavar="RUN", type=int, help=phrase("take back what an earlier rows_back applied")
         )
+        which.add_argument(
+            "--undo-transaction", metavar="ID", action="append", type=given,
+            help=phrase("take back a transaction of the stored log (FILE:POSITION or GTID); may be repeated"),
+        )  # fmt: skip
         add_database(parser)
         parser.add_argument(
             "--table", metavar="T", action="append", default=[], type=given,
@@ -77,12 +90,17 @@ class Command(VedettaCommand):
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         self._refuse_wrong(options)
-        wanted = (
-            _undo(database, options) if options["undo"] is not None else self._compared(database, options)
-        )
+        wanted = self._wanted(database, options)
         if wanted is None:
             self.say(phrase("No such row differs, so there is nothing to give back."))
-            return {"run_id": None, "rows": 0, "proved": False, "left_out": []}
+            return {
+                "run_id": None,
+                "rows": 0,
+                "proved": False,
+                "left_out": [],
+                "transactions": list(dict.fromkeys(options["undo_transaction"] or ())),
+                "transactions_done_again": False,
+            }
         self._refuse_output_elsewhere(wanted, options)
         proved = self.play(wanted)
         told = told_of(proved)
@@ -92,6 +110,8 @@ class Command(VedettaCommand):
             "rows": told["rows"],
             "proved": told["proved"],
             "left_out": told["left_out"],
+            "transactions": told.get("transactions", []),
+            "transactions_done_again": told.get("transactions_done_again", False),
         }
         if not told["proved"]:
             return result
@@ -103,9 +123,10 @@ class Command(VedettaCommand):
         return {**result, **self._applied(database, proved, options)}
 
     def _refuse_wrong(self, options: Mapping[str, Any]) -> None:
-        if options["undo"] is None and not options["table"]:
+        is_whole = options["undo"] is not None or (options["undo_transaction"] and not options["where"])
+        if not is_whole and not options["table"]:
             raise WrongUsage(phrase("No table was named."), do=phrase("Say --table."))
-        if options["undo"] is None and not (options["where"] or options["all"]):
+        if not is_whole and not (options["where"] or options["all"]):
             raise WrongUsage(
                 phrase("It was not said which rows."), do=phrase("Say --where with a condition, or --all.")
             )
@@ -119,12 +140,26 @@ class Command(VedettaCommand):
 
     # ---------------------------------------------------------------- What is given back
 
-    def _compared(self, database: Database, options: Mapping[str, Any]) -> RowsBackRequest | None:
-        """What is asked for, once the tables were compared; None where no such row differs."""
+    def _wanted(self, database: Database, options: Mapping[str, Any]) -> RowsBackRequest | None:
+        """What is asked for; None where no such row differs."""
+        if options["undo"] is not None:
+            return _undo(database, options)
+        if options["undo_transaction"]:
+            undo = UndoTransactionsRequest.of(database, options["undo_transaction"])
+            return self._compared(undo, options, options["table"], _ALL)
         tables = tuple(dict.fromkeys(options["table"]))
-        compare = DiffRequest(
-            database, resolve_snapshot(database, options["a"]), None, tables, keep_rows=True
-        )
+        snapshot = resolve_snapshot(database, options["a"])
+        compare = DiffRequest(database, snapshot, None, tables, keep_rows=True)
+        return self._compared(compare, options, tables, _USUALLY)
+
+    def _compared(
+        self,
+        compare: DiffRequest | UndoTransactionsRequest,
+        options: Mapping[str, Any],
+        named: Sequence[str],
+        usually: tuple[str, ...],
+    ) -> RowsBackRequest | None:
+        """The rows of these tables, or of all, once it is known which differ; None where none does."""
         compare.refuse_unfit()
         if options["where"] and (missing := missing_here(compare)) is not None:
             raise Problem(
@@ -139,10 +174,10 @@ class Command(VedettaCommand):
         compared = self.play(compare)
         if "kept" not in compared.result:  # a worker of the version before has played it
             raise not_kept()
-        kinds = ("changed",) if options["column"] else tuple(options["only"]) or _USUALLY
+        kinds = ("changed",) if options["column"] else tuple(options["only"]) or usually
         kept = {each["table"]: each for each in compared.result["kept"]["tables"]}
         choices = []
-        for table in tables:
+        for table in dict.fromkeys(named or kept):
             if table in kept and (choice := _choice(compared, table, kinds, options["where"])) is not None:
                 choices.append(replace(choice, columns=tuple(dict.fromkeys(options["column"]))))
             elif table not in kept:
@@ -150,7 +185,7 @@ class Command(VedettaCommand):
         if not choices:
             return None
         return RowsBackRequest(
-            database, compared, tuple(choices), options["with_changed_again"], options["reason"] or ""
+            compare.database, compared, tuple(choices), options["with_changed_again"], options["reason"] or ""
         )
 
     def _say_of_whole(self, compared: Run, table: str) -> None:
@@ -169,6 +204,8 @@ class Command(VedettaCommand):
     # ---------------------------------------------------------------- What is told
 
     def _tell(self, run: Run, told: Mapping[str, Any]) -> None:
+        if told.get("transactions"):
+            self.say(undone_words(told["transactions"], is_done_again=told["transactions_done_again"]))
         for each in told["tables"]:
             self.say(
                 phrase(
@@ -305,11 +342,13 @@ def _undo(database: Database, options: Mapping[str, Any]) -> RowsBackRequest:
 
 def _choice(compared: Run, table: str, kinds: tuple[str, ...], where: str | None) -> Choice | None:
     """The rows that are meant, None where there are none. Raises Problem."""
+    from backups.actions.steps.rows_chosen import numbers_where, refuse_beyond
+
     counts = next(each for each in compared.result["kept"]["tables"] if each["table"] == table)
+    # Nobody knows of which kind those are that are not kept.
+    refuse_beyond(table, sum(counts[kind] for kind in KINDS), counts["beyond"])
     if where is None:
         return Choice(table, kinds) if any(counts[kind] for kind in kinds) else None
-    from backups.actions.steps.rows_chosen import numbers_where
-
     numbers = numbers_where(compared, table, kinds, where)
     return Choice.of_numbers(table, numbers) if numbers else None
 

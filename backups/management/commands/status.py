@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from backups.errors import Failure
@@ -11,7 +10,6 @@ from backups.management.base import FAILED, RunEnded, VedettaCommand, failed
 from backups.reports import standing, stored_logs
 from backups.text.sentences import phrase
 from backups.verdict import Finding, Overall, State
-from backups.verdict.findings import by_severity
 
 _MARKS = {State.BAD: "BAD", State.DOUBTFUL: "!"}
 
@@ -44,8 +42,6 @@ class Command(VedettaCommand):
 
     def work(self, **_: Any) -> Mapping[str, Any]:
         overall = standing.read().overall
-        # What is read of the whole of a log is not for pages that are asked for each few seconds.
-        overall = replace(overall, findings=by_severity([*overall.findings, *stored_logs.findings()]))
         if overall.findings:
             self.say(_counted(overall.findings))
         for finding in overall.findings:

@@ -109,7 +109,7 @@ def _found(run: Run | None) -> dict[str, Any]:
 
 def _proved(run: Run | None) -> dict[str, Any]:
     names = (
-        "verdict", "base", "next", "transactions", "row_events", "log_bytes", "load_seconds",
+        "verdict", "base", "next", "transactions", "row_events", "row_changes", "log_bytes", "load_seconds",
         "replay_seconds", "differences", "not_covered", "reason", "verified_on", "load_connections",
         "binary_log",
     )  # fmt: skip
