@@ -17,7 +17,7 @@ COVERING := tests/dumpfile tests/fuzz/test_texts.py tests/keys/test_keys.py test
 
 help:
 	@echo "make run | setup | test [ARGS=…] | soak [PART=…] [ARGS=…] | test-compose | coverage | lint | bench [ARGS=…] | requirements [ARGS=--upgrade] | pin-images | catalogue | release | screenshots"
-	@echo "parts of make soak: kills workers swaps storage servers changes backups restores databases security hostile walk portal"
+	@echo "parts of make soak: kills logs workers swaps storage servers changes backups restores databases security hostile walk portal"
 
 setup:
 	@$(PYTHON) -m tools.setup

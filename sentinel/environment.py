@@ -61,6 +61,7 @@ def gate_settings(env: environ.Env | None = None) -> GateSettings:
         threshold_seconds=_seconds(env, "SENTINEL_THRESHOLD_SECONDS", 93600),
         boot_grace_seconds=_seconds(env, "SENTINEL_BOOT_GRACE_SECONDS", 86400),
         verified_threshold_seconds=_seconds(env, "SENTINEL_VERIFIED_THRESHOLD_SECONDS", 0),
+        log_threshold_seconds=_seconds(env, "SENTINEL_LOG_THRESHOLD_SECONDS", 0),
         heartbeat_path=_heartbeat_path(env),
         database=env.str("MYSQL_DATABASE", default="").strip(),
     )

@@ -8,6 +8,9 @@ Pure: no file, no clock, no Django. The rules, for each database that gates:
 3. A heartbeat older than the threshold is `stale`; exactly as old as it is still fresh.
 4. Where verification is required, a heartbeat that is fresh needs a `last_verified` that is not
    too old, else `unverified`. One that never was written is `grace` while the boot grace runs.
+5. Where a threshold is set for binary logs, a heartbeat that is fresh, or not there yet in grace, needs a
+   `last_logged` that is not too old, else `stale`, if the database's log is to be stored. No grace covers
+   that, nor one that is not there: it is written at once when somebody wants the log stored.
 
 The worst database decides, in the order of `SEVERITY`; among equals the oldest. An override opens
 whatever is closed. Ages are whole seconds, rounded down, and what is shown is what is compared.
@@ -15,7 +18,7 @@ whatever is closed. Ages are whole seconds, rounded down, and what is shown is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -36,6 +39,14 @@ class Word(StrEnum):
     UNVERIFIED = "unverified"
 
 
+class Age(StrEnum):
+    """Which of a database's ages decided about it."""
+
+    BACKUP = "backup"
+    VERIFIED = "verified"
+    LOG = "log"
+
+
 OPEN = frozenset({Word.FRESH, Word.GRACE, Word.OVERRIDE})
 # Least to worst. What cannot be judged at all comes last, so that it is repaired first.
 SEVERITY = (Word.FRESH, Word.GRACE, Word.UNVERIFIED, Word.STALE, Word.MISSING, Word.INVALID)
@@ -43,11 +54,12 @@ SEVERITY = (Word.FRESH, Word.GRACE, Word.UNVERIFIED, Word.STALE, Word.MISSING, W
 
 @dataclass(frozen=True)
 class Limits:
-    """How old is too old, in seconds. `verified_threshold_seconds` 0 asks for no verification."""
+    """How old is too old, in seconds. 0 asks for no verification, and for no stored log."""
 
     threshold_seconds: int = 93600
     boot_grace_seconds: int = 86400
     verified_threshold_seconds: int = 0
+    log_threshold_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,8 @@ class DatabaseFiles:
     """What lies in the status folder for one database that gates.
 
     `name` is empty where the gate knows no name. `threshold_seconds` replaces the general one.
-    A database that is not `known` gets no grace: a name mistyped must not open a gate.
+    A database that is not `known` gets no grace: a name mistyped must not open a gate. `logged` counts only
+    where its binary log is to be stored (`is_logged`).
     """
 
     name: str
@@ -63,6 +76,8 @@ class DatabaseFiles:
     verified: Reading = MISSING
     threshold_seconds: int | None = None
     known: bool = True
+    logged: Reading = MISSING
+    is_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +99,15 @@ class DatabaseVerdict:
     reason: str
     age_seconds: int | None = None
     verified_age_seconds: int | None = None
+    log_age_seconds: int | None = None
+    decided_by: Age = Age.BACKUP
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the application may be used, and why in one sentence.
 
-    `age_seconds` and `database` are those of the database that decided.
+    `age_seconds`, `database` and `decided_by` are those of the database that decided.
     """
 
     open: bool
@@ -99,6 +116,7 @@ class Verdict:
     age_seconds: int | None = None
     database: str = ""
     databases: tuple[DatabaseVerdict, ...] = field(default=())
+    decided_by: Age = Age.BACKUP
 
 
 def decide(observation: Observation, limits: Limits, now: datetime) -> Verdict:
@@ -107,14 +125,7 @@ def decide(observation: Observation, limits: Limits, now: datetime) -> Verdict:
     override = observation.override
     if verdict.open or override is None or override.until <= now:
         return verdict
-    return Verdict(
-        open=True,
-        word=Word.OVERRIDE,
-        reason=_override_reason(override, verdict),
-        age_seconds=verdict.age_seconds,
-        database=verdict.database,
-        databases=verdict.databases,
-    )
+    return replace(verdict, open=True, word=Word.OVERRIDE, reason=_override_reason(override, verdict))
 
 
 def _without_override(observation: Observation, limits: Limits, now: datetime) -> Verdict:
@@ -131,6 +142,7 @@ def _without_override(observation: Observation, limits: Limits, now: datetime) -
         age_seconds=worst.age_seconds,
         database=worst.name,
         databases=judged,
+        decided_by=worst.decided_by,
     )
 
 
@@ -164,11 +176,18 @@ def _in_grace(first_boot: Reading, limits: Limits, now: datetime) -> bool:
 
 def _judge(files: DatabaseFiles, limits: Limits, in_grace: bool, now: datetime) -> DatabaseVerdict:
     age, verified_age = _age(files.heartbeat, now), _age(files.verified, now)
+    log_age = _age(files.logged, now)
+    by = Age.BACKUP
     word, reason = _heartbeat(files, age, limits, in_grace)
+    is_good = word in OPEN
     if word is Word.FRESH and limits.verified_threshold_seconds:
-        allowed = limits.verified_threshold_seconds
+        by, allowed = Age.VERIFIED, limits.verified_threshold_seconds
         word, reason = _verification(files, verified_age, allowed, in_grace)
-    return DatabaseVerdict(files.name, word, reason, age, verified_age)
+    if is_good and files.is_logged and limits.log_threshold_seconds:
+        of_log = _log(files, log_age, limits.log_threshold_seconds)
+        if SEVERITY.index(of_log[0]) > SEVERITY.index(word):
+            by, (word, reason) = Age.LOG, of_log
+    return DatabaseVerdict(files.name, word, reason, age, verified_age, log_age, by)
 
 
 def _heartbeat(files: DatabaseFiles, age: int | None, limits: Limits, in_grace: bool) -> tuple[Word, str]:
@@ -200,6 +219,17 @@ def _verification(files: DatabaseFiles, age: int | None, allowed: int, in_grace:
         return Word.UNVERIFIED, f"The time of the last verification{of} {_fault(files.verified)}."
     reason = f"The newest verified backup{of} is {age} s old; {allowed} s are allowed."
     return (Word.UNVERIFIED if age > allowed else Word.FRESH), reason
+
+
+def _log(files: DatabaseFiles, age: int | None, allowed: int) -> tuple[Word, str]:
+    """Rule 5."""
+    of = _of(files.name)
+    if files.logged.state is ReadingState.MISSING:
+        return Word.STALE, f"The gate is not told up to when the binary log{of} is stored."
+    if age is None:
+        return Word.STALE, f"The time up to which the binary log{of} is stored {_fault(files.logged)}."
+    reason = f"The binary log{of} is stored up to {age} s ago; {allowed} s are allowed."
+    return (Word.STALE if age > allowed else Word.FRESH), reason
 
 
 def _of(name: str) -> str:

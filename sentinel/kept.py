@@ -55,18 +55,17 @@ def look(settings: GateSettings) -> object | None:
     is not sure: something was changed just now, or cannot be looked at.
     """
     path = settings.heartbeat_path
-    paths = path.parent, path, heartbeat.verified_beside(path), heartbeat.gates_path(path)
-    states = [_state(each) for each in paths]
+    beside = heartbeat.verified_beside(path), heartbeat.logged_beside(path), heartbeat.gates_path(path)
+    states = [_state(each) for each in (path.parent, path, *beside)]
     return (path, *states) if all(each is not None and each.is_settled for each in states) else None
 
 
 class _Seen(NamedTuple):
-    """The files of one database, and how these two looked before they were read."""
+    """The files of one database, where they lie, and how they looked before they were read."""
 
     source: Source
-    ok: _State
-    verified_path: Path
-    verified: _State
+    paths: tuple[Path, ...]
+    states: tuple[_State | None, ...]
     files: DatabaseFiles
 
 
@@ -94,12 +93,18 @@ class Kept(Files):
     def of(self, source: Source, *, verified: bool) -> DatabaseFiles:
         """With the newest proved backup in any case."""
         seen = self._seen.get(source.path)
-        verified_path = seen.verified_path if seen else heartbeat.verified_beside(source.path)
-        ok, proved = _state(source.path), _state(verified_path)
         # Another thread may still go by an older list.
-        if seen is not None and (seen.source, seen.ok, seen.verified) == (source, ok, proved):
+        paths = seen.paths if seen is not None and seen.source == source else _paths(source)
+        states = tuple(_state(each) for each in paths)
+        if seen is not None and (seen.source, seen.states) == (source, states):
             return seen.files
         files = super().of(source, verified=True)
-        if ok is not None and ok.is_settled and proved is not None and proved.is_settled:
-            self._seen[source.path] = _Seen(source, ok, verified_path, proved, files)
+        if all(each is not None and each.is_settled for each in states):
+            self._seen[source.path] = _Seen(source, paths, states, files)
         return files
+
+
+def _paths(source: Source) -> tuple[Path, ...]:
+    """The files of one database that count."""
+    logged = (heartbeat.logged_beside(source.path),) if source.is_logged else ()
+    return (source.path, heartbeat.verified_beside(source.path), *logged)

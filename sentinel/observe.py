@@ -76,6 +76,7 @@ class Source:
     path: Path
     threshold_seconds: int | None = None
     known: bool = True
+    is_logged: bool = False
 
 
 class Files:
@@ -86,7 +87,7 @@ class Files:
         path = settings.heartbeat_path
         main = Source(settings.database, path)
         gates = tuple(
-            Source(gate.name, path.parent / gate.path, gate.threshold_seconds)
+            Source(gate.name, path.parent / gate.path, gate.threshold_seconds, is_logged=gate.is_logged)
             for gate in heartbeat.gates_read(path)
         )
         if database is None:
@@ -107,4 +108,8 @@ class Files:
             else heartbeat.MISSING,
             threshold_seconds=source.threshold_seconds,
             known=source.known,
+            logged=heartbeat.stamp_read(heartbeat.logged_beside(source.path))
+            if source.is_logged
+            else heartbeat.MISSING,
+            is_logged=source.is_logged,
         )

@@ -106,12 +106,14 @@ def details(
         "reason": found.reason,
         "age_seconds": found.age_seconds,
         "database": found.database,
+        "decided_by": found.decided_by,
         "now": iso(now),
         "first_boot": iso(observation.first_boot.time),
         "thresholds": {
             "threshold_seconds": limits.threshold_seconds,
             "boot_grace_seconds": limits.boot_grace_seconds,
             "verified_threshold_seconds": limits.verified_threshold_seconds,
+            "log_threshold_seconds": limits.log_threshold_seconds,
         },
         "override": observation.override and {"until": iso(observation.override.until)},
         "databases": [
@@ -124,6 +126,10 @@ def details(
                 "age_seconds": one.age_seconds,
                 "last_verified": iso(files.verified.time),
                 "verified_age_seconds": one.verified_age_seconds,
+                "is_logged": files.is_logged,
+                "last_logged": iso(files.logged.time),
+                "log_age_seconds": one.log_age_seconds,
+                "decided_by": one.decided_by,
                 "threshold_seconds": limits.threshold_seconds
                 if files.threshold_seconds is None
                 else files.threshold_seconds,

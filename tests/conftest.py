@@ -16,10 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import django
+import hypothesis
 import pytest
 
 from tests import compiled_once, longest_first
-from tests.servers import FLAVOURS, DatabaseServer, Flavour, PostgreSQLServer, S3Server, made_once
+from tests.servers import (
+    FLAVOURS,
+    DatabaseServer,
+    Flavour,
+    PostgreSQLServer,
+    S3Server,
+    commands,
+    made_once,
+    programs,
+)
 
 PROJECT = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(tempfile.mkdtemp(prefix="vedetta-var-"))
@@ -55,6 +65,14 @@ if not os.environ.get("VEDETTA_TEST_COMPOSE"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 made_once.share()
+programs.look_there_first()
+# Half a second of each message.
+commands.fork_messengers()
+# How fast a machine is that does other things besides, is nobody's fault: each test has a timeout.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 # pytest-django sets up too late for the conftest.py of a folder named on the command line.
 django.setup()
 
@@ -165,8 +183,7 @@ def mariadb_server() -> Iterator[DatabaseServer]:
 @pytest.fixture(scope="session")
 def mysql_server() -> Iterator[DatabaseServer]:
     """A MySQL that all tests share; make databases and users of your own in it."""
-    # Nothing asks for what the performance schema counts; it takes a quarter of the server's time.
-    with DatabaseServer("mysql", options=["--performance-schema=OFF"]) as server:
+    with DatabaseServer("mysql") as server:
         yield server
 
 

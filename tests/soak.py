@@ -17,12 +17,17 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 # A file belongs to the part that names it, or else the nearest folder above it. What plays all inputs takes
 # longer than a test of `make test` may, more so on a machine that does other things.
-PYTEST = ("-m", "pytest", "-m", "soak or larger", "--timeout", "1800")
+PYTEST = ("-m", "pytest", "-m", "soak or larger", "--timeout", "1800", "-o", "faulthandler_timeout=1700")
 SEVERAL = ("--numprocesses", "auto", "--dist", "worksteal")
 # In one process alone, the kills are counted for all of them.
 ONE = ()
 # So many kills, in an order of its own each time, which the seed repeats.
-SIZES = {"VEDETTA_KILLS": "200", "VEDETTA_UNDO_KILLS": "40", "VEDETTA_HISTORIES": "1000"}
+SIZES = {
+    "VEDETTA_KILLS": "200",
+    "VEDETTA_LOG_KILLS": "50",
+    "VEDETTA_UNDO_KILLS": "40",
+    "VEDETTA_HISTORIES": "1000",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ PARTS = {
         ("tests/actions/test_kills.py", "tests/faults/test_kills.py", "tests/portal_copy/test_kills.py"),
         ONE,
     ),
+    "logs": Part(
+        "whoever stores, replays or proves a binary log is killed, 100 times at random moments",
+        "reckoned 25 minutes",
+        ("tests/faults/test_kills_of_logs.py",),
+    ),
     "workers": Part(
         "one of two workers is killed, 200 times at random moments",
         "reckoned 20 minutes",
@@ -52,7 +62,7 @@ PARTS = {
     ),
     "swaps": Part(
         "killed before and after every step of a swap, and in undos",
-        "reckoned 10 minutes",
+        "reckoned 11 minutes",
         ("tests/restoring/test_kills.py",),
     ),
     "storage": Part(
@@ -82,7 +92,7 @@ PARTS = {
     ),
     "backups": Part(
         "dumps by all programs and under all settings, and their verification",
-        "reckoned 8 minutes",
+        "reckoned 11 minutes",
         (
             "tests/actions",
             "tests/backups",
@@ -104,7 +114,7 @@ PARTS = {
     ),
     "restores": Part(
         "every mode with every kind of object and fault, on both servers",
-        "reckoned 18 minutes",
+        "reckoned 21 minutes",
         (
             "tests/loading/test_spread.py",
             "tests/management",

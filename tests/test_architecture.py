@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from backups.at_first_use import exported
+from tests import sources
 
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backups", "portal", "sentinel")
@@ -53,16 +55,17 @@ HOUSE = {
     "templatetags": "choices installation models text",
     "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",
-    "gate": "errors installation marks models sentinel snapshots text verdict",
+    "gate": "choices errors installation marks models sentinel snapshots text verdict",
     "runs": "choices errors models mysql restic text",
     "catalog": "choices errors keeping keys models restic runs snapshots text",
-    "keeping": "choices dumpfile errors models snapshots text",
+    "keeping": "choices dumpfile errors gate models snapshots text",
     "repositories": "catalog endpoints models process restic text",
     "restoring": (
         "choices dumpfile dumping endpoints errors keeping loading models mysql process runs snapshots text"
     ),
     "requests": (
-        "aim catalog choices dumpfile errors keeping keys models moments restoring runs snapshots text"
+        "aim catalog choices dumpfile errors keeping keys models moments restoring runs scheduling snapshots "
+        "text"
     ),
     "configuration": (
         "catalog endpoints errors gate models mysql repositories restic scheduling secret_references "
@@ -79,8 +82,8 @@ HOUSE = {
         "requests scheduling sentinel snapshots text verdict"
     ),
     "shipping": (
-        "alerting binlog catalog choices dumpfile endpoints errors keeping models moments mysql process "
-        "replaying requests restic runs snapshots text"
+        "alerting binlog catalog choices dumpfile endpoints errors gate keeping models moments mysql process "
+        "replaying requests restic runs scheduling snapshots text"
     ),
     "actions": (
         "aim alerting binlog catalog choices configuration differences dumpfile dumping endpoints errors "
@@ -95,7 +98,7 @@ HOUSE = {
     ),
     "worker": (
         "actions alerting at_first_use choices downloads endpoints errors marks models mysql process "
-        "requests restic restoring runs scheduling shipping text"
+        "requests restic restoring runs scheduling text"
     ),
     "portal": "admin alerting people portal_copy reports sentinel text",
     "management": (
@@ -129,7 +132,7 @@ MANY_FOR_A_REASON: dict[str, str] = {}
 # What knows neither rows nor settings: values arrive as arguments.
 TOOLS = (
     r"backups.(errors|at_first_use|(process|restic|mysql|binlog|dumpfile|dumping|loading|replaying)(\..*)?"
-    r"|text.(checked|kinds|sentences|terminal))"
+    r"|text.(addresses|checked|kinds|sentences|terminal))"
 )
 # What plays an action.
 ACTIONS = r"backups.actions(\..*)?"
@@ -158,21 +161,14 @@ PLAYED = r"backups\.actions\.accept"
 STANDARD = rf"({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?$"
 
 
-def modules() -> dict[str, ast.Module]:
-    found = {}
-    for package in PACKAGES:
-        for path in sorted((PROJECT / package).rglob("*.py")):
-            name = ".".join(path.relative_to(PROJECT).with_suffix("").parts)
-            found[name.removesuffix(".__init__")] = ast.parse(path.read_text(), str(path))
-    return found
+# Parsed by the first test that asks: whatever is collected would wait for it, in each process.
+MODULES = sources.modules(*PACKAGES)
 
 
-MODULES = modules()
-
-
-def imports(module: str) -> Iterator[str]:
+@cache
+def imports(module: str) -> tuple[str, ...]:
     """The modules that a module imports, also inside functions; names from packages as modules."""
-    yield from _imports_of(ast.walk(MODULES[module]), module)
+    return tuple(_imports_of(sources.nodes(MODULES[module]), module))
 
 
 def _imports_of(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
@@ -279,8 +275,9 @@ def test_no_module_needs_one_that_needs_it() -> None:
     """At import, where a circle works or fails by who comes first. What functions import comes later."""
     needs = {
         # Whoever uses a name at import has its module loaded, so those count that are loaded at first use.
-        module: {*_imports_of(tree.body, module), *exported(tree).values()} & MODULES.keys() - {module}
-        for module, tree in MODULES.items()
+        module: {*_imports_of(sources.tree(path).body, module), *exported(sources.tree(path)).values()}
+        & MODULES.keys() - {module}
+        for module, path in MODULES.items()
     }
 
     assert {"backups.mysql.connection", "backups.at_first_use"} <= needs["backups.mysql"]
@@ -320,8 +317,8 @@ def test_no_module_starts_programs_by_another_door() -> None:
     doors = re.compile(r"system|popen|fork|forkpty|spawn\w*|exec[lv]\w*|posix_spawnp?")
     found = [
         f"{module} calls os.{node.attr}"
-        for module, tree in MODULES.items()
-        for node in ast.walk(tree)
+        for module, path in MODULES.items()
+        for node in sources.nodes(path)
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id == "os"
@@ -334,8 +331,8 @@ def test_no_module_starts_programs_by_another_door() -> None:
 def test_services_alone_write_a_runs_status() -> None:
     """Everywhere else a status is read."""
     writers = set()
-    for module, tree in MODULES.items():
-        for node in ast.walk(tree):
+    for module, path in MODULES.items():
+        for node in sources.nodes(path):
             assigns = isinstance(node, ast.Assign) and any(
                 isinstance(target, ast.Attribute) and target.attr == "status" for target in node.targets
             )
@@ -352,17 +349,15 @@ def test_services_alone_write_a_runs_status() -> None:
     assert writers <= {"backups.runs.lifecycle", "backups.runs.recovered"}
 
 
-def sources() -> Iterator[tuple[str, str]]:
-    """What is measured: each module's name and text, but for migrations, which Django writes."""
-    for package in MEASURED:
-        for path in sorted((PROJECT / package).rglob("*.py")):
-            if path.parent.name != "migrations":
-                name = ".".join(path.relative_to(PROJECT).with_suffix("").parts)
-                yield name.removesuffix(".__init__"), path.read_text()
+def measured() -> Iterator[tuple[str, Path]]:
+    """What is measured: each module's name and file, but for migrations, which Django writes."""
+    for name, path in sources.modules(*MEASURED).items():
+        if path.parent.name != "migrations":
+            yield name, path
 
 
 def test_no_module_is_longer_than_one_reads_at_a_time() -> None:
-    too_long = {name for name, text in sources() if len(text.splitlines()) > MOST_LINES}
+    too_long = {name for name, path in measured() if len(path.read_text().splitlines()) > MOST_LINES}
 
     assert too_long == set(), "split them by subject"
 
@@ -370,8 +365,8 @@ def test_no_module_is_longer_than_one_reads_at_a_time() -> None:
 def test_no_function_is_longer_than_a_page_without_a_reason() -> None:
     too_long = {
         f"{name}.{node.name}"
-        for name, text in sources()
-        for node in ast.walk(ast.parse(text))
+        for name, path in measured()
+        for node in sources.nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or node.lineno) - node.lineno >= MOST_LINES_OF_A_FUNCTION
     }
@@ -380,17 +375,17 @@ def test_no_function_is_longer_than_a_page_without_a_reason() -> None:
     assert LONG_FOR_A_REASON.keys() - too_long == set(), "they were shortened: take them from the table"
 
 
-def _arguments(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _arguments(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, int]]:
     """How many arguments each function takes, by position or name, itself or its class left aside."""
     methods = {
         method
-        for found in ast.walk(tree)
+        for found in nodes
         if isinstance(found, ast.ClassDef)
         for method in found.body
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
         and not any(getattr(each, "id", "") == "staticmethod" for each in method.decorator_list)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             yield node.name, len(given) - (node in methods)
@@ -399,8 +394,8 @@ def _arguments(tree: ast.Module) -> Iterator[tuple[str, int]]:
 def test_no_function_takes_more_than_a_handful_of_arguments_without_a_reason() -> None:
     too_many = {
         f"{name}.{function}"
-        for name, text in sources()
-        for function, count in _arguments(ast.parse(text))
+        for name, path in measured()
+        for function, count in _arguments(sources.nodes(path))
         if count > MOST_ARGUMENTS
     }
 
@@ -413,7 +408,7 @@ def test_arguments_are_counted_by_position_and_by_name_but_not_the_object_itself
         "class A:\n def f(self, a, /, b, *c, d=1, **e): ...\n @staticmethod\n def g(a): ...\ndef h(self): ..."
     )
 
-    assert dict(_arguments(ast.parse(text))) == {"f": 3, "g": 1, "h": 1}
+    assert dict(_arguments([*ast.walk(ast.parse(text))])) == {"f": 3, "g": 1, "h": 1}
 
 
 def test_rules_would_see_an_offence() -> None:
@@ -430,8 +425,8 @@ PLAIN_CODES = {"problem", "refused", "usage"}
 
 def _codes() -> Iterator[tuple[str, str]]:
     """Where a code of a failure is written, and which."""
-    for module, tree in MODULES.items():
-        for node in ast.walk(tree):
+    for module, path in MODULES.items():
+        for node in sources.nodes(path):
             if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
                 assert isinstance(node.value.value, str)
                 yield f"{module}:{node.value.lineno}", node.value.value
@@ -456,8 +451,8 @@ def test_no_failure_is_raised_without_a_code() -> None:
     """Scripts and other languages go by it: of its own, or that of its kind."""
     bare = [
         f"{module}:{node.lineno}"
-        for module, tree in MODULES.items()
-        for node in ast.walk(tree)
+        for module, path in MODULES.items()
+        for node in sources.nodes(path)
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") in {"Problem", "Refused", "CallsForMore"}
         and "code" not in {each.arg for each in node.keywords}

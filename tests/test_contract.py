@@ -10,10 +10,12 @@ from django.contrib.auth.models import Permission
 from django.core.management import get_commands, load_command_class
 from django.urls import resolve
 
+from backups.actions.steps.log_replayed import Played
 from backups.dumpfile import log_positions, manifests
 from backups.errors import Failure
 from backups.management import base
 from backups.models import Database
+from backups.replaying.result import Replayed
 from backups.reports import metrics
 from backups.snapshots import naming
 from backups.verdict import Finding, Overall, State
@@ -105,6 +107,7 @@ COMMANDS = {
         "--reason",
         "--table",
         "--undo",
+        "--undo-transaction",
         "--where",
         "--with-changed-again",
         "--without-safety-backup",
@@ -144,6 +147,12 @@ def test_keys_of_the_status() -> None:
     }
     assert set(overall["databases"][0]) == {"database", "verdict", "paused", "muted"}
     assert set(finding.as_json()) == {"key", "state", "reason", "next_step", "database", "repository"}
+
+
+def test_what_a_replay_counts() -> None:
+    """Rows, and events of the log: one of these may hold many rows."""
+    played = Played(Replayed(transactions=1, rows=9, row_events=3))
+    assert played.counted == {"transactions": 1, "row_changes": 9, "row_events": 3}
 
 
 METRICS = {
@@ -283,4 +292,5 @@ def test_names_of_the_environment() -> None:
         "SENTINEL_BOOT_GRACE_SECONDS",
         "SENTINEL_HEARTBEAT_PATH",
         "SENTINEL_VERIFIED_THRESHOLD_SECONDS",
+        "SENTINEL_LOG_THRESHOLD_SECONDS",
     }

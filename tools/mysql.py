@@ -27,9 +27,13 @@ SERVER_OPTIONS = (
     '--plugin-dir="$root/usr/lib/mysql/plugin"',
     "--secure-file-priv=NULL",
 )
+# Tests start a thousand of them: no program is asked for its place that it tells by itself.
 WRAPPER = """\
 #!/bin/sh
-root="$(dirname "$(dirname "$(readlink -f "$0")")")/root"
+me="$0"
+case "$me" in /*) ;; *) me="$(readlink -f "$me")" ;; esac
+if [ -L "$me" ]; then me="$(readlink -f "$me")"; fi
+root="${{me%/*/*}}/root"
 exec "$root/{loader}" --library-path "$root/{libraries}" "$root/{program}" "$@" {options}
 """
 # Data is thrown away with the server, so that only a lost process matters, not a lost machine.
@@ -50,6 +54,7 @@ def install() -> None:
     """Make the folder unless it is there and its server runs."""
     with locked(cache_dir() / "mysql.lock", "waiting for another set-up that is making MySQL"):
         if _works(home()):
+            _write_wrappers(home())  # an earlier version's may be there
             return
         for abandoned in cache_dir().glob(f"{DRAFT}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
@@ -78,19 +83,23 @@ def _write_wrappers(folder: Path) -> None:
     root = folder / "root"
     loader = _only(root, "usr/lib*/ld-linux*.so.*")
     libraries = _only(root, "usr/lib/*/libc.so.6").parent
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     programs = {"mysqld": "usr/sbin/mysqld", **{name: f"usr/bin/{name}" for name in CLIENTS}}
     for name, program in programs.items():
         wrapper = folder / "bin" / name
-        wrapper.write_text(
-            WRAPPER.format(
-                loader=loader.relative_to(root),
-                libraries=libraries.relative_to(root),
-                program=program,
-                options=" ".join(SERVER_OPTIONS) if name == "mysqld" else "",
-            )
+        text = WRAPPER.format(
+            loader=loader.relative_to(root),
+            libraries=libraries.relative_to(root),
+            program=program,
+            options=" ".join(SERVER_OPTIONS) if name == "mysqld" else "",
         )
-        wrapper.chmod(0o755)
+        if wrapper.is_file() and wrapper.read_text() == text:
+            continue
+        # Somebody may be starting it.
+        draft = wrapper.with_name(f".{name}")
+        draft.write_text(text)
+        draft.chmod(0o755)
+        draft.replace(wrapper)
 
 
 def _initialise(folder: Path) -> None:

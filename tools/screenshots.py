@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from portal import servers_secrets
 from portal.env import env_file
 from tools.shell import ROOT
+from tools.system import find_browser
 
 FOLDER = ROOT / "docs" / "screenshots"
 PORT = 8790
@@ -98,7 +98,7 @@ def main(argv: Sequence[str]) -> None:
         running, snapshot, database = _shell(environment, PREPARE).split()[-3:]
         names = {"running": running, "snapshot": snapshot, "database": database}
         with _served(environment) as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
             for look, size, dark in LOOKS:
                 page = _signed_in(browser, url, size, dark)
                 for name, path, whole in PAGES:

@@ -33,10 +33,12 @@ from tools.shell import (
 from tools.system import (
     BENCH_NEEDS,
     COMPARED,
+    LIGHT_BROWSER,
     PRODUCT_NEEDS,
     TEST_NEEDS,
     install_missing,
     install_what_can_be,
+    is_known_to_apt,
 )
 
 # What installs the others, and builds what comes as source alone.
@@ -63,6 +65,8 @@ def main() -> None:
 
 
 def _prepare(purpose: str) -> None:
+    if purpose == "test":
+        _install_light_browser()
     install_missing(PRODUCT_NEEDS + {"test": TEST_NEEDS, "bench": BENCH_NEEDS}.get(purpose, ()))
     if purpose == "bench":
         install_what_can_be(COMPARED)
@@ -73,6 +77,16 @@ def _prepare(purpose: str) -> None:
         mysql.install()
     if purpose == "test":
         mariadb_plugins.install()
+
+
+def _install_light_browser() -> None:
+    """Where it is to be had; asked for once, because a machine without a network waits for it."""
+    asked = LOG.parent / f"asked-for-{LIGHT_BROWSER.package}"
+    if LIGHT_BROWSER.present() or asked.exists() or not is_known_to_apt(LIGHT_BROWSER.package):
+        return
+    asked.parent.mkdir(parents=True, exist_ok=True)
+    asked.touch()
+    install_what_can_be((LIGHT_BROWSER,))
 
 
 def _make_venv() -> None:

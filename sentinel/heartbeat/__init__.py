@@ -6,11 +6,13 @@ without secrets:
     last_ok                  the first database's heartbeat: the time of its newest good backup,
                              which is when restic began it
     last_verified            when that database's newest snapshot was proved by a restore
+    last_logged              up to when its binary log is stored, where somebody wants that; until something
+                             of it is stored, since when
     <folder>/last_ok         the same for each further database; see `folder_name`
-    <folder>/last_verified
+    <folder>/last_verified, <folder>/last_logged
     first_boot               when the gate first ran; the boot grace counts from it
     override                 JSON {until, by, reason}: an operator keeps the application open
-    gates.json               JSON [{name, path, threshold_seconds}]: the databases that gate
+    gates.json               JSON [{name, path, threshold_seconds, logged}]: the databases that gate
     .gates.lock              empty; locked by who makes that list, and by no reader
     drill                    JSON {word, until}: who asks with this word is told that the gate is
                              closed, and nobody else; it ends within a minute
@@ -42,8 +44,10 @@ from sentinel.heartbeat.gates import (
     gates_path,
     gates_read,
     gates_write,
+    last_logged_path,
     last_ok_path,
     last_verified_path,
+    logged_beside,
     verified_beside,
 )
 from sentinel.heartbeat.override import Override, override_clear, override_path, override_read, override_write

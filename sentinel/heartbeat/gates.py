@@ -19,7 +19,9 @@ FOLDER_NAME_LIMIT = 200
 # 20,000 databases take half of it.
 _LIMIT_BYTES = 4 << 20
 _LOCK_SECONDS, _LOCK_POLL_SECONDS = 20.0, 0.05
-OWN_FILES = frozenset({"last_ok", "last_verified", "first_boot", "override", "gates.json", "drill"})
+OWN_FILES = frozenset(
+    {"last_ok", "last_verified", "last_logged", "first_boot", "override", "gates.json", "drill"}
+)
 
 
 class GatesError(ValueError):
@@ -31,12 +33,14 @@ class Gate:
     """A database that must be fresh for the gate to open.
 
     `path` is its heartbeat file, relative to the status folder. `threshold_seconds` replaces
-    SENTINEL_THRESHOLD_SECONDS for this database.
+    SENTINEL_THRESHOLD_SECONDS for this database. Where its binary log is to be stored (`is_logged`),
+    `last_logged` beside the heartbeat tells up to when it is.
     """
 
     name: str
     path: str
     threshold_seconds: int | None = None
+    is_logged: bool = False
 
 
 # Where things are
@@ -73,6 +77,16 @@ def last_verified_path(heartbeat: Path, database: str | None = None) -> Path:
 def verified_beside(last_ok: Path) -> Path:
     """Where it is noted, by where the heartbeat lies."""
     return last_ok.with_name("last_verified")
+
+
+def last_logged_path(heartbeat: Path, database: str | None = None) -> Path:
+    """Where it is noted up to when the binary log of a further `database`, or of the first one, is stored."""
+    return logged_beside(last_ok_path(heartbeat, database))
+
+
+def logged_beside(last_ok: Path) -> Path:
+    """Where that is noted, by where the heartbeat lies."""
+    return last_ok.with_name("last_logged")
 
 
 def gate_for(heartbeat: Path, name: str, *, first: bool, threshold_seconds: int | None = None) -> Gate:
@@ -143,12 +157,20 @@ def gates_write(heartbeat: Path, gates: Iterable[Gate]) -> None:
 
     Raises GatesError for an entry that could not be read back, OSError when not writable.
     """
-    entries = [
-        {"name": gate.name, "path": gate.path, "threshold_seconds": gate.threshold_seconds} for gate in gates
-    ]
+    entries = [_entry(gate) for gate in gates]
     for entry in entries:
         _gate_from(entry)
     json_write_lines(gates_path(heartbeat), entries, limit=_LIMIT_BYTES)
+
+
+def _entry(gate: Gate) -> dict[str, object]:
+    """One without a log is written as ever: then the list stays as it is."""
+    entry: dict[str, object] = {
+        "name": gate.name,
+        "path": gate.path,
+        "threshold_seconds": gate.threshold_seconds,
+    }
+    return entry | ({"logged": True} if gate.is_logged else {})
 
 
 def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
@@ -168,9 +190,9 @@ def gates_read(heartbeat: Path) -> tuple[Gate, ...]:
 def _gate_from(entry: object) -> Gate:
     match entry:
         case {"name": str(name), "path": str(path), **rest} if name and _is_safe(path):
-            threshold = rest.get("threshold_seconds")
-            if threshold is None or (type(threshold) is int and threshold >= 0):
-                return Gate(name, path, threshold)
+            threshold, is_logged = rest.get("threshold_seconds"), rest.get("logged", False)
+            if type(is_logged) is bool and (threshold is None or (type(threshold) is int and threshold >= 0)):
+                return Gate(name, path, threshold, is_logged)
     raise GatesError("The list of gating databases holds an entry that makes no sense.")
 
 

@@ -150,6 +150,8 @@ def _clients(shop: Shop, folder: Path, script: str) -> str:
     return wrapped_clients(shop, folder / "clients", **{program: f'{script}\nexec "$REAL" "$@"'})
 
 
+# tests/dumping/test_dumps_at_once.py has them left to one program.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_names_that_the_dump_programs_mix_up(
     mariadb_server: DatabaseServer, make_database: MakeDatabase, every_table: None
@@ -219,6 +221,8 @@ def looking(mariadb_server: DatabaseServer, make_portal: MakePortal, tmp_path: P
 Looking = tuple[Portal, subprocess.Popen[str]]
 
 
+# tests/actions/test_left.py has one that is cancelled and one that is killed.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_cancelled(looking: Looking) -> None:
     portal, running = looking

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from backups import restic
 from backups.catalog import learned
@@ -37,7 +38,7 @@ def stored(snapshot: Snapshot) -> bytes:
 def dumped_by_hand(shop: Shop) -> list[bytes]:
     """The statements that the server's own dump program gives, run by the administrator."""
     program = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[shop.server.flavour]
-    defaults = shop.server.folder / "client.cnf"
+    defaults = shop.server.defaults_file()
     args: list[str | Path] = [
         shop.server.client_dir / program, f"--defaults-file={defaults}", "--single-transaction", "--routines",
         "--triggers", "--events", "--skip-dump-date", "--no-tablespaces", "--skip-add-locks",
@@ -64,11 +65,12 @@ def manifest_in(dump: bytes) -> dict[str, object] | None:
     return digester.manifest()
 
 
-def test_snapshot_holds_what_the_dump_program_gives_and_the_manifest(
-    shop: Shop, make_database: MakeDatabase, back_up: BackUp
+@pytest.mark.one_flavour("mariadb")
+def test_snapshot_holds_what_the_dump_program_gives_and_all_tell_of_it(
+    shop: Shop, make_database: MakeDatabase, back_up: BackUp, settings: Settings
 ) -> None:
-    shop.server.client("-e", "SELECT 1")  # writes the administrator's option file
-    run = back_up(make_database(shop))
+    database = make_database(shop)
+    run = back_up(database)
 
     assert run.status == Status.SUCCEEDED, run.error
     snapshot = run.snapshot
@@ -77,6 +79,45 @@ def test_snapshot_holds_what_the_dump_program_gives_and_the_manifest(
     assert statements(dump) == dumped_by_hand(shop)
     assert manifest_in(dump) == snapshot.manifest
     assert len(dump) == snapshot.total_bytes_processed
+    row_says_what_restic_says(database, run)
+    run_tells_its_story(shop, database, run)
+    written = heartbeat.stamp_read(settings.SENTINEL.heartbeat_path).time
+    assert written is not None
+    assert abs(written - snapshot.time) < timedelta(seconds=1)
+
+
+def row_says_what_restic_says(database: Database, run: Run) -> None:
+    snapshot = Snapshot.objects.get()
+    (listed,) = restic.snapshots(repository_access(database.repository))
+    assert (snapshot.snapshot_id, snapshot.time, snapshot.host) == (listed.id, listed.time, "vedetta")
+    assert snapshot.tags == list(listed.tags) == ["vedetta", f"database:{database.name}"]
+    assert (snapshot.database, snapshot.made_by, run.snapshot) == (database, run, snapshot)
+    assert snapshot.data_added == listed.data_added
+    manifest = snapshot.manifest
+    assert manifest is not None
+    assert manifest["sha256"] == snapshot.dump_sha256
+    assert manifest["inventory"] == {
+        "table": ["customers", "journal", "orders"],
+        "view": ["open_orders"],
+        "trigger": ["orders"],
+        "event": ["nightly"],
+        "procedure": ["close_orders"],
+        "function": ["twice"],
+    }
+
+
+def run_tells_its_story(shop: Shop, database: Database, run: Run) -> None:
+    assert [phase["name"] for phase in run.phases] == ["preflight", "dump", "confirm", "heartbeat"]
+    assert run.started_at is not None
+    assert run.finished_at is not None
+    assert run.queued_at <= run.started_at < run.finished_at
+    assert run.bytes_done == run.result["dump_bytes"]
+    assert run.restic_version
+    assert run.server_version.startswith({"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour])
+    assert run.client_version.split()[0] == run.server_version.split()[0]
+    assert "Heartbeat written" in "\n".join(run.lines.values_list("text", flat=True))
+    database.server.refresh_from_db()
+    assert database.server.flavour == run.server_version.split()[0]
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -93,62 +134,8 @@ def test_gzipped_dump_holds_the_same(shop: Shop, make_database: MakeDatabase, ba
     assert zipped.dump_sha256 == plain.dump_sha256
 
 
-@pytest.mark.one_flavour("mariadb")
-def test_row_of_the_snapshot_says_what_restic_says(
-    shop: Shop, make_database: MakeDatabase, back_up: BackUp
-) -> None:
-    database = make_database(shop)
-    run = back_up(database)
-
-    snapshot = Snapshot.objects.get()
-    (listed,) = restic.snapshots(repository_access(database.repository))
-    assert (snapshot.snapshot_id, snapshot.time, snapshot.host) == (listed.id, listed.time, "vedetta")
-    assert snapshot.tags == list(listed.tags) == ["vedetta", f"database:{shop.name}"]
-    assert (snapshot.database, snapshot.made_by, run.snapshot) == (database, run, snapshot)
-    assert snapshot.data_added == listed.data_added
-    manifest = snapshot.manifest
-    assert manifest is not None
-    assert manifest["sha256"] == snapshot.dump_sha256
-    assert manifest["inventory"] == {
-        "table": ["customers", "journal", "orders"],
-        "view": ["open_orders"],
-        "trigger": ["orders"],
-        "event": ["nightly"],
-        "procedure": ["close_orders"],
-        "function": ["twice"],
-    }
-
-
-@pytest.mark.one_flavour("mariadb")
-def test_run_tells_its_story(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
-    database = make_database(shop)
-    run = back_up(database)
-
-    assert [phase["name"] for phase in run.phases] == ["preflight", "dump", "confirm", "heartbeat"]
-    assert run.started_at is not None
-    assert run.finished_at is not None
-    assert run.queued_at <= run.started_at < run.finished_at
-    assert run.bytes_done == run.result["dump_bytes"]
-    assert run.restic_version
-    assert run.server_version.startswith({"mariadb": "MariaDB", "mysql": "MySQL"}[shop.server.flavour])
-    assert run.client_version.split()[0] == run.server_version.split()[0]
-    assert "Heartbeat written" in "\n".join(run.lines.values_list("text", flat=True))
-    database.server.refresh_from_db()
-    assert database.server.flavour == run.server_version.split()[0]
-
-
-@pytest.mark.one_flavour("mysql")
-def test_heartbeat_is_the_snapshots_time(
-    shop: Shop, make_database: MakeDatabase, back_up: BackUp, settings: object
-) -> None:
-    back_up(make_database(shop))
-
-    path = settings.SENTINEL.heartbeat_path  # type: ignore[attr-defined]
-    written = heartbeat.stamp_read(path).time
-    assert written is not None
-    assert abs(written - Snapshot.objects.get().time) < timedelta(seconds=1)
-
-
+# Below, the same by the command; tests/dumping/test_dump.py dumps twice.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_same_data_again_adds_next_to_nothing_and_digests_the_same(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -261,6 +248,8 @@ def test_command_backs_up_into_a_folder(dump_format: str, shop: Shop, make_porta
     assert shop.connections() == 0
 
 
+# tests/faults/test_storage.py and tests/restoring have portals that back up into S3.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_command_backs_up_into_s3(
     shop: Shop, s3_server: S3Server, s3_repository: str, make_portal: MakePortal
@@ -295,6 +284,8 @@ def test_whoever_stops_reading_ends_no_backup(mariadb_portal: Portal) -> None:
     assert mariadb_portal.run()["status"] == "succeeded"
 
 
+# tests/actions/test_check.py has both of them follow.
+@pytest.mark.soak
 def test_follow_ups_run_as_children(mariadb_shop: Shop, make_portal: MakePortal) -> None:
     portal = make_portal(mariadb_shop, BACKUP_CHECK_INTERVAL="1")
 
@@ -323,6 +314,8 @@ def test_bootstrap_and_preflight_find_everything_in_order(portal: Portal) -> Non
     assert all(check["ok"] for check in preflight.json["checks"])
 
 
+# tests/repositories/test_known.py has a second one made.
+@pytest.mark.soak
 def test_repository_is_made_where_there_is_none(
     mariadb_shop: Shop, make_portal: MakePortal, tmp_path: Path
 ) -> None:
@@ -401,6 +394,7 @@ for name in ("orders", "stock"):
 
 
 @pytest.mark.one_flavour("mariadb")
+@pytest.mark.soak
 def test_second_backup_at_once_is_status_three(portal: Portal) -> None:
     with portal.shop.held("orders"):
         first = portal.start("backup", "--json")

@@ -49,6 +49,8 @@ def written(settings: Settings) -> bool:
     return there
 
 
+# Below, one is good in the end, and another at first.
+@pytest.mark.soak
 def test_good_repository(database: Database) -> None:
     back_up(database)
 
@@ -141,6 +143,8 @@ def test_from_a_flipped_byte_to_heartbeats_again(database: Database, settings: S
     assert verdict(verify(database, snapshot)).verdict == "identical"
 
 
+# Above, it is damaged.
+@pytest.mark.soak
 def test_data_that_is_gone(database: Database) -> None:
     back_up(database)
     damage(database.repository).unlink()
@@ -151,6 +155,8 @@ def test_data_that_is_gone(database: Database) -> None:
     assert health(database.repository) == "damaged"
 
 
+# Above, one cannot be made in the middle of the story; below, the password is wrong.
+@pytest.mark.soak
 def test_check_that_could_not_be_made_says_nothing_of_the_repository(database: Database) -> None:
     back_up(database)
     assert checked(database).status == "succeeded"

@@ -142,7 +142,7 @@ def test_what_cannot_be_read_at_once_is_read_in_turns_from_the_beginning(
         keep=lambda: did.append("keep"),
     )
 
-    compared_sides.read_both(cast("Any", story))
+    compared_sides.read_both(cast("Any", story), None)
 
     said = "Both sides could not be read at once, so they are read in turns."
     assert did == ["at once", said, "again", "keep", "in turns"]

@@ -142,6 +142,7 @@ def objects(found: dict[str, Any]) -> set[tuple[str, str, str]]:
     return {(each["kind"], each["name"], each["change"]) for each in found["objects"]}
 
 
+@pytest.mark.soak
 def test_what_changed_to_now_and_to_another_snapshot_is_counted_and_named(
     least_shop: Shop, make_database: MakeDatabase
 ) -> None:

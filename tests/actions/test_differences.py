@@ -131,6 +131,8 @@ def of_another_definer(text: bytes) -> bytes:
     return text.replace(b"DEFINER=`root`@`%`", b"DEFINER=`someone`@`else`")
 
 
+# Below, a row that was altered there.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_each_definer_that_was_altered_in_the_repository(
     least_shop: Shop, make_database: MakeDatabase
@@ -202,6 +204,8 @@ def test_whole_dump_of_another_moment_under_this_ones_row(
         assert_found(verify(database, second), "the manifest is not the one that the backup recorded")
 
 
+# Above, other rows that come back otherwise.
+@pytest.mark.soak
 def test_json_column_that_gives_back_other_numbers(mysql_server: object, make_database: MakeDatabase) -> None:
     """MySQL's decimals in JSON are dumped as text and read back as doubles; that is worth knowing."""
     from tests.backups.worlds import make_shop

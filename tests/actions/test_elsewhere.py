@@ -41,6 +41,8 @@ def elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch, shop: Shop) -
     return seen
 
 
+# Below, each of two databases is verified on another server.
+@pytest.mark.soak
 def test_scratch_database_on_another_server(
     mariadb_shop: Shop,
     other_mariadb: DatabaseServer,
@@ -122,6 +124,8 @@ def no_database_appears(*servers: DatabaseServer) -> Iterator[None]:
     assert appeared == set()
 
 
+# Below, another version, of which a row is otherwise.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_another_patch_version_is_told_and_rows_are_compared(
     least_shop: Shop, make_database: MakeDatabase

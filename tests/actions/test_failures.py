@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,26 +50,6 @@ def assert_next_succeeds(portal: Portal) -> None:
 
 
 # ---------------------------------------------------------------- The repository
-
-
-def test_wrong_repository_password(mariadb_portal: Portal) -> None:
-    ran = mariadb_portal.backup(RESTIC_PASSWORD="another one")
-
-    assert_failed(
-        ran,
-        mariadb_portal,
-        "The password does not open the repository",
-        "Set RESTIC_PASSWORD",
-        code="restic.wrong_password",
-    )
-    assert_next_succeeds(mariadb_portal)
-
-
-def test_repository_password_not_set(mariadb_portal: Portal) -> None:
-    ran = mariadb_portal.backup(RESTIC_PASSWORD="")
-
-    assert_failed(ran, mariadb_portal, "RESTIC_PASSWORD", code="secret.empty")
-    assert_next_succeeds(mariadb_portal)
 
 
 def test_no_repository(mariadb_portal: Portal) -> None:
@@ -237,16 +217,6 @@ def test_a_new_user_that_the_portal_does_not_go_by_yet_is_named(mariadb_portal: 
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_wrong_mysql_password(portal: Portal) -> None:
-    ran = portal.backup(MYSQL_PASSWORD="another one")
-
-    assert_failed(
-        ran, portal, f"refuses user {portal.shop.user}", "MYSQL_PASSWORD", code="mysql.access_denied"
-    )
-    assert_next_succeeds(portal)
-
-
-@pytest.mark.one_flavour("mariadb")
 def test_unknown_database(portal: Portal) -> None:
     portal.environment["MYSQL_DATABASE"] = "nosuch"
     assert portal.manage("bootstrap").code == 0
@@ -283,17 +253,36 @@ def test_status_folder_not_writable(mariadb_portal: Portal) -> None:
     assert_next_succeeds(mariadb_portal)
 
 
-@pytest.mark.parametrize(
-    ("program", "said", "code"),
-    [
-        ("restic", "restic is not installed. No snapshot", "restic.not_installed"),
-        ("mariadb-dump", "No client programs for MariaDB are installed on this machine", "mysql.no_client"),
-    ],
+# Another backup, what it has to say, and the code.
+WRONGS: tuple[tuple[Callable[[Portal], Ran], tuple[str, ...], str], ...] = (
+    (
+        lambda portal: portal.backup(RESTIC_PASSWORD="another one"),
+        ("The password does not open the repository", "Set RESTIC_PASSWORD"),
+        "restic.wrong_password",
+    ),
+    (lambda portal: portal.backup(RESTIC_PASSWORD=""), ("RESTIC_PASSWORD",), "secret.empty"),
+    (
+        lambda portal: portal.backup(MYSQL_PASSWORD="another one"),
+        ("refuses user {user}", "MYSQL_PASSWORD"),
+        "mysql.access_denied",
+    ),
+    (
+        lambda portal: backup_without("restic", portal),
+        ("restic is not installed. No snapshot", "Install"),
+        "restic.not_installed",
+    ),
+    (
+        lambda portal: backup_without("mariadb-dump", portal),
+        ("No client programs for MariaDB are installed on this machine", "Install"),
+        "mysql.no_client",
+    ),
 )
-def test_program_not_installed(program: str, said: str, code: str, mariadb_portal: Portal) -> None:
-    ran = backup_without(program, mariadb_portal)
 
-    assert_failed(ran, mariadb_portal, said, "Install", code=code)
+
+def test_what_is_wrong_or_missing_is_named_and_none_of_it_is_in_the_way_later(mariadb_portal: Portal) -> None:
+    for back_up, said, code in WRONGS:
+        words = [each.format(user=mariadb_portal.shop.user) for each in said]
+        assert_failed(back_up(mariadb_portal), mariadb_portal, *words, code=code)
     assert_next_succeeds(mariadb_portal)
 
 

@@ -29,6 +29,8 @@ def outward_views(shop: Shop, names: list[str]) -> Iterator[None]:
     shop.server.execute("DROP DATABASE outside")
 
 
+# tests/restoring/test_general_log.py has it verified on MariaDB.
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.parametrize(
     "dump_format",
     # tests/actions/test_backup.py has what a gzipped dump holds.
@@ -63,6 +65,8 @@ def test_awkward_database(awkward: Shop, make_database: MakeDatabase, dump_forma
     assert scratch_databases(awkward.server) == []
 
 
+# Above, the awkward one.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_sample_database(db_server: DatabaseServer, make_database: MakeDatabase) -> None:
     shop = make_shop(db_server, "", name="orders_tracker")
@@ -86,6 +90,8 @@ def test_sample_database(db_server: DatabaseServer, make_database: MakeDatabase)
     assert found.rows == rows
 
 
+# Above, the awkward database.
+@pytest.mark.soak
 def test_tables_that_mysql_spells_differently_after_a_restore(
     mysql_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -104,10 +110,9 @@ def test_tables_that_mysql_spells_differently_after_a_restore(
     "name",
     [
         "new\nline",
-        pytest.param("per%cent_under", marks=pytest.mark.one_flavour("mariadb")),
         *(
             pytest.param(each, marks=pytest.mark.soak)
-            for each in ("größe ☂ 列", "MiXed Case; DROP", "a" * 64)
+            for each in ("per%cent_under", "größe ☂ 列", "MiXed Case; DROP", "a" * 64)
         ),
     ],
 )
@@ -156,6 +161,8 @@ def test_what_is_found_is_written_down(least_shop: Shop, make_database: MakeData
     assert f"Snapshot {snapshot.short_id} restores in full: 3 tables, 6 rows" in log_of(run)
 
 
+# Above, bodies of all kinds in the awkward database.
+@pytest.mark.soak
 def test_bodies_of_which_mysql_kept_the_semicolon(
     mysql_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

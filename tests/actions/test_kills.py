@@ -53,7 +53,10 @@ VICTIMS = {
 }
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+# The dump program stands between these two.
+@pytest.mark.parametrize(
+    "victim", ["restic", "dump client", pytest.param("dump program", marks=pytest.mark.soak)]
+)
 def test_killed_program_makes_a_failed_run(victim: str, portal: Portal) -> None:
     is_it, said = VICTIMS[victim]
     with portal.shop.held("orders"):
@@ -129,6 +132,8 @@ def test_killed_worker_is_replaced_and_its_run_lost_at_once(portal: Portal) -> N
     assert len(portal.snapshots()) == 1
 
 
+# Above, a command is killed; tests/actions/test_locks.py has the locks that killed ones leave.
+@pytest.mark.soak
 def test_worker_and_restic_killed_together_leave_a_lock_that_is_cleared(mariadb_portal: Portal) -> None:
     portal = mariadb_portal
     with portal.worker() as worker:

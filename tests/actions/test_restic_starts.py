@@ -145,6 +145,8 @@ def test_what_everything_else_starts(
     assert found == {name: expected for name, (_, expected) in OTHERS.items()}
 
 
+# Above, one in the way of a check; tests/actions/test_locks.py has it stop no forget.
+@pytest.mark.soak
 def test_a_stale_lock_in_the_way_of_a_forget(database: Database, starts: Starts) -> None:
     Database.objects.update(**KEEP_NOTHING)
     for _ in range(2):
@@ -168,6 +170,8 @@ def remote(database: Database) -> Iterator[Database]:
         yield database
 
 
+# Above, the same where the files are to be seen; below, one list that does not do.
+@pytest.mark.soak
 def test_one_list_does_for_a_remote_backup_and_its_forget(remote: Database, starts: Starts) -> None:
     Database.objects.update(**KEEP_NOTHING)
     starts.clear()
@@ -209,6 +213,8 @@ def test_a_forget_reads_the_list_itself_where_the_portals_is_another_or_old(
 # ---------------------------------------------------------------- How much it measures
 
 
+# Above, by a night, and not by the second forget of that day.
+@pytest.mark.soak
 def test_the_size_is_measured_once_a_day(database: Database, starts: Starts) -> None:
     Database.objects.update(**KEEP_NOTHING)
     back_up(database)
@@ -223,6 +229,8 @@ def test_the_size_is_measured_once_a_day(database: Database, starts: Starts) -> 
     assert measured == [True, False, True]
 
 
+# Above, a night measures it once a day.
+@pytest.mark.soak
 def test_after_a_backup_it_is_measured_where_no_night_did(database: Database, starts: Starts) -> None:
     Database.objects.update(**KEEP_NOTHING)
     database.refresh_from_db()

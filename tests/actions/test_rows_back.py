@@ -208,6 +208,8 @@ def test_what_died_while_it_was_applied_is_looked_at_first(
     assert told(well(RowsBackRequest(database, second)))["rows"] == 2
 
 
+# Above, one script is applied and taken back; tests/rows_back has the guards of a second one.
+@pytest.mark.soak
 def test_columns_that_came_since_stay_and_two_scripts_of_one_choice_are_not_both_applied(
     may_restore: Shop, make_database: MakeDatabase
 ) -> None:
@@ -390,9 +392,16 @@ def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_p
     portal, shop, server = mariadb_portal, mariadb_portal.shop, mariadb_portal.shop.server
     for grant in shipped_grants(server.flavour, shop.name, "verify", "restore"):
         server.execute(f"GRANT {grant} TO '{shop.user}'@'%'")
+    shop.execute("CREATE TABLE goods (id INT PRIMARY KEY, price INT, stock INT) ENGINE=InnoDB")
+    shop.execute("INSERT INTO goods VALUES (1, 10, 5), (2, 20, 5), (3, 30, 5)")
     portal.backup()
     shop.execute("DELETE FROM orders WHERE id = 2; UPDATE customers SET name = 'wrong'")
-    assert portal.manage("rows_back", "latest", "--table", "orders").code == 2
+    shop.execute("UPDATE goods SET price = 0, stock = 4 WHERE id < 3")
+    for wrong in (
+        ["--table", "orders"],
+        ["--table", "goods", "--table", "orders", "--all", "--column", "price"],
+    ):
+        assert portal.manage("rows_back", "latest", *wrong).code == 2
     file = portal.folder / "script.sql"
     written = portal.manage(
         "rows_back",
@@ -408,9 +417,17 @@ def test_the_command_gives_rows_back_and_one_that_is_killed_gives_none(mariadb_p
     assert written.code == 0, written.err
     assert written.json == {
         "status": "succeeded", "run_id": written.json["run_id"], "rows": 1, "proved": True, "left_out": [],
+        "transactions": [], "transactions_done_again": False,
     }  # fmt: skip
     assert b"-- Proved on a copy of" in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
+    prices = portal.manage(
+        "rows_back", "latest", "--table", "goods", "--all", "--column", "price", "--apply", "--yes",
+        "--without-safety-backup",
+    )  # fmt: skip
+    assert prices.code == 0, prices.err
+    assert "Changed rows of goods get back these columns alone: price." in prices.out + prices.err
+    assert shop.query("SELECT * FROM goods ORDER BY id") == [(1, 10, 4), (2, 20, 4), (3, 30, 5)]
 
     all_customers = ("rows_back", "latest", "--table", "customers", "--all", "--apply", "--yes")
     with closing(
@@ -469,6 +486,8 @@ def test_one_that_is_killed_before_it_is_applied_leaves_all_as_it_was(
     assert "wrong" not in {name for (name,) in shop.query("SELECT name FROM customers")}
 
 
+# tests/actions/test_rows_back_doubts.py has undos that are proved and such that cannot be.
+@pytest.mark.soak
 def test_the_undo_expects_the_rows_as_triggers_and_new_columns_left_them(
     may_restore: Shop, make_database: MakeDatabase
 ) -> None:
@@ -518,6 +537,8 @@ def test_the_undo_expects_the_rows_as_triggers_and_new_columns_left_them(
     assert may_restore.query("SELECT id, name FROM people") == there
 
 
+# Above, what was given back is taken back; tests/actions/test_rows_back_doubts.py has what undoes it proved.
+@pytest.mark.soak
 def test_what_undoes_it_is_kept_from_the_first_moment_and_undoes_once(
     may_restore: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

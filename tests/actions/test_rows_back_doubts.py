@@ -83,7 +83,9 @@ def test_the_undo_in_the_file_is_proved_on_the_copy_and_undoes_the_script_in_the
     assert rows(may_restore) == there
 
 
-@pytest.mark.parametrize("fault", ["does not run", "gives something else"])
+@pytest.mark.parametrize(
+    "fault", [pytest.param("does not run", marks=pytest.mark.soak), "gives something else"]
+)
 def test_an_undo_that_cannot_be_proved_says_so_and_keeps_nobody_from_the_rows(
     may_restore: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -95,8 +97,7 @@ def test_an_undo_that_cannot_be_proved_says_so_and_keeps_nobody_from_the_rows(
         ran.append(scratch.database)
         if len(ran) == 2 and fault == "gives something else":
             with mysql.script_connection(scratch.server, scratch.database) as connection:
-                connection.run(b"DELETE FROM people WHERE id = 1")
-                connection.run(b"COMMIT")
+                connection.run([b"DELETE FROM people WHERE id = 1", b"COMMIT"])
             return
         run_on_copy(statements[5:] if len(ran) == 2 else statements, scratch, progress)
 
@@ -145,6 +146,8 @@ def test_after_a_try_that_nobody_heard_of_one_row_that_was_set_back_is_told_as_i
     assert story_of(Run.objects.get(pk=proved.pk)).may_undo
 
 
+# Above, a lost try that was applied; tests/actions/test_rows_back.py looks at one first.
+@pytest.mark.soak
 def test_where_only_rows_of_before_are_found_a_lost_try_is_simply_repeated(
     may_restore: Shop, make_database: MakeDatabase
 ) -> None:

@@ -44,6 +44,8 @@ def rows(shop: Shop) -> list[list[tuple[object, ...]]]:
     ]
 
 
+# tests/actions/test_rows_back.py gives rows back in the same way.
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("guide", "comes_back"),
     [("rows-deleted.md", slice(0, 2)), pytest.param("rows-changed.md", slice(2, 3), marks=pytest.mark.soak)],

@@ -106,7 +106,8 @@ def log_of(run: Run) -> str:
 def scratch_databases(server: DatabaseServer) -> list[str]:
     """The scratch databases that a server has."""
     rows = server.query(
-        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME REGEXP '__verify_[0-9]+$'"
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"
+        " WHERE SCHEMA_NAME REGEXP '__verify_(beside_)?[0-9]+$'"
     )
     return [str(name) for (name,) in rows]
 

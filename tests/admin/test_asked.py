@@ -19,32 +19,40 @@ from pytest_django import Settings
 
 from backups.actions import answers
 from backups.choices import RestoreMode
-from backups.models import Database, Question, Restore, Run, Snapshot, WorkerPulse
+from backups.models import Question, Restore, Run, Snapshot, WorkerPulse
 from backups.requests import RestoreRequest, questions
 from backups.requests.questions import KeptSizeQuestion, PreviewQuestion, SecretQuestion
 from backups.worker import answering
 from tests.admin.conftest import Login
-from tests.admin.test_restoring import LOOK, START, shown_on, told, url_of, wish
-from tests.backups.conftest import MakeDatabase
-from tests.backups.worlds import Shop
-from tests.restoring.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
+from tests.admin.test_restoring import (
+    LOOK,
+    START,
+    backed_up,
+    kept,
+    mariadb_shop,
+    shown_on,
+    told,
+    url_of,
+    wish,
+)
+from tests.restoring.conftest import back_up, empty_repository, make_database, repository
 from tests.rows import change_server
 from tools.history import History
 
-__all__ = ["back_up", "empty_repository", "make_database", "mariadb_shop", "repository"]
+__all__ = [
+    "back_up", "backed_up", "empty_repository", "kept", "make_database", "mariadb_shop", "repository",
+]  # fmt: skip
 
 WAITS = "The worker looks at the server."
 SILENT = "The worker does not answer. Nothing was touched."
 
 
 @pytest.fixture
-def snapshot(mariadb_shop: Shop, make_database: MakeDatabase, back_up: Callable[[Database], Run]) -> Snapshot:
-    """A backup of a real database."""
-    run = back_up(make_database(mariadb_shop))
-    assert run.snapshot, run.error
+def snapshot(backed_up: Snapshot) -> Snapshot:
+    """A backup of a real database, and workers that were seen."""
     for cluster in ("vedetta", "restores"):
         WorkerPulse.objects.create(cluster=cluster, seen_at=timezone.now())
-    return run.snapshot
+    return backed_up
 
 
 def news(client: Client, row: Question, which: str = "preview") -> dict[str, Any]:

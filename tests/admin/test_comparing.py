@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +10,14 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from backups.admin.base import page_url, run_url
-from backups.models import Database, Repository, Run, Snapshot
+from backups.models import Database, Repository, Run, Server, Snapshot
+from backups.moments.until import local
 from tests.admin.conftest import Login
 from tests.admin.test_actions import CONFIRM, action_url
+from tests.admin.test_moments import FILE, at, logged
 from tests.requests.conftest import WHOLE
 
+__all__ = ["logged"]
 HOSTILE = "<script>alert(1)</script>`; --"
 
 
@@ -80,6 +83,42 @@ def test_who_may_restore_asks_and_it_is_noted(snapshots: list[Snapshot], login: 
     assert run.request["until"] == newest.snapshot_id
     assert run.request["tables"] == ["orders", "items"]
     assert f"Started Comparison {run.pk}." in LogEntry.objects.get().get_change_message()
+
+
+def test_moments_are_asked_for_where_a_log_is_stored(logged: Database, login: Login) -> None:
+    base = Snapshot.objects.get()
+    client = login("Restorer")
+    address = action_url(base, "what_changed")
+    shown = client.get(address).content.decode()
+    assert 'name="since_moment"' in shown
+    assert "Each moment is brought back where test restores are made" in shown
+    wish = {"since_moment": f"before:{FILE}:7000", "upto_moment": local(at(20))}
+
+    refused = client.post(address, CONFIRM | {"since_moment": "soon"}).content.decode()
+    client.post(address, CONFIRM | wish)
+
+    Server.objects.update(flavour="MariaDB")
+    assert "no log is replayed beside the live database" in client.get(address).content.decode()
+    answered = client.post(address, CONFIRM | wish, follow=True).content.decode()
+    assert "where test restores of" in answered
+    assert "is no time" in refused
+    run = Run.objects.get(action="diff")
+    assert run.request["since_moment"]["before"] == f"{FILE}:7000"
+    assert datetime.fromisoformat(run.request["upto_moment"]["moment"]) == at(20)
+    assert (run.snapshot, run.request["until"]) == (base, base.snapshot_id)
+    moment = {"version": 1, "moment": None, "before": f"{FILE}:7000", "file": FILE, "position": 7000}
+    told = found(base)
+    told["before"] |= {"snapshot_id": None, "moment": moment}
+    Run.objects.filter(pk=run.pk).update(status="succeeded", result={"difference": told})
+    page = client.get(run_url(run)).content.decode()
+    assert f"by the log, up to {FILE}:7000" in page
+    assert "the live database" in page
+
+
+def test_without_a_stored_log_no_moment_is_asked_for(snapshots: list[Snapshot], login: Login) -> None:
+    dialog = login("Restorer").get(action_url(snapshots[0], "what_changed")).content.decode()
+    assert 'name="until"' in dialog
+    assert "_moment" not in dialog
 
 
 def test_the_wanted_snapshot_is_offered_however_many_are_newer(
@@ -158,11 +197,40 @@ def test_what_was_found_is_shown_to_who_may_restore_and_to_nobody_else(
         assert "its rows are in no dump" in html
         assert "the table is gone, with 1 row" in html
         assert "The server was mariadb 10.11.6 then" in html
+        assert "compared by digests, without any server." in html
         assert page_url(old) in html
         assert "<script>alert(1)" not in html
     viewer = login("Operator")
     for address in (run_url(run), f"{run_url(run).removesuffix('change/')}live/"):
         assert "312 gone" not in viewer.get(address).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (
+            {"address": "db2:3306", "server": "mariadb 10.11.6", "tables": 1},
+            "in scratch databases at db2:3306",
+        ),
+        ({"why_not": "The user may not."}, "no server could be had: The user may not."),
+        (None, "compared by digests, without any server."),
+    ],
+)
+def test_which_way_was_taken_is_said(
+    snapshots: list[Snapshot], login: Login, server: object, said: str
+) -> None:
+    old = snapshots[0]
+    by_server = table("orders", gone=1, new=0, changed=0, by_server=True, columns_converted=["price"])
+    told = {**found(old), "tables": [by_server], "server": server}
+    run = Run.objects.create(
+        action="diff", database=old.database, repository=old.repository, snapshot=old, trigger="admin",
+        status="succeeded", finished_at=timezone.now(), result={"difference": told},
+    )  # fmt: skip
+
+    html = login("Restorer").get(run_url(run)).content.decode()
+
+    assert said in html
+    assert "columns of another type, compared by value: price" in html
 
 
 @pytest.mark.parametrize("result", [{}, {"difference": None}, {"difference": {"before": 3}}, []])

@@ -238,6 +238,8 @@ def test_a_slow_client_costs_little_memory_and_one_that_leaves_no_restic(portal:
     assert portal.leftovers() == []
 
 
+# tests/downloads/test_nginx.py has one that breaks off because its worker is killed.
+@pytest.mark.soak
 def test_a_download_that_breaks_off_is_not_taken_for_whole(portal: Portal) -> None:
     snapshot = portal.shell(STORE)
     packs = [file for file in (Path(portal.repository) / "data").glob("*/*") if file.stat().st_size > 8 * MB]

@@ -18,9 +18,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
-from backups.admin.base import page_url
-from backups.choices import ArchiveState, RestoreMode
+from backups.actions.steps import log_warnings
+from backups.admin.base import page_url, run_url
+from backups.admin.moments_tab import tab_url
+from backups.choices import TO_DOWNLOAD, Action, ArchiveState, RestoreMode
 from backups.errors import Problem
 from backups.keeping import log_archives
 from backups.models import (
@@ -34,14 +37,17 @@ from backups.models import (
     ReplayProof,
     Restore,
     Run,
+    Server,
     Snapshot,
 )
-from backups.moments.until import local
-from backups.reports import metrics
+from backups.moments.until import before_transaction, local
+from backups.reports import metrics, standing
 from backups.requests.log_questions import LogCheckQuestion, LogSwitchQuestion
 from backups.restoring.plan import Plan
 from backups.text import formatting
+from backups.worker import weekly_proofs
 from tests.admin.conftest import Login
+from tests.admin.test_actions import CONFIRM
 from tests.admin.test_restoring import LOOK, START, shown_on, told, wish
 from tests.requests.conftest import WHOLE
 
@@ -369,6 +375,101 @@ def test_a_command_lists_the_same_with_what_a_restore_takes(
     assert "Nothing of that kind" in capsys.readouterr().out
 
 
+def test_transactions_are_undone_one_by_one_or_those_that_are_ticked(logged: Database, login: Login) -> None:
+    transaction(logged, 5)
+    transaction(logged, 6, tables={}, rows=0, is_definition=True)
+    transaction(logged, 7, tables={"items": {"update": 22}}, rows=22)
+    client = login("Restorer")
+    page = client.get(reverse("database-transactions", args=[logged.pk])).content.decode()
+    assert re.findall(r'name="only" value="([^"]+)"', page) == [f"{FILE}:7000", f"{FILE}:5000"]
+    undo = reverse("database-transactions-undo", args=[logged.pk])
+
+    # What is ticked beside the button of one is not meant.
+    one = client.post(undo, {"transaction": [f"{FILE}:5000"], "only": f"{FILE}:7000"})
+    (run,) = Run.objects.all()
+    assert one["Location"] == run_url(run)
+    assert (run.action, run.request) == (
+        "diff", {"form": "undo_transactions", "version": 1, "transactions": [f"{FILE}:7000"]}
+    )  # fmt: skip
+    assert run.snapshot == Snapshot.objects.get()
+    said = LogEntry.objects.latest("pk")
+    assert f"Asked what transactions {FILE}:7000 changed, to undo them" in said.change_message
+
+    Run.objects.update(status="succeeded", finished_at=timezone.now())
+    client.post(undo, {"transaction": [f"{FILE}:5000", f"{FILE}:7000"]})
+    assert Run.objects.latest("pk").request["transactions"] == [f"{FILE}:5000", f"{FILE}:7000"]
+    for wrong in ({}, {"only": "binlog.000009:4"}, {"only": "' OR 1"}):
+        answer = client.post(undo, wrong, follow=True)
+        assert 'class="v-table' in answer.content.decode()
+    assert "No transaction was chosen." in told(client.post(undo, follow=True))
+    assert Run.objects.count() == 2
+    assert client.get(undo).status_code == 405
+    assert login("Operator").post(undo, {"only": f"{FILE}:7000"}).status_code == 403
+
+
+def test_what_a_transaction_changed_is_told_with_where_it_is(logged: Database, login: Login) -> None:
+    base = Snapshot.objects.get()
+    side = {"at": at(7).isoformat(), "server": "mariadb 10.11.6", "client": ""}
+    table = {
+        "table": "orders", "change": "", "gone": 30, "new": 0, "changed": 0, "rows_before": 31,
+        "rows_after": 1, "key": ["id"], "is_key_new": False, "columns_came": [],
+        "columns_gone": [], "columns_retyped": [],
+        "why_not": "",
+    }  # fmt: skip
+    found = {
+        "before": {**side, "snapshot_id": base.snapshot_id}, "after": {**side, "snapshot_id": None},
+        "transactions": [{"name": f"{FILE}:7000", "moment": at(7).isoformat()}],
+        "changed_between": {"orders": 2}, "chosen": [], "libraries_unknown": False, "tables": [table],
+        "tables_beyond": 0, "objects": [], "objects_beyond": 0, "same_tables": 0, "left_out": [],
+    }  # fmt: skip
+    kept = {
+        "until": (timezone.now() + timedelta(days=1)).isoformat(), "sha256": "",
+        "tables": [{"table": "orders", "gone": 30, "new": 0, "changed": 0, "beyond": 0}],
+    }  # fmt: skip
+    run = Run.objects.create(
+        action="diff", database=logged, repository=logged.repository, snapshot=base, trigger="admin",
+        status="succeeded", finished_at=timezone.now(), result={"difference": found, "kept": kept},
+        request={"form": "undo_transactions", "version": 1, "transactions": [f"{FILE}:7000"]},
+    )  # fmt: skip
+    client = login("Restorer")
+
+    page = told(client.get(run_url(run)))
+    assert f"Transactions {FILE}:7000" in page
+    assert f"On a copy of backup {base.short_id}" in page
+    assert "the live database (" not in page
+    assert "30 gone, 0 new, 0 changed" in page
+    assert "2 rows were changed between two of these transactions" in page
+    assert f"rows that transaction {FILE}:7000 changed" in told(
+        client.get(reverse("rows-choose", args=[run.pk]))
+    )
+    # What gives these rows back says which transaction it undoes, and its undo which one is done again.
+    about = {"database": logged, "repository": logged.repository, "snapshot": base, "trigger": "admin"}
+    script, undo = (
+        Run.objects.create(
+            action="rows_back", status="succeeded", finished_at=timezone.now(), **about,
+            request={"form": "rows_back", "version": 1, "source": source, "choices": []},
+        )
+        for source in (run.pk, 0)
+    )  # fmt: skip
+    applied = Run.objects.create(
+        action="rows_back", status="succeeded", finished_at=timezone.now(), **about,
+        request={"form": "apply_rows", "version": 1, "proved": script.pk},
+        result={"rows_back": {"state": "applied"}},
+    )  # fmt: skip
+    Run.objects.filter(pk=undo.pk).update(
+        request={"form": "rows_back", "version": 1, "source": applied.pk, "choices": []}
+    )
+    for each, words in ((script, "Undoes"), (undo, "Does again")):
+        shown = client.get(reverse("rows-back", args=[each.pk]))
+        assert f"{words} {FILE}:7000" in told(shown)
+        assert reverse("database-transactions", args=[logged.pk]) in shown.content.decode()
+    kept["until"] = (timezone.now() - timedelta(days=1)).isoformat()
+    Run.objects.filter(pk=run.pk).update(result={"difference": found, "kept": kept})
+    over = client.get(reverse("rows-choose", args=[run.pk])).content.decode()
+    assert reverse("database-transactions", args=[logged.pk]) in over
+    assert "Compare again</" not in over
+
+
 @pytest.mark.parametrize("role", ["Viewer", "Operator"])
 def test_who_may_not_restore_sees_no_transactions(logged: Database, login: Login, role: str) -> None:
     assert login(role).get(reverse("database-transactions", args=[logged.pk])).status_code == 403
@@ -415,7 +516,7 @@ def test_from_the_delete_in_the_list_to_a_restore_just_before_it(
     place = form.redirect_chain[-1][0]
     assert f"Restore shop just before transaction {FILE}:7000" in told(form)
     assert "Download the SQL to this computer" not in told(form)
-    assert f"restore --database shop --before-transaction {FILE}:7000 --output DIR" in told(form)
+    assert "An SQL file: it is made where test restores are made" in told(form)
     seen = client.post(place, wish(RestoreMode.NEW) | LOOK)
     page = told(seen)
     assert f"Last transaction in it {local(at(6))}, {FILE}:6000, GTID 0-1-6" in page
@@ -425,6 +526,29 @@ def test_from_the_delete_in_the_list_to_a_restore_just_before_it(
     restore = Restore.objects.get()
     assert restore.until == {"version": 1, "moment": None, "before": f"{FILE}:7000"}
     assert f"just before transaction {FILE}:7000" in LogEntry.objects.latest("pk").change_message
+
+
+def test_an_sql_file_of_a_moment_is_made_by_a_run_that_was_shown_before(
+    logged: Database, login: Login, planned: SimpleNamespace
+) -> None:
+    client = login("Restorer")
+    form = client.get(reverse("database-restore", args=[logged.pk]), {"before": f"{FILE}:7000"}, follow=True)
+    place = form.redirect_chain[-1][0]
+
+    seen = client.post(place, wish(RestoreMode.FILE) | LOOK)
+    begun = client.post(place, wish(RestoreMode.FILE) | shown_on(seen.content) | START, follow=True)
+
+    assert "Make the file" in told(seen)
+    assert f"First one left out {local(at(7))}, {FILE}:7000" in told(seen)
+    restore = Restore.objects.get()
+    assert (restore.mode, restore.target) == (RestoreMode.FILE, TO_DOWNLOAD)
+    assert "To an SQL file that can be downloaded" in told(begun)
+    assert "It is kept on the worker's machine" not in told(begun)
+    nothing = client.post(reverse("restore-file", args=[restore.pk]), follow=True)
+    assert "This restore made no file to be downloaded." in told(nothing)
+    Restore.objects.update(until={"version": 99, "moment": "of another version"})
+    nothing = client.post(reverse("restore-file", args=[restore.pk]), follow=True)
+    assert "This restore made no file to be downloaded." in told(nothing)
 
 
 def test_to_a_moment_the_newest_backup_before_it_is_taken_and_the_name_is_typed(
@@ -448,6 +572,50 @@ def test_to_a_moment_the_newest_backup_before_it_is_taken_and_the_name_is_typed(
     assert restore.until
     assert datetime.fromisoformat(restore.until["moment"]) == at(6.5)
     assert (restore.mode, restore.reason) == (RestoreMode.REPLACE, "A wrong price import.")
+
+
+def test_a_restores_page_and_the_list_say_up_to_where_the_log_is_in_it(
+    logged: Database, login: Login, planned: SimpleNamespace
+) -> None:
+    client = login("Restorer")
+    form = client.get(reverse("database-restore", args=[logged.pk]), {"moment": local(at(6.5))}, follow=True)
+    place, filled = form.redirect_chain[-1][0], wish(RestoreMode.REPLACE)
+    seen = client.post(place, filled | LOOK)
+    client.post(place, filled | shown_on(seen.content) | START | {"confirm": "shop"})
+    restore = Restore.objects.get()
+
+    def shown() -> tuple[str, str]:
+        return told(client.get(page_url(restore))), told(client.get("/admin/backups/restore/"))
+
+    page, listed = shown()
+    assert f"Up to {local(at(6.5))} Tables" in page
+    assert f"up to {local(at(6.5))}, all tables" in listed
+    # What is written until it begins is lost from that moment on, and not from the backup on.
+    assert f"since {formatting.clock(at(6.5))}" in page
+
+    # As the run notes it once it has looked.
+    found = {name: planned.moment[name] for name in ("file", "position", "last", "left_out")}
+    Restore.objects.update(until={**(restore.until or {}), **found})
+    page, listed = shown()
+    assert f"up to {local(at(6))} (transaction {FILE}:6000), all tables" in listed
+    assert f"Last transaction in it {local(at(6))}, {FILE}:6000, GTID 0-1-6" in page
+    assert f"First one left out {local(at(7))}, {FILE}:7000" in page
+    assert f"The log ends at {FILE}:7000" in page
+
+    # A restore to just before a transaction leads to it in the list, where who looks may see that.
+    assert "in the list of transactions" not in page
+    transaction(logged, 7)
+    Restore.objects.update(until=before_transaction(f"{FILE}:7000").stored())
+    in_list = f'href="{reverse("database-transactions", args=[logged.pk])}?gtid=0-1-7"'
+    assert in_list in client.get(page_url(restore)).content.decode()
+    seen_by_viewer = login("Viewer").get(page_url(restore)).content.decode()
+    assert f"{FILE}:7000" in seen_by_viewer
+    assert in_list not in seen_by_viewer
+
+    Restore.objects.update(until={"version": 1, "moment": "soon", "last": {"file": 7}})
+    page, listed = shown()
+    assert "Up to" not in page
+    assert "(transaction" not in listed
 
 
 def test_what_would_end_elsewhere_than_was_shown_does_not_start(
@@ -518,3 +686,52 @@ def test_monitors_are_told_of_stored_logs_alone(logged: Database, capsys: pytest
     assert datetime.fromisoformat(told_of["shop"]["restorable_from"]) == at(1)
     assert datetime.fromisoformat(told_of["shop"]["restorable_to"]) == at(50)
     assert set(told_of["bare"]) == {"database", "verdict", "paused", "muted"}
+
+
+# ---------------------------------------------------------------- The proof
+
+
+def prove(database: Database) -> str:
+    return reverse("admin:backups_database_prove_log", args=[database.pk])
+
+
+def test_who_may_verify_starts_a_proof_of_the_log_and_nobody_else(logged: Database, login: Login) -> None:
+    viewer, operator = login("Viewer"), login("Operator")
+    assert prove(logged) not in viewer.get(tab_url(logged)).content.decode()
+    assert viewer.post(prove(logged), CONFIRM).status_code == 403
+    assert prove(logged) in operator.get(tab_url(logged)).content.decode()
+    dialog = told(operator.get(prove(logged)))
+    assert "The live database is not touched" in dialog
+    assert "Not possible yet" not in dialog
+
+    assert operator.post(prove(logged), CONFIRM).status_code in (200, 302)
+
+    run = Run.objects.get(action=Action.REPLAY)
+    assert (run.database, str(run.requested_by)) == (logged, "operator")
+    assert LogEntry.objects.get().change_message == f"Started {run}."
+    LogArchive.objects.update(state=ArchiveState.OFF)
+    assert operator.post(prove(logged), CONFIRM).status_code == 403
+
+
+def test_where_no_log_may_be_replayed_it_is_said_once_what_to_set_and_no_proof_fails_each_week(
+    logged: Database, login: Login, settings: Settings
+) -> None:
+    Server.objects.update(flavour="MariaDB")
+    logged = Database.objects.get(pk=logged.pk)
+    next_week = timezone.now() + timedelta(days=8)
+    operator = login("Operator")
+
+    (finding,) = [each for each in standing.read().overall.findings if each.key == "log_not_provable"]
+    assert "beside the live database, and MariaDB checks no right" in finding.reason
+    assert "VERIFY_MYSQL_HOST" in finding.next_step
+    assert "REPLAY_ON_LIVE=true" in finding.next_step
+    assert finding.next_step in next(log_warnings.sentences(logged))
+    assert "Not possible yet" in told(operator.get(prove(logged)))
+    page = told(operator.post(prove(logged), CONFIRM, follow=True))
+    assert "REPLAY_ON_LIVE=true" in page
+    assert weekly_proofs.ask_due(next_week) == []
+    assert not Run.objects.exists()
+
+    settings.VERIFY_MYSQL_HOST = "elsewhere.example"
+    assert not [each for each in standing.read().overall.findings if each.key == "log_not_provable"]
+    assert [each.action for each in weekly_proofs.ask_due(next_week)] == [Action.REPLAY]

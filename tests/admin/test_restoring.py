@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,27 +28,53 @@ from backups.runs.restores import restore_note
 from backups.worker import executor
 from tests.admin.conftest import Login
 from tests.backups.conftest import MakeDatabase
+from tests.backups.kept_backup import KeptBackup
 from tests.backups.worlds import Shop, children_of, command_of, wait_until
 from tests.downloads.serving import downloads_served
-from tests.restoring.conftest import back_up, empty_repository, make_database, mariadb_shop, repository
-from tests.restoring.stories import LATER, content, databases_of, stored
+from tests.restoring.conftest import back_up, empty_repository, make_database, repository
+from tests.restoring.stories import LATER, content, databases_of, drop_all, make_restorable, quoted, stored
+from tests.servers import DatabaseServer
 from tools.history import History
 
-__all__ = ["back_up", "downloads_served", "empty_repository", "make_database", "mariadb_shop", "repository"]
+__all__ = ["back_up", "downloads_served", "empty_repository", "make_database", "repository"]
 
 LOOK, START = {"look": "1"}, {"start": "1"}
 REASON = "A wrong price import."
 CONFIRM = {"_form_submitted": "on", "reason": REASON}
 
 
+@pytest.fixture(scope="module")
+def kept(mariadb_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptBackup]:
+    shop = make_restorable(mariadb_server)
+    yield KeptBackup(shop, tmp_path_factory.mktemp("kept") / "repository")
+    drop_all(shop)
+
+
 @pytest.fixture
-def snapshot(mariadb_shop: Shop, make_database: MakeDatabase, back_up: Callable[[Database], Run]) -> Snapshot:
+def mariadb_shop(kept: KeptBackup) -> Iterator[Shop]:
+    """The small database; a test may do with it what it likes."""
+    kept.make_shop_anew()
+    yield kept.shop
+    for name in databases_of(kept.shop):
+        kept.shop.server.execute(f"DROP DATABASE {quoted(name)}")
+
+
+@pytest.fixture
+def backed_up(
+    kept: KeptBackup,
+    mariadb_shop: Shop,
+    make_database: MakeDatabase,
+    back_up: Callable[[Database], Run],
+) -> Snapshot:
+    """A backup of a real database."""
+    return kept.snapshot(make_database(mariadb_shop), back_up)
+
+
+@pytest.fixture
+def snapshot(backed_up: Snapshot, mariadb_shop: Shop) -> Snapshot:
     """A backup of a real database, of which several things changed since."""
-    run = back_up(make_database(mariadb_shop))
-    assert run.snapshot, run.error
     mariadb_shop.server.load(LATER, mariadb_shop.name)
-    LogEntry.objects.all().delete()
-    return run.snapshot
+    return backed_up
 
 
 def url_of(snapshot: Snapshot) -> str:

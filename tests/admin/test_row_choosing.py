@@ -202,6 +202,24 @@ def test_rows_that_are_kept_no_more_are_not_promised(
     assert "kept none" in client.get(page_of(compared)).content.decode()
 
 
+def test_of_more_rows_than_are_kept_the_limit_is_named_and_their_table_can_be_restored(
+    compared: Run, login: Login
+) -> None:
+    compared.result["kept"]["tables"][0] |= {"table": "a&b", "beyond": 150_000}
+    compared.result["kept"]["limit"] = 50_000
+    compared.save()
+
+    client = login("Restorer")
+    page = client.get(page_of(compared)).content.decode()
+
+    assert "ROWS_BACK_LIMIT is 50,000" in page
+    assert f'href="{reverse("snapshot-restore", args=[compared.snapshot_id])}?table=a%26b&amp;"' in page
+    assert "Restore this table" in page
+    del compared.result["kept"]["limit"]
+    compared.save()
+    assert "more rows differ than are kept. A script" in client.get(page_of(compared)).content.decode()
+
+
 @pytest.mark.parametrize("told", [3, {}, {"until": "never", "tables": []}, {"until": 1, "tables": [{}]}])
 def test_a_row_that_tells_something_else_breaks_no_page(compared: Run, login: Login, told: object) -> None:
     Run.objects.filter(pk=compared.pk).update(result={"kept": told})

@@ -25,9 +25,9 @@ def searches() -> dict[str, str]:
 SOAK = pytest.mark.soak
 ODD = [
     pytest.param("a " * 5000, id="thousands of words"),
-    pytest.param("\U0001f5c4" * 20_000, id="long, in characters of four bytes"),
+    pytest.param("\U0001f5c4" * 20_000, id="long, in characters of four bytes", marks=SOAK),
     pytest.param("\0% _ '\"\\ ", id="NUL and what means something to databases"),
-    pytest.param("\u202e\u05d0\u0628\u200f '\"", id="from right to left"),
+    pytest.param("\u202e\u05d0\u0628\u200f '\"", id="from right to left", marks=SOAK),
     pytest.param("\0", id="NUL", marks=SOAK),
     pytest.param("%", id="per cent", marks=SOAK),
     pytest.param("_", id="underscore", marks=SOAK),

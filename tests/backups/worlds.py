@@ -29,7 +29,7 @@ from backups import process
 from portal import servers_secrets
 from sentinel import heartbeat
 from tests.servers import DatabaseServer, Server
-from tests.servers.commands import start_command
+from tests.servers.commands import CommandServer, start_command
 from tests.servers.processes import answers_http, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -307,23 +307,17 @@ class Portal:
         """All processes that know this portal's folder, by their environment or command line."""
         mark = str(self.folder).encode()
         found = {}
-        for place in Path("/proc").iterdir():
-            if not place.name.isdecimal() or int(place.name) == os.getpid():
-                continue
-            try:
-                known = (place / "environ").read_bytes() + (place / "cmdline").read_bytes()
-                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if mark in known and command:
-                found[int(place.name)] = command
+        for pid in all_processes():
+            words = _of_process(pid, "cmdline")
+            if words and pid != os.getpid() and (mark in words or mark in _of_process(pid, "environ")):
+                found[pid] = words.replace(b"\0", b" ").decode(errors="replace")
         return found
 
     @contextmanager
     def worker(self) -> Iterator[Server]:
         """A real `manage.py worker`, for the length of a block."""
         log = self.folder / "worker.log"
-        server = Server(
+        server = CommandServer(
             [sys.executable, "manage.py", "worker"],
             log=log,
             cwd=PROJECT,
@@ -340,7 +334,7 @@ class Portal:
         return any(_seconds(row["seen_at"]) >= int(began) for row in rows)
 
     @contextmanager
-    def served(self, *options: str) -> Iterator[str]:
+    def served(self, *options: str, **environment: str) -> Iterator[str]:
         """The portal under gunicorn, with further `options`, for the length of a block; gives its address."""
         where = f"127.0.0.1:{free_port()}"
         url = f"http://{where}"
@@ -348,7 +342,7 @@ class Portal:
             [sys.executable, "-m", "gunicorn", "--bind", where, *options, "portal.wsgi"],
             log=self.folder / "portal.log",
             cwd=PROJECT,
-            env=servers_secrets.without(self.environment),
+            env=servers_secrets.without({**self.environment, **environment}),
             ready=lambda: answers_http(f"{url}/sentinel/ok"),
         )
         with server:
@@ -383,18 +377,27 @@ def with_group_killed(pid: int) -> None:
         return
 
 
+def all_processes() -> list[int]:
+    """The ids of all processes of this machine."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  hundreds, often
+
+
+def _of_process(pid: int, file: str) -> bytes:
+    """What the kernel tells of a process there; nothing once it is gone."""
+    try:
+        with open(f"/proc/{pid}/{file}", "rb", buffering=0) as told:  # noqa: PTH123  as above
+            return told.read()
+    except OSError:
+        return b""
+
+
 def children_of(pid: int) -> list[int]:
     """The ids of all living descendants of a process, nearest first."""
     parents: dict[int, list[int]] = {}
-    for place in Path("/proc").iterdir():
-        if not place.name.isdecimal():
-            continue
-        try:
-            fields = (place / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents.setdefault(int(fields[1]), []).append(int(place.name))
+    for each in all_processes():
+        fields = _of_process(each, "stat").rpartition(b")")[2].split()
+        if fields and fields[0] != b"Z":
+            parents.setdefault(int(fields[1]), []).append(each)
     found = list(parents.get(pid, []))
     for child in found:
         found += parents.get(child, [])
@@ -404,9 +407,11 @@ def children_of(pid: int) -> list[int]:
 def command_of(pid: int) -> str:
     """A process's command line, empty when it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ""
+    # A fork of a warm process has room for more.
+    return (words.rstrip(b"\0") + b"\0").replace(b"\0", b" ").decode(errors="replace") if words else ""
 
 
 def environment_of(pid: int) -> str:

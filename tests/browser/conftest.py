@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,8 @@ from tests.backups.light_key import make_light
 from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
 from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer, Server
+from tests.servers.commands import CommandServer
+from tools.system import find_browser
 
 PASSWORD = "a password of the tests 1"
 ROLES = ("Viewer", "Operator", "Restorer", "Administrator")
@@ -42,10 +43,13 @@ document.addEventListener("securitypolicyviolation", (event) => {
 });
 """
 
+QUICK = {"DJANGO_SETTINGS_MODULE": "tests.browser.quick_passwords"}
 MAKE_PEOPLE = f"""
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group, User
 for role in {ROLES}:
-    user = User.objects.create_user(role.lower(), password={PASSWORD!r}, is_staff=True)
+    encoded = MD5PasswordHasher().encode({PASSWORD!r}, "salt of the tests")
+    user = User.objects.create(username=role.lower(), password=encoded, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
 """
 
@@ -110,9 +114,9 @@ def opened(
     with ExitStack() as stack:
         stack.callback(drop_all, shop)
         # Connections that a browser opens in advance would each take a process without threads for itself.
-        url = stack.enter_context(portal.served("--threads", "8", "--timeout", "300"))
+        url = stack.enter_context(portal.served("--threads", "8", "--timeout", "300", **QUICK))
         chromium = stack.enter_context(sync_playwright()).chromium
-        browser = chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         stack.callback(browser.close)
         yield Site(portal, shop, url, browser)
 
@@ -168,7 +172,7 @@ def _worker(portal: Portal) -> Server:
     def both_live() -> bool:
         return len(portal.rows("SELECT cluster FROM backups_workerpulse")) == 2
 
-    return Server(
+    return CommandServer(
         [sys.executable, "manage.py", "worker", "--stop-seconds", "5"],
         log=portal.folder / "worker.log",
         cwd=PROJECT,

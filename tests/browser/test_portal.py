@@ -52,6 +52,8 @@ User.objects.create_user("guessed", password={PASSWORD!r}, is_staff=True)
 """
 
 
+# tests/portal/test_proxies.py has the page and who is locked out, tests/portal/test_refusals.py its minutes.
+@pytest.mark.soak
 def test_who_is_locked_out_is_told_for_how_long_and_that_others_are_not(site: Site, sign_in: SignIn) -> None:
     site.portal.shell(MAKE_GUESSED)
     page = site.browser.new_page()
@@ -126,7 +128,7 @@ def test_cancel_stops_it_within_five_seconds_and_leaves_no_snapshot(site: Site, 
 @pytest.mark.soak
 def test_verify_and_restore_into_a_new_database(site: Site, sign_in: SignIn) -> None:
     page = sign_in("restorer").page
-    page.get_by_role("button", name="Verify newest").click()
+    page.get_by_role("button", name="Verify newest").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Verify").click()
     page.wait_for_url("**/backups/run/*/change/")
     expect(page.locator("#run")).to_contain_text("Succeeded", timeout=A_RUN_MS)
@@ -372,6 +374,8 @@ def test_a_dialog_never_fails_without_a_word(site: Site, sign_in: SignIn) -> Non
     person.wrong.clear()  # the browser's own words for each of these
 
 
+# Above, a dialog while the portal is away; below, what was typed outlives a session.
+@pytest.mark.soak
 def test_a_dialog_that_was_open_while_the_portal_was_away_keeps_what_was_typed(
     site: Site, sign_in: SignIn
 ) -> None:
@@ -483,6 +487,8 @@ def test_the_first_page_follows_what_others_do_and_leaves_the_rest_as_it_is(
     assert set(answers) <= {200, 304}
 
 
+# Below, what was typed into a row's form and into a dialog.
+@pytest.mark.soak
 def test_what_was_typed_for_a_restore_outlives_a_session(site: Site, sign_in: SignIn) -> None:
     page = sign_in("restorer").goto("/admin/backups/snapshot/")
     page.locator("#result_list tbody a").first.click()
@@ -543,6 +549,8 @@ def test_a_database_is_paused_and_resumed_in_its_dialogs(site: Site, sign_in: Si
     expect(page.locator(".v-label", has_text="Paused")).to_have_count(0)
 
 
+# Above, another hint that comes while one types; tests/admin/test_set_up.py has what this one says.
+@pytest.mark.soak
 def test_a_secret_that_the_worker_does_not_find_is_said_in_the_form_and_once_it_is_saved(
     site: Site, sign_in: SignIn
 ) -> None:

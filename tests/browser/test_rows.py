@@ -33,6 +33,7 @@ CREATE TABLE returns (id INT PRIMARY KEY, line INT, note INT,
 CREATE TABLE reviews (id INT PRIMARY KEY, person INT, words TEXT,
   FOREIGN KEY (person) REFERENCES people (id) ON DELETE SET NULL) ENGINE=InnoDB;
 CREATE TABLE prices (sku VARCHAR(10) PRIMARY KEY, cents INT) ENGINE=InnoDB;
+CREATE TABLE goods (id INT PRIMARY KEY, cents INT, stock INT) ENGINE=InnoDB;
 CREATE TABLE imported (id INT PRIMARY KEY, cents INT) ENGINE=InnoDB;
 CREATE TABLE audit (person INT) ENGINE=InnoDB;
 CREATE TABLE visits (id INT PRIMARY KEY) ENGINE=InnoDB;
@@ -44,6 +45,7 @@ TOLD = (
 ACCIDENTS = """
 DELETE FROM people;
 UPDATE prices SET cents = 0;
+UPDATE goods SET cents = 0, stock = stock - 1;
 DELETE FROM imported; INSERT INTO imported VALUES (101, 1), (102, 2);
 """
 
@@ -61,12 +63,18 @@ def fill(shop: Shop, each: int) -> None:
     shop.execute("INSERT INTO returns SELECT id, id, id FROM purchase_lines WHERE id % 3 = 0")
     shop.execute("INSERT INTO reviews SELECT id, id, CONCAT('review ', id) FROM people")
     shop.execute("INSERT INTO prices SELECT CONCAT('sku ', id), 100 * id FROM people")
+    shop.execute("INSERT INTO goods SELECT id, 100 * id, 5 FROM people")
     shop.execute("INSERT INTO imported SELECT id, 10 * id FROM people; DELETE FROM audit")
 
 
 def state(shop: Shop) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables that an accident has met."""
     return {table: shop.query(f"SELECT * FROM {table} ORDER BY 1") for table in TOLD}
+
+
+def prices_and_stock(shop: Shop) -> list[tuple[Any, ...]]:
+    """Of all goods together."""
+    return shop.query("SELECT SUM(cents), SUM(stock) FROM goods")
 
 
 @contextmanager
@@ -144,6 +152,11 @@ def play_accident(site: Site, sign_in: Callable[..., Person], each: int = 2) -> 
         for table in TOLD:
             for tick in page.get_by_role("row", name=table).locator("input[name=all]").all():
                 tick.check()
+        # Goods were sold rightly: only what they cost comes back.
+        goods = page.get_by_role("row", name="goods")
+        goods.locator("input[name=all]").check()
+        goods.get_by_text("Only some columns").click()
+        goods.get_by_label("cents").check()
         page.get_by_role("button", name="Write the script and prove it").click()
         page.wait_for_url("**/rows-back/")
         expect(page.locator("#rows-back")).to_contain_text("Trigger greet of people", timeout=A_RUN_MS)
@@ -155,14 +168,17 @@ def play_accident(site: Site, sign_in: Callable[..., Person], each: int = 2) -> 
         assert_fit_for_all(page)
         page.goto(given)
         assert_fit_for_all(page)
+        expect(page.locator("#rows-back")).to_contain_text("of goods get back these columns alone: cents.")
         apply(page, shop, "The clean-up went wrong.")
         assert state(shop) == before
+        assert prices_and_stock(shop) == [(46_500, 120)]
 
         page.get_by_role("button", name="Undo").click()
         page.wait_for_url(lambda url: url.endswith("/rows-back/") and url != given)
         undo = page.url
         apply(page, shop, "It was right after all.")
         assert state(shop) == after
+        assert prices_and_stock(shop) == [(0, 120)]
 
         page.get_by_role("button", name="Undo").click()
         page.wait_for_url(lambda url: url.endswith("/rows-back/") and url not in {given, undo})

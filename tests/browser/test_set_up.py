@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.browser.conftest import FLAGS, MAKE_PEOPLE, PASSWORD, Site, _worker
 from tests.browser.test_portal import SignIn
 from tests.restoring.stories import drop_all
 from tests.servers import DatabaseServer
+from tools.system import find_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -46,7 +46,7 @@ def site(
         url = stack.enter_context(portal.served())
         stack.enter_context(_worker(portal))
         chromium = stack.enter_context(sync_playwright()).chromium
-        browser = chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         stack.callback(browser.close)
         yield Site(portal, shop, url, browser)
 

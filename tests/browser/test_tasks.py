@@ -245,6 +245,8 @@ def escaped(name: str) -> str:
 # ---------------------------------------------------------------- 3 and 4: a restore, and the way back
 
 
+# Below, all tables on the same pages; tests/admin/test_restoring.py puts single ones back by one choice.
+@pytest.mark.soak
 @BY_BOTH
 def test_3_one_table_is_as_yesterday(world: World, begin: Callable[..., Hands], kind: type[Hands]) -> None:
     shop = world.site.shop
@@ -313,6 +315,7 @@ def test_4_the_live_database_is_replaced_and_that_undone(
 
 
 @BY_BOTH
+@pytest.mark.soak
 def test_5_a_second_database_with_a_repository_of_its_own_ends_in_a_green_tick(
     world: World, begin: Callable[..., Hands], kind: type[Hands]
 ) -> None:
@@ -402,6 +405,8 @@ def test_9_who_restored_what_and_why_is_seen_in_a_list(
 # ---------------------------------------------------------------- 7: people
 
 
+# tests/browser/test_portal.py invites somebody, who comes in.
+@pytest.mark.soak
 @BY_BOTH
 def test_7_a_colleague_is_invited_and_gets_another_password(
     begin: Callable[..., Hands], kind: type[Hands]
@@ -434,6 +439,7 @@ def test_7_a_colleague_is_invited_and_gets_another_password(
 
 
 @BY_BOTH
+@pytest.mark.soak
 def test_8_failures_are_told_by_telegram(
     world: World, begin: Callable[..., Hands], kind: type[Hands]
 ) -> None:
@@ -461,6 +467,7 @@ def test_8_failures_are_told_by_telegram(
 MOST_PRESSES = 45
 
 
+@pytest.mark.soak
 def test_10_a_restore_into_a_new_database_by_keyboard_alone(
     world: World, begin: Callable[..., Hands]
 ) -> None:

@@ -186,6 +186,8 @@ def test_a_right_that_is_lost_half_way_ends_it_before_replicas_get_half(
     assert scratch_databases(least.server) == []
 
 
+# Below, a right that is lost half-way.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_a_right_that_comes_half_way_leaves_replicas_nothing(
     least: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +30,11 @@ PASSWORD = "lookout over the compose file"
 class Stack:
     """The started Compose file."""
 
-    def __init__(self, found: Docker, folder: Path) -> None:
+    def __init__(self, found: Docker, folder: Path, *, project: str, profiles: Sequence[str]) -> None:
         self.docker = found
         self.folder = folder
+        self._project = project
+        self._profiles = [part for name in profiles for part in ("--profile", name)]
         self.http = free_port()
         self.portal = free_port()
         shutil.copy(ROOT / "docker-compose.yml", folder)
@@ -59,7 +61,7 @@ class Stack:
     def compose(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> str:
         """Run docker compose in the folder; answers its standard output."""
         done = subprocess.run(
-            ["docker", "compose", "--project-name", "vedetta-test", *arguments],
+            ["docker", "compose", "--project-name", self._project, *arguments],
             cwd=self.folder,
             env=self.docker.environment,
             stdin=subprocess.DEVNULL if stdin is None else None,
@@ -79,7 +81,7 @@ class Stack:
         done = subprocess.run(
             ["sh", "-c", line],
             cwd=self.folder,
-            env={**self.docker.environment, "COMPOSE_PROJECT_NAME": "vedetta-test"},
+            env={**self.docker.environment, "COMPOSE_PROJECT_NAME": self._project},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=600,
@@ -90,12 +92,20 @@ class Stack:
         return told
 
     def up(self, *more: str) -> None:
-        """Start all of it, application included."""
-        self.compose("--profile", "prod", "--profile", "verify", "up", "--detach", "--no-build", *more)
+        """Start all of it."""
+        self.compose(*self._profiles, "up", "--detach", "--no-build", *more)
 
     def down(self) -> None:
         """Remove the containers and the named volumes."""
-        self.compose("--profile", "prod", "--profile", "verify", "down", "--volumes", "--timeout", "60")
+        self.compose(*self._profiles, "down", "--volumes", "--timeout", "60")
+
+    def end(self) -> None:
+        """Tell what it said, and remove it, unless somebody wants to look at it."""
+        if os.environ.get("VEDETTA_TEST_COMPOSE") == "keep":
+            print(f"left running in {self.folder}")
+            return
+        print(self.compose(*self._profiles, "logs", "--no-color", "--tail", "80", check=False))
+        self.down()
 
     def sql(self, statement: str, database: str = "orders_tracker") -> str:
         """Run SQL as root; answers its rows."""
@@ -147,8 +157,9 @@ class Stack:
     def healthy(self, *services: str) -> bool:
         """Whether Docker takes the services for healthy."""
         told = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
-        health = {entry["Service"]: entry["Health"] for entry in told}
-        return all(health.get(service) == "healthy" for service in services)
+        asked = [entry for entry in told if entry["Service"] in services]
+        is_there = set(services) == {entry["Service"] for entry in asked}
+        return is_there and all(entry["Health"] == "healthy" for entry in asked)
 
 
 @pytest.fixture(scope="session")
@@ -161,29 +172,14 @@ def found() -> Iterator[Docker]:
 @pytest.fixture(scope="session")
 def stack(found: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The Compose file, not started yet. A backup is scheduled for a few minutes from now."""
-    made = Stack(found, tmp_path_factory.mktemp("stack"))
-    soon = datetime.now(UTC) + timedelta(minutes=3)
+    made = Stack(found, tmp_path_factory.mktemp("stack"), project="vedetta-test", profiles=["prod", "verify"])
+    # Until it has started there may be none, however busy the machine is.
+    soon = datetime.now(UTC) + timedelta(minutes=6)
     made.write_env(BACKUP_CRON=f"{soon.minute} {soon.hour} * * *")
     try:
         yield made
     finally:
-        if os.environ.get("VEDETTA_TEST_COMPOSE") == "keep":
-            print(f"left running in {made.folder}")
-        else:
-            print(
-                made.compose(
-                    "--profile",
-                    "prod",
-                    "--profile",
-                    "verify",
-                    "logs",
-                    "--no-color",
-                    "--tail",
-                    "80",
-                    check=False,
-                )
-            )
-            made.down()
+        made.end()
 
 
 __all__ = ["Stack", "until"]

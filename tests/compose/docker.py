@@ -25,7 +25,7 @@ from tools.system import Need, find_program, install_missing
 NAMED = images.defaults()
 BASE = NAMED["DEBIAN_IMAGE"]
 IMAGES = Path(__file__).parent / "images"
-STAND_INS = {NAMED[f"{name.upper()}_IMAGE"]: name for name in ("restic", "mysql", "nginx")}
+STAND_INS = {NAMED[f"{name.upper()}_IMAGE"]: name for name in ("restic", "mysql", "nginx", "postgres")}
 LABEL = "vedetta.stand-in"
 OWN_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 PULL_SECONDS = 600

@@ -74,7 +74,7 @@ def test_nothing_runs_as_root_and_nothing_is_written_outside_the_volumes(stack: 
 
 def test_the_first_scheduled_backup_runs_by_itself_and_the_gate_opens(stack: Stack) -> None:
     stack.sql(ROWS)
-    until("the scheduled backup", lambda: (stack.folder / "status" / "last_ok").exists(), 300)
+    until("the scheduled backup", lambda: (stack.folder / "status" / "last_ok").exists(), 480)
     assert stack.runs(action="backup", trigger="schedule")[0]["status"] == "succeeded"
     until("the gate opens", stack.is_open, 10)
     assert "Orders tracker" in stack.get("/")[1]

@@ -94,6 +94,8 @@ def test_a_storage_that_hangs_holds_up_few(patient: Portal, storage: FaultyS3) -
     assert portal.leftovers() == []
 
 
+# Above, one that hangs; tests/admin/test_restoring.py has one that is away.
+@pytest.mark.soak
 def test_a_storage_that_is_gone_is_told_and_the_next_download_is_whole(
     impatient: Portal, storage: FaultyS3
 ) -> None:

@@ -97,6 +97,8 @@ def test_what_breaks_off_behind_nginx_is_not_taken_for_whole(
             read_slowly(response)
 
 
+# tests/admin/test_restoring.py refuses HTTP/1.0.
+@pytest.mark.soak
 def test_an_nginx_that_asks_over_http_1_0_gets_no_download(portal: Portal, tmp_path: Path) -> None:
     snapshot = portal.shell(STORE)
     configuration = CONFIGURATION.replace(ALL_SERVERS, BARE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from backups.downloads import tickets
+from backups.downloads import tickets, wire
 from backups.errors import Problem
 from backups.models import DownloadTicket, Snapshot
 from tests.admin.conftest import past, person, roles
@@ -92,6 +93,34 @@ def test_a_snapshot_that_was_forgotten_meanwhile_is_not_read(restorer: User, sna
     token = tickets.issue(restorer, snapshot)
     Snapshot.objects.filter(pk=snapshot.pk).update(forgotten_at=timezone.now())
     assert refused(token) == "downloads.forgotten"
+
+
+def test_a_file_that_was_made_of_a_snapshot_is_had_after_it_was_forgotten(
+    restorer: User, snapshot: Snapshot
+) -> None:
+    purpose = tickets.of_file(7)
+    Snapshot.objects.filter(pk=snapshot.pk).update(forgotten_at=timezone.now())
+    token = tickets.issue(restorer, snapshot, purpose=purpose)
+
+    assert tickets.spend(token, purpose=purpose).snapshot == snapshot
+
+
+def test_a_ticket_for_a_purpose_is_good_for_no_download(restorer: User, snapshot: Snapshot) -> None:
+    """Nor with the purpose behind it, as a line of the portal's could have it."""
+    purpose = tickets.of_log(3)
+    token = tickets.issue(restorer, snapshot, purpose=purpose)
+
+    for made_up in (token, token + purpose, f"{token} {purpose}"):
+        assert refused(made_up) == "downloads.no_ticket"
+    assert tickets.spend(token, purpose=purpose).snapshot == snapshot
+
+
+def test_no_token_goes_over_the_end_of_its_line() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"vedetta-downloads 1 token\nlog of database 3\n")
+        with pytest.raises(wire.Unspoken):
+            wire.read_greeting(here, seconds=5)
 
 
 def test_a_ticket_goes_with_the_person(restorer: User, snapshot: Snapshot) -> None:

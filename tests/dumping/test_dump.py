@@ -25,15 +25,22 @@ def server_of(shop: Shop) -> mysql.Server:
     return mysql.Server(shop.server.host, shop.server.port, shop.user, shop.password)
 
 
-def dumped(shop: Shop, *, gzip: bool = False) -> Manifest:
+def dumped(shop: Shop, *, gzip: bool = False, **more: Any) -> Manifest:
     """A dump as restic would have it made, into nowhere."""
-    return dumped_from(server_of(shop), shop, gzip=gzip)
+    return dumped_from(server_of(shop), shop, gzip=gzip, **more)
 
 
-def dumped_from(server: mysql.Server, shop: Shop, *, gzip: bool = False, connections: int = 1) -> Manifest:
+def dumped_from(
+    server: mysql.Server, shop: Shop, *, gzip: bool = False, connections: int = 1, **more: Any
+) -> Manifest:
     """As above, reached in another way."""
     order = Order(
-        server, shop.name, client_dir=client_dir(shop.server), gzip=gzip, at_once=ParallelOptions(connections)
+        server,
+        shop.name,
+        client_dir=client_dir(shop.server),
+        gzip=gzip,
+        at_once=ParallelOptions(connections),
+        **more,
     )
     report_fd = process.secret_fd(b"")
     out_fd = os.open("/dev/null", os.O_WRONLY)
@@ -55,6 +62,7 @@ def changed(before: Manifest, after: Manifest) -> set[tuple[str, str]]:
     return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_awkward_dump_holds_what_the_server_lists(awkward: Shop) -> None:
     manifest = dumped(awkward)
 
@@ -65,6 +73,7 @@ def test_awkward_dump_holds_what_the_server_lists(awkward: Shop) -> None:
     assert kinds <= listed.keys()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_awkward_triggers_are_told_by_their_names(awkward: Shop) -> None:
     manifest = dumped(awkward)
 
@@ -76,6 +85,7 @@ def test_awkward_triggers_are_told_by_their_names(awkward: Shop) -> None:
     assert found == set(listed)
 
 
+@pytest.mark.one_flavour("mysql")
 def test_awkward_dump_twice_is_the_same_byte_for_byte(awkward: Shop) -> None:
     assert dumped(awkward)["sections"] == dumped(awkward, gzip=True)["sections"]
 
@@ -88,6 +98,8 @@ def test_one_changed_row_changes_its_table_alone(shop: Shop) -> None:
     assert changed(before, dumped(shop)) == {(Kind.ROWS, "customers")}
 
 
+# Above, a row; below, bodies and objects that are missing.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_one_changed_column_changes_its_table(shop: Shop) -> None:
     before = dumped(shop)
@@ -102,7 +114,7 @@ def test_one_changed_column_changes_its_table(shop: Shop) -> None:
         pytest.param(
             "-- the first comment", Kind.PROCEDURE, "close_orders", marks=pytest.mark.one_flavour("mysql")
         ),
-        pytest.param("RETURN 2 * n;", Kind.FUNCTION, "twice", marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param("RETURN 2 * n;", Kind.FUNCTION, "twice", marks=pytest.mark.soak),
     ],
 )
 def test_changed_body_changes_its_routine_alone(shop: Shop, old: str, kind: str, name: str) -> None:
@@ -127,7 +139,7 @@ def test_changed_body_changes_its_routine_alone(shop: Shop, old: str, kind: str,
         ("DROP TRIGGER orders_noted", (Kind.TRIGGER, "orders_noted")),
         pytest.param("DROP EVENT nightly", (Kind.EVENT, "nightly"), marks=pytest.mark.soak),
         pytest.param("DROP PROCEDURE close_orders", (Kind.PROCEDURE, "close_orders"), marks=pytest.mark.soak),
-        ("DROP FUNCTION twice", (Kind.FUNCTION, "twice")),
+        pytest.param("DROP FUNCTION twice", (Kind.FUNCTION, "twice"), marks=pytest.mark.soak),
     ],
 )
 def test_missing_object_is_missing_alone(shop: Shop, drop: str, section: tuple[str, str]) -> None:
@@ -157,7 +169,10 @@ def test_same_data_under_another_name_digests_the_same(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ['"shop"."odd ""name"""', "shop.`odd ``na\nme`", pytest.param(" `shop` . odd", marks=pytest.mark.soak)],
+    [
+        "shop.`odd ``na\nme`",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ('"shop"."odd ""name"""', " `shop` . odd")),
+    ],
 )
 def test_trigger_keeps_to_its_own_database_however_it_was_typed(
     name: str, mariadb_server: DatabaseServer
@@ -192,6 +207,8 @@ def test_manifest_says_where_it_comes_from(shop: Shop) -> None:
     assert "binary_log" in manifest
 
 
+# tests/dumping/test_log_position.py has positions, and why there is none.
+@pytest.mark.soak
 def test_binary_log_position_is_noted_where_the_user_may_see_it(
     mysql_server: DatabaseServer, tmp_path: Path
 ) -> None:
@@ -205,6 +222,7 @@ def test_binary_log_position_is_noted_where_the_user_may_see_it(
     assert position["position"] > 0
 
 
+@pytest.mark.one_flavour("mariadb")
 @pytest.mark.parametrize(
     "event",
     [

@@ -101,6 +101,8 @@ def lockable(shop: Shop) -> Shop:
 # ---------------------------------------------------------------- The same bytes
 
 
+# Below, on MariaDB some of it over the disk.
+@pytest.mark.one_flavour("mysql")
 @pytest.mark.parametrize("connections", [2, *(pytest.param(n, marks=pytest.mark.soak) for n in (3, 8))])
 def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connections: int) -> None:
     source = source_of(of_one_engine)
@@ -113,6 +115,8 @@ def test_several_programs_write_the_bytes_of_one(of_one_engine: Shop, connection
     assert digester.is_complete
 
 
+# Above, those that are usually dumped ahead.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_whichever_tables_are_dumped_ahead_the_bytes_are_the_same(
     of_one_engine: Shop, monkeypatch: pytest.MonkeyPatch
@@ -405,6 +409,8 @@ def halfway(portal: Portal, begun: Callable[[Any], bool] | None = None) -> Itera
     os.kill(restic, signal.SIGCONT)
 
 
+# Above, the same bytes without restic; tests/dumping/test_connections.py has a backup over several.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_backup_over_two_connections_is_the_one_of_a_single_one(large: Portal) -> None:
     ran = large.backup()
@@ -421,6 +427,8 @@ def test_backup_over_two_connections_is_the_one_of_a_single_one(large: Portal) -
     assert large.leftovers() == []
 
 
+# Above, the dump says so; tests/dumping/test_connections.py has a backup go over one connection.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_backup_that_cannot_lock_goes_over_one_connection_and_says_so(
     shop: Shop, make_portal: MakePortal
@@ -451,7 +459,7 @@ def test_killed_dump_program_makes_a_failed_run(large: Portal) -> None:
     "number",
     [
         pytest.param(0, marks=pytest.mark.one_flavour("mysql")),
-        pytest.param(1, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(1, marks=pytest.mark.soak),
     ],
 )
 def test_each_program_has_to_come_to_its_end(
@@ -503,6 +511,8 @@ def test_killed_connections_make_a_failed_run(large: Portal) -> None:
     assert_next_succeeds(large)
 
 
+# Above, a program does not come to its end; tests/actions/test_kills.py has a server that is killed.
+@pytest.mark.soak
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.one_flavour("mariadb")
 def test_killed_server_makes_a_failed_run(flavour: Any, make_portal: MakePortal, tmp_path: Path) -> None:
@@ -543,6 +553,8 @@ def test_disk_of_the_spool_fills_during_the_dump(
         assert_next_succeeds(portal)
 
 
+# tests/dumping/test_changes.py has tables altered during a dump of one program, which asks in the same way.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_table_altered_before_a_program_comes_to_it_is_an_error_and_none_afterwards(
     lockable: Shop, make_portal: MakePortal, tmp_path: Path

@@ -164,6 +164,7 @@ def rounds_under_writers(shop: Shop, connections: int, rounds: int) -> int:
     return exact
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_position_is_the_dumps_own_while_others_write(logging_server: DatabaseServer) -> None:
     shop = ready(logging_server)
 
@@ -232,6 +233,8 @@ def body(sql: bytes) -> bytes:
 # ---------------------------------------------------------------- No position
 
 
+# Below, other reasons.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_without_the_right_there_is_no_position(logging_server: DatabaseServer) -> None:
     assert why_not(may_lock(make_shop(logging_server, MANY))) == "no_right"
@@ -241,6 +244,8 @@ def test_without_a_log_there_is_no_position(mariadb_server: DatabaseServer) -> N
     assert why_not(ready(mariadb_server)) == "log_off"
 
 
+# Above and below, other reasons why there is none.
+@pytest.mark.soak
 def test_one_connection_that_was_asked_for_locks_nothing(mysql_server: DatabaseServer) -> None:
     shop = ready(mysql_server)
 
@@ -473,6 +478,8 @@ def prepared(shop: Shop, name: str, number: int) -> Iterator[None]:
             shop.server.execute(f"XA ROLLBACK '{name}'")
 
 
+# Above, another transaction that is not committed.
+@pytest.mark.soak
 def test_prepared_transaction_leaves_no_position(mysql_server: DatabaseServer) -> None:
     """The user may not see it there, but the tables are locked by it."""
     shop = ready(mysql_server)

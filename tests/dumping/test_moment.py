@@ -80,6 +80,7 @@ def test_what_nobody_altered_is_found_in_the_stream(db_server: DatabaseServer) -
     assert looked.unlike.found == set()
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_what_was_altered_and_put_back_is_noticed(db_server: DatabaseServer) -> None:
     shop = make_shop(db_server, DEFINED)
     names = "SET NAMES utf8mb4;"

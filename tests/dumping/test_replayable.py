@@ -15,6 +15,7 @@ def section(manifest: Manifest, kind: str, name: str) -> dict[str, Any]:
     return next(each for each in manifest["sections"] if (each["kind"], each["name"]) == (kind, name))
 
 
+@pytest.mark.one_flavour("mysql")
 def test_counters_are_told_with_numbers_that_no_row_has(shop: Shop) -> None:
     shop.execute("BEGIN; INSERT INTO orders (customer) VALUES (1), (2); ROLLBACK")
 
@@ -34,11 +35,12 @@ def test_counter_is_in_the_digest_of_its_table(shop: Shop) -> None:
     assert changed(before, dumped(shop)) == {("table", "orders")}
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_rows_that_nothing_orders_are_told_by_a_sum(shop: Shop) -> None:
     shop.execute("DELETE FROM journal; INSERT INTO journal VALUES ('2026-01-01', 'a'), ('2026-01-02', 'b')")
-    before = dumped(shop)
+    before = dumped(shop, sums_rows=True)
     shop.execute("DELETE FROM journal; INSERT INTO journal VALUES ('2026-01-02', 'b'), ('2026-01-01', 'a')")
-    after = dumped(shop)
+    after = dumped(shop, sums_rows=True)
 
     assert changed(before, after) == {("rows", "journal")}
     first, then = (section(manifest, "rows", "journal")["rows"] for manifest in (before, after))
@@ -48,9 +50,10 @@ def test_rows_that_nothing_orders_are_told_by_a_sum(shop: Shop) -> None:
     assert "rows" not in section(after, "rows", "orders")
 
     shop.execute("UPDATE journal SET what = 'c' WHERE what = 'b'")
-    assert section(dumped(shop), "rows", "journal")["rows"] != then
+    assert section(dumped(shop, sums_rows=True), "rows", "journal")["rows"] != then
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_what_a_copy_says_otherwise_is_told_as_it_is_there(shop: Shop) -> None:
     manifest = dumped(shop)
 

@@ -87,6 +87,7 @@ def test_client_programs_see_of_the_environment_what_they_need(monkeypatch: pyte
     assert mysql.client_environment().keys() <= {"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 
+@pytest.mark.one_flavour("mariadb")
 @may_cover
 def test_all_of_them_at_once_change_no_byte_of_a_dump(shop: Shop, tmp_path: Path) -> None:
     places, environment = traps(shop, tmp_path, [*FOLDERS, LOGIN, ETC, *SET])

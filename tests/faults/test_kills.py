@@ -109,7 +109,10 @@ def test_killed_while_it_loads_straight_into_the_live_database(victim: str, veri
     overwritten_with_a_way_back(stage, None, before)
 
 
-@pytest.mark.parametrize("victim", ["worker", "server", pytest.param("connection", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "victim",
+    ["worker", *(pytest.param(victim, marks=pytest.mark.soak) for victim in ("server", "connection"))],
+)
 def test_half_a_new_database_is_taken_away(victim: str, verified: Stage) -> None:
     stage, shop = verified, verified.shop
     target = f"{shop.name}_new"

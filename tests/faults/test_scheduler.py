@@ -14,6 +14,7 @@ from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, Portal, Shop, wait_until
 from tests.security.test_queue import INSERT, pickled
 from tests.servers import Server
+from tests.servers.commands import CommandServer
 
 ENQUEUE = (
     "from backups.requests import FORMS, Asker; from backups.models import Database;"
@@ -40,7 +41,7 @@ def portal(mariadb_shop: Shop, make_portal: MakePortal) -> Portal:
 def worker(portal: Portal, name: str, **environment: str) -> Iterator[Server]:
     """A `manage.py worker` of its own, of which there may be several."""
     log = portal.folder / f"{name}.log"
-    server = Server(
+    server = CommandServer(
         [sys.executable, "manage.py", "worker"],
         log=log,
         cwd=PROJECT,

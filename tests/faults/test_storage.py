@@ -253,12 +253,15 @@ def test_storage_that_gives_no_good_answer(operation: str, where: str, fault: st
 
 @pytest.mark.parametrize(
     "operation",
-    [name if name == "backup" else pytest.param(name, marks=pytest.mark.soak) for name in OPERATIONS],
+    [
+        pytest.param(name, marks=pytest.mark.larger if name == "backup" else pytest.mark.soak)
+        for name in OPERATIONS
+    ],
 )
 def test_fault_that_passes_is_got_over(operation: str, cloud: Cloud) -> None:
     """restic tries again, and so nobody has to."""
     step = OPERATIONS[operation]
-    for do in (delay(0.5), reset_upload, status(503)):
+    for do in (reset_upload, status(503), *([delay(0.5)] if SOAKS else ())):
         with cloud.storage.failing(Fault(do, step.writes or step.reads, times=2)) as struck:
             run = step.play(cloud)
 
@@ -331,6 +334,8 @@ def test_plan_made_of_nothing_forgets_nothing(cloud: Cloud) -> None:
     assert set(cloud.snapshots()) == known
 
 
+# tests/snapshots/test_nightly.py has one that cannot be read.
+@pytest.mark.soak
 def test_snapshot_that_cannot_be_read_is_not_taken_for_gone(cloud: Cloud) -> None:
     newest, oldest = cloud.database.snapshots.all()
 
@@ -347,6 +352,8 @@ def test_snapshot_that_cannot_be_read_is_not_taken_for_gone(cloud: Cloud) -> Non
     assert set(cloud.snapshots()) == {newest.snapshot_id, oldest.snapshot_id}
 
 
+# tests/faults/test_kills.py cuts a backup short at the same moment.
+@pytest.mark.soak
 def test_snapshot_that_was_made_and_cannot_be_confirmed_is_not_denied(cloud: Cloud) -> None:
     """The storage fails after the snapshot is saved: no heartbeat, and no word that none was made."""
     before, known = cloud.heartbeat(), set(cloud.snapshots())
@@ -368,10 +375,9 @@ def test_snapshot_that_was_made_and_cannot_be_confirmed_is_not_denied(cloud: Clo
 # ---------------------------------------------------------------- A restore whose storage goes away
 
 
-@pytest.mark.parametrize(
-    "fault",
-    ["dropped", *(pytest.param(fault, marks=pytest.mark.soak) for fault in ("no answer", "cut off", "500"))],
-)
+# tests/restoring/test_kills.py has a restic that is killed while it is read for a replacement.
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", ["dropped", "no answer", "cut off", "500"])
 def test_storage_cut_in_the_middle_of_a_load_leaves_the_live_database(fault: str, cloud: Cloud) -> None:
     """The safety backup is made, some of the dump is loaded already, and then nothing more comes."""
     cloud.shop.execute(

@@ -5,6 +5,7 @@ The sections that the parser finds are compared with what the server says it hol
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -123,8 +124,13 @@ def triggers(connection: Any, name: str) -> set[tuple[str, str]]:
         return set(cursor.fetchall())
 
 
+@pytest.mark.larger
 @pytest.mark.one_flavour("mariadb")
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=30 if "VEDETTA_SOAK" in os.environ else 8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(made=contents(), cuts=cuts)
 def test_sections_of_a_real_dump_are_what_the_server_holds(
     db_server: DatabaseServer, made: list[Made], cuts: list[int]

@@ -14,11 +14,12 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from backups import marks
-from backups.choices import StandDownKind
+from backups.choices import ArchiveState, StandDownKind
+from backups.configuration import bootstrap
 from backups.gate import heartbeat_files
-from backups.keeping import stand_downs
+from backups.keeping import log_archives, stand_downs
 from backups.keeping.stand_downs import Wish
-from backups.models import Database, Repository, Snapshot
+from backups.models import Database, LogArchive, Repository, Snapshot
 from sentinel import heartbeat
 from tests.rows import a_server
 
@@ -103,3 +104,51 @@ def test_a_backup_after_which_nothing_else_is_listed_costs_next_to_nothing(
 
     assert len(asked) == 1, "whether anything was written"
     assert heartbeat.gates_path(path).stat() == before
+
+
+def test_a_database_called_as_a_file_of_ours_keeps_its_times_through_an_upgrade(path: Path) -> None:
+    crm = Database.objects.get(name="crm")
+    crm.name = "last_logged"
+    crm.save()
+    heartbeat.stamp_write(path.parent / "last_logged" / "last_ok", timezone.now())
+    LogArchive.objects.create(database=Database.objects.get(name="shop"), state=ArchiveState.FOLLOWING)
+    assert heartbeat_files.last_ok(crm) is None
+
+    bootstrap.apply()
+    bootstrap.apply()
+
+    assert heartbeat_files.last_ok(crm) is not None
+    assert heartbeat_files.last_logged(Database.objects.get(name="shop")) is not None
+
+
+def logged(path: Path) -> list[str]:
+    """Those of whose log the gate looks how old it is."""
+    return [gate.name for gate in heartbeat.gates_read(path) if gate.is_logged]
+
+
+def test_logs_that_are_switched_on_and_off_within_half_a_minute_are_all_seen(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "BOUND_SECONDS", 10**6)
+    shop, crm = Database.objects.get(name="shop"), Database.objects.get(name="crm")
+    for database in (shop, crm):
+        LogArchive.objects.create(database=database, state=ArchiveState.FOLLOWING)
+        heartbeat_files.write_gates()
+    assert logged(path) == ["shop", "crm"]
+
+    log_archives.switch_off(shop, "anna")
+    assert logged(path) == ["crm"]
+    log_archives.switch_off(crm, "anna")
+    assert logged(path) == []
+
+    archive = LogArchive.objects.get(database=crm)
+    archive.state = ArchiveState.WAITING
+    archive.save()
+    heartbeat_files.write_gates()
+    assert logged(path) == ["crm"]
+
+    # How far it is, once a minute, has nobody read the list again.
+    LogArchive.objects.filter(pk=archive.pk).update(stored_until=timezone.now())
+    with CaptureQueriesContext(connection) as asked:
+        heartbeat_files.write_gates()
+    assert len(asked) == 1

@@ -284,6 +284,8 @@ print(*[queued(hostile(name)) for name in ("hostile", "hostile too", "and this")
 """
 
 
+# Above, each question has its end; tests/runs/test_turns.py has whose runs wait for whose.
+@pytest.mark.soak
 def test_work_that_a_server_draws_out_holds_up_its_own_databases_alone(
     mariadb_shop: Shop, make_portal: MakePortal
 ) -> None:

@@ -52,8 +52,7 @@ def client(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.Mon
 def queries(work: Callable[[], object]) -> tuple[int, int]:
     """How many it takes after a change, and again without one; what is looked up once is looked up before."""
     work()
-    for mark in Mark.objects.all():
-        Mark.objects.filter(pk=mark.pk).update(value=mark.value + 1)
+    _change_all()
     with CaptureQueriesContext(connection) as captured:
         work()
     # Counted at once: the next request clears the record.
@@ -146,7 +145,9 @@ def test_what_needs_a_look_comes_first_where_not_all_have_room(client: Client) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(client: Client) -> None:
+def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(
+    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     """Forty failed, ten run, five wait, and each has a name of sixty characters."""
     databases = many.make(200, days=2)
     for database in databases:
@@ -171,6 +172,12 @@ def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(cli
         for status, database in made
     )  # fmt: skip
     client.get("/admin/")
+    for address in ("/admin/", "/admin/live/"):
+        for forget in (_change_all, partial(_let_time_pass, monkeypatch), partial(_begin_anew, settings)):
+            forget()
+            with CaptureQueriesContext(connection) as asked:
+                assert len(client.get(address).content) <= MOST_SENT
+            assert len(asked) <= 15, [each["sql"] for each in asked]
     with CaptureQueriesContext(connection) as asked:
         page = client.get("/admin/")
     text = page.content.decode()
@@ -194,6 +201,23 @@ def test_two_hundred_databases_on_a_bad_night_are_one_page_that_costs_little(cli
     assert re.findall(r'data-key="line-(\d+)"', found) == [str(databases[133].pk)]
 
 
+def _change_all() -> None:
+    """Something is written to each table, and to rows of each database."""
+    for mark in Mark.objects.all():
+        Mark.objects.filter(pk=mark.pk).update(value=mark.value + 1)
+
+
+def _let_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And half a minute is over: in other units it is another number."""
+    _change_all()
+    monkeypatch.setattr(marks, "BOUND_SECONDS", marks.BOUND_SECONDS // 2)
+
+
+def _begin_anew(settings: Settings) -> None:
+    """The process knows nothing yet: what is kept is kept for these settings."""
+    settings.METRICS_TOKEN = f"{settings.METRICS_TOKEN}, and this process"
+
+
 def _fail(database: Database) -> None:
     """A backup, of which people are told."""
     now = timezone.now()
@@ -213,6 +237,8 @@ def _begin() -> None:
     Run.objects.filter(pk=waits.pk).update(status=Status.RUNNING, started_at=now, beat_at=now)
 
 
+# Above, the queries of very many databases are counted.
+@pytest.mark.soak
 def test_asking_again_where_nothing_changed_costs_next_to_nothing(client: Client) -> None:
     many.make(COUNT, days=1)
     client.get("/admin/live/")  # which notes that the gate is there

@@ -30,7 +30,10 @@ WIDTH_OF = {
     "SHOW WARNINGS": 3, "XA RECOVER": 4,
 }  # fmt: skip
 # What `mysql` asks over a connection of its own.
-OF_SERVERS = ("computed_beside", "loading_connections", "refuse_what_cuts_dumps", "watched_tables")
+OF_SERVERS = (
+    "computed_beside", "loading_connections", "refuse_what_cuts_dumps", "rows_compared", "watched_tables",
+)  # fmt: skip
+_ID = mysql.ComparedColumn("id", "integer", "integer")
 ARGUMENTS: Mapping[str, Any] = {
     "database": "shop", "table": "orders", "info": mysql.ServerInfo(mysql.MYSQL, "8.4.0"),
     "charset": "utf8mb4", "collation": "utf8mb4_bin", "of_tables": None, "names": None, "but_views": (),
@@ -40,6 +43,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "with_history": False, "besides": None, "tables": ("orders",), "seconds": 20.0, "tick": lambda: None,
     "place": Place("binlog.000001", 4), "state": mysql.LogState(Place("binlog.000001", 4), "", "shop", "", 0),
     "sequences": ("numbers",), "numbers": {"orders": 7},
+    "pair": mysql.TwoTables("shop", "shop_then", "orders", [_ID], [_ID]),
 }  # fmt: skip
 
 

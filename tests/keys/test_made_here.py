@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from tests.backups.conftest import (
     migrated,
     repository,
 )
-from tests.restoring.stories import make_restorable
+from tests.backups.kept_backup import KeptBackup
+from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer
 
 __all__ = [
@@ -36,9 +38,16 @@ __all__ = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def kept(mariadb_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptBackup]:
+    shop = make_restorable(mariadb_server)
+    yield KeptBackup(shop, tmp_path_factory.mktemp("kept") / "repository")
+    drop_all(shop)
+
+
 @pytest.fixture
-def shop_database(make_database: MakeDatabase, mariadb_server: DatabaseServer) -> Database:
-    return make_database(make_restorable(mariadb_server))
+def shop_database(kept: KeptBackup, make_database: MakeDatabase) -> Database:
+    return make_database(kept.shop)
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +58,20 @@ def own_key(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path / "vedetta_key"
 
 
+@pytest.fixture
+def ours(kept: KeptBackup, shop_database: Database, own_key: Path) -> Snapshot:
+    """Its first backup, which made the key."""
+    return kept.snapshot(shop_database, lambda each: play(Action.BACKUP, database=each), own_key)
+
+
 def strange(ours: Snapshot, content: bytes) -> Snapshot:
     """What a stranger stored after ours, under all names of ours."""
     return stored(ours, content, manifest=False)
 
 
-def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(
+    shop_database: Database, ours: Snapshot
+) -> None:
     theirs = strange(ours, dumped(ours))
 
     assert theirs.time > ours.time
@@ -66,8 +82,7 @@ def test_latest_is_what_was_made_here_whatever_a_stranger_stored_later(shop_data
     assert selection.resolve_snapshot(shop_database, theirs.short_id) == theirs
 
 
-def test_what_a_stranger_stored_later_makes_nothing_look_newer(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_what_a_stranger_stored_later_makes_nothing_look_newer(ours: Snapshot) -> None:
     theirs = strange(ours, dumped(ours))
     Snapshot.objects.filter(pk=theirs.pk).update(verified_at=timezone.now())
 
@@ -76,9 +91,10 @@ def test_what_a_stranger_stored_later_makes_nothing_look_newer(shop_database: Da
     assert (database.newest_snapshot, database.newest_proved) == (ours.pk, None)
 
 
-def test_what_strangers_stored_later_pushes_nothing_of_ours_out(shop_database: Database) -> None:
-    first = back_up(shop_database)
-    ours = back_up(shop_database)
+def test_what_strangers_stored_later_pushes_nothing_of_ours_out(
+    shop_database: Database, ours: Snapshot
+) -> None:
+    first, ours = ours, back_up(shop_database)
     theirs = [strange(ours, dumped(ours)) for _ in range(2)]
     Database.objects.update(keep_daily=1, keep_weekly=0, keep_monthly=0)
     shop_database.refresh_from_db()
@@ -98,8 +114,7 @@ def test_in_an_adopted_repository_the_newest_of_all_is_latest(shop_database: Dat
     assert selection.newer_of_others(newer) is None
 
 
-def test_a_copy_is_made_here_once_its_content_is_proved(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_a_copy_is_made_here_once_its_content_is_proved(shop_database: Database, ours: Snapshot) -> None:
     signature = ours.signature
     copy = strange(ours, dumped(ours))
     # As `restic copy` has it: all is the same but the id.
@@ -111,8 +126,9 @@ def test_a_copy_is_made_here_once_its_content_is_proved(shop_database: Database)
     assert copy.signature == signature
 
 
-def test_an_old_state_of_ours_under_a_newer_time_stays_strange(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_an_old_state_of_ours_under_a_newer_time_stays_strange(
+    shop_database: Database, ours: Snapshot
+) -> None:
     replayed = strange(ours, dumped(ours))
 
     assert verdict(verify(shop_database, replayed)).verdict == "identical"
@@ -132,8 +148,7 @@ def test_of_when_a_snapshot_is_a_row_gives_way_to_the_repository(shop_database: 
     assert selection.newest(shop_database) == newest
 
 
-def test_another_content_under_our_manifest_stays_strange(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_another_content_under_our_manifest_stays_strange(shop_database: Database, ours: Snapshot) -> None:
     forged = strange(ours, dumped(ours).replace(b"CREATE TABLE", b"CREATE  TABLE"))
     Snapshot.objects.filter(pk=forged.pk).update(time=ours.time)
 
@@ -142,8 +157,7 @@ def test_another_content_under_our_manifest_stays_strange(shop_database: Databas
     assert not forged.made_here
 
 
-def test_a_snapshot_of_one_database_is_not_another_ones(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_a_snapshot_of_one_database_is_not_another_ones(ours: Snapshot) -> None:
     public = PublicKey.objects.get()
 
     assert made_here.is_made_here(ours, public)
@@ -151,8 +165,9 @@ def test_a_snapshot_of_one_database_is_not_another_ones(shop_database: Database)
     assert not made_here.is_made_here(ours, public)
 
 
-def test_what_was_made_before_there_was_a_key_is_signed_with_the_first_one(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_what_was_made_before_there_was_a_key_is_signed_with_the_first_one(
+    shop_database: Database, ours: Snapshot
+) -> None:
     adopted = strange(ours, dumped(ours))
     rebuilt = strange(ours, dumped(ours))
     recovered = Run.objects.create(
@@ -172,9 +187,8 @@ def test_what_was_made_before_there_was_a_key_is_signed_with_the_first_one(shop_
 
 
 def test_another_key_signs_anew_what_was_made_here_and_nothing_else(
-    shop_database: Database, settings: Settings
+    ours: Snapshot, settings: Settings
 ) -> None:
-    ours = back_up(shop_database)
     strange(ours, dumped(ours))
     settings.VEDETTA_KEY = InstallationKey.made().text
 
@@ -225,8 +239,7 @@ def test_where_the_key_is_gone_backups_go_on_and_say_so(shop_database: Database,
     assert back_up(shop_database).signature
 
 
-def test_rows_that_came_from_elsewhere_are_judged_anew(shop_database: Database) -> None:
-    ours = back_up(shop_database)
+def test_rows_that_came_from_elsewhere_are_judged_anew(ours: Snapshot) -> None:
     claimed = strange(ours, dumped(ours))
     Snapshot.objects.filter(pk=claimed.pk).update(made_here=True, manifest=ours.manifest, signature="AAAA")
     Snapshot.objects.filter(pk=ours.pk).update(made_here=False)

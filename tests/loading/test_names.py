@@ -45,6 +45,7 @@ OF_MARIADB = {
 }
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_name_that_is_made_twice_ends_the_load_with_a_sentence(
     server: DatabaseServer, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def refusal(server: DatabaseServer, dump: str, folder: Path, connections: int) -
     return ""
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_dump_of_two_databases_reaches_neither_of_the_live_ones(
     server: DatabaseServer, tmp_path: Path
 ) -> None:

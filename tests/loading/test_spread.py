@@ -113,7 +113,11 @@ def slow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mysql.LoadingConnection, "run", run_slowly)
 
 
-@pytest.fixture(scope="module", params=["awkward", "related", pytest.param("sample", marks=pytest.mark.soak)])
+# tests/restoring/test_general_log.py has the awkward one over two connections.
+@pytest.fixture(
+    scope="module",
+    params=["related", *(pytest.param(each, marks=pytest.mark.soak) for each in ("awkward", "sample"))],
+)
 def kind(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
@@ -158,6 +162,8 @@ def test_several_connections_give_the_same_bytes_as_one(
         source.server.execute(f"DROP DATABASE `{target}`")
 
 
+# Above, a new database over several connections; tests/restoring overwrites over two.
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "kind",
     ["related", *(pytest.param(each, marks=pytest.mark.soak) for each in ("awkward", "sample"))],
@@ -177,6 +183,8 @@ def test_overwriting_over_several_connections_gives_the_same_bytes(
         assert content(source.server, source.name) == was
 
 
+# Below, locks; tests/loading/test_loading_others.py has dumps by other hands.
+@pytest.mark.soak
 def test_locks_and_transactions_in_a_dump_by_other_hands(
     mariadb_server: DatabaseServer, make_database: MakeDatabase, three: None
 ) -> None:
@@ -372,6 +380,8 @@ def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_agains
     assert "was lost" in told or "killed" in told
 
 
+# Above, one that is lost while the repository is slow, and one that is killed.
+@pytest.mark.soak
 def test_connection_that_is_lost_before_the_first_statement_is_told_as_lost(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_views_whose_text_may_not_be_read_are_not_called_broken(
     assert all(check.ok for check in checks(database, Found()) if check.name == "views")
 
 
+@pytest.mark.one_flavour("mysql")
 def test_all_that_is_missing_is_named_at_once(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -129,6 +130,7 @@ def test_all_on_the_database_is_not_enough_for_routines_of_others(
     assert back_up(database).status == Status.SUCCEEDED
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_privileges_may_come_from_a_role(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -20,10 +19,8 @@ from portal.passwords import Busy, Turns
 
 
 @pytest.fixture
-def turns() -> Iterator[Turns]:
-    made = Turns()
-    yield made
-    os.close(made._between_processes)
+def turns() -> Turns:
+    return Turns()
 
 
 def child(turns: Turns, says: int) -> int:
@@ -79,6 +76,15 @@ def test_a_turn_is_for_one_of_all_threads_and_few_wait(turns: Turns) -> None:
     assert [each.split()[-1] for each in goings] == ["in", "out"] * 3
     # Nothing is kept of who has gone.
     assert not turns._waiting
+
+
+def test_what_nobody_has_any_more_keeps_no_file_open() -> None:
+    made = Turns()
+    with made.turn("a", 1):
+        kept = made._between_processes
+    del made
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(kept)
 
 
 def test_who_finds_no_place_is_told_so_and_counted_as_no_failure(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.commands import start_command
+
 PROJECT = Path(__file__).resolve().parents[2]
 WAYS = [
     ["manage.py", "check"],
@@ -49,10 +51,16 @@ WRONG = {
 
 
 def start(way: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """How Python ends that is started so; a command is forked, which is to itself and others the same."""
+    given = {**os.environ, **environment}
+    if way[0] == "manage.py":
+        command = start_command(tuple(way[1:]), given)
+        out, err = command.communicate(timeout=60)
+        return subprocess.CompletedProcess(way, command.returncode, out, err)
     return subprocess.run(
         [sys.executable, *way],
         cwd=PROJECT,
-        env={**os.environ, **environment},
+        env=given,
         capture_output=True,
         text=True,
         timeout=60,

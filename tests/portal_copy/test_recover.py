@@ -490,6 +490,7 @@ def test_a_copy_that_cannot_be_used_is_named_and_the_one_before_taken(
     assert new.run()["trigger"] == "cli"
 
 
+@pytest.mark.soak
 def test_a_copy_of_an_older_schema_is_restored_and_migrated(portal: Portal, make_portal: MakePortal) -> None:
     store_copy(portal, with_migrations(copy_of(portal), backups="0002_alert"))
 
@@ -511,6 +512,7 @@ database.labels.add(Label.objects.create(name="production"))
 """
 
 
+@pytest.mark.soak
 def test_what_people_said_of_snapshots_and_databases_comes_back(
     portal: Portal, make_portal: MakePortal
 ) -> None:

@@ -258,6 +258,48 @@ print([beat // 61 for beat in both.beats] == [run.pk], both.version == marks.ver
 """
 
 
+_FEW = """
+from django.utils import timezone
+from backups import marks
+from backups.models import Channel, Database, PortalStart, PublicKey, StandDown, WorkerPulse
+from backups.reports import few_rows
+marks.BOUND_SECONDS = 10**6
+database, now = Database.objects.get(), timezone.now()
+loud = {"events": ["failed", "restore"], "last_ok": False, "parts": {"last_answer": ["no \u2603"]}}
+channels = {"on c\u00e4ll": loud, "night": {"last_answer": "none"}, "unused": {"is_enabled": False}}
+for name, more in channels.items():
+    Channel.objects.create(name=name, kind="webhook", **more)
+by = {"database": database, "made_by": "ann"}
+StandDown.objects.create(kind="pause", reason="moves", until=now, **by)
+StandDown.objects.create(kind="mute", reason="over", ended_at=now, **by)
+PortalStart.objects.update_or_create(pk=1, defaults={"started_at": now, "secrets": ["MYSQL_PASSWORD"]})
+WorkerPulse.objects.all().delete()
+for cluster in ("vedetta", "restores"):
+    WorkerPulse.objects.create(cluster=cluster, seen_at=now.replace(microsecond=0))
+
+def same(found, rows, *names):
+    told = [[[getattr(row, name) for name in ("pk", *names)] for row in each] for each in (found, rows)]
+    print(told[0] == told[1], len(told[0]))
+
+few, pulses = few_rows.read(marks.Versions())
+of_channel = ("name", "is_watching", "is_failing", "events", "last_ok", "last_answer", "parts")
+same(few.channels, Channel.objects.filter(is_enabled=True), *of_channel)
+of_stand_down = ("kind", "reason", "until", "made_at", "made_by")
+same(few.stand_downs, StandDown.objects.filter(ended_at=None), *of_stand_down)
+same([each.database for each in few.stand_downs], [database], "name")
+same([few.public_key], PublicKey.objects.all(), "noted_at", "copied_at")
+same(pulses, WorkerPulse.objects.all(), "cluster", "seen_at")
+print(few.portal_start.secrets, few.waiting, few_rows.read(marks.Versions())[1])
+"""
+
+
+def test_tables_of_few_rows_are_read_in_one_query_on_each_kind_of_database(portal: Portal) -> None:
+    told = portal.shell(_FEW).splitlines()
+
+    counts = (2, 1, 1, 1, 2)
+    assert told == [*(f"True {count}" for count in counts), "['MYSQL_PASSWORD'] frozenset() None"]
+
+
 def test_another_process_sees_it_on_each_kind_of_database(portal: Portal) -> None:
     def told(work: str = "") -> list[str]:
         return portal.shell(_TELL.format(work=work)).splitlines()

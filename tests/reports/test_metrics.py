@@ -27,7 +27,7 @@ from sentinel import heartbeat
 from tests.rows import a_server
 
 TOKEN = "only Prometheus knows it"
-QUERIES = 22
+QUERIES = 16
 Figures = dict[tuple[str, ...], float]
 
 

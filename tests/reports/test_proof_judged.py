@@ -25,7 +25,7 @@ def attempt(
 
 
 def made(time: datetime, pk: int = 1, **more: Any) -> Made:
-    usual = Made(1, pk, "a" * 64, time, "", 5, "", None, True, pk, time + HOUR, Trigger.SCHEDULE, None, [])
+    usual = Made(1, pk, time, "", True, pk, time + HOUR, Trigger.SCHEDULE, None, [])
     return usual._replace(**more)
 
 

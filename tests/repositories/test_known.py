@@ -291,6 +291,8 @@ def test_a_second_row_makes_none_where_the_first_ones_lay(
     assert told.startswith(f"The portal has two rows for one repository, main ({known}) and dup ({known}/)")
 
 
+# Above, the first one.
+@pytest.mark.soak
 def test_a_further_one_that_is_lost_is_begun_anew_only_when_that_is_said(
     first: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,8 @@ def moved(restorable_shop: Shop, make_database: MakeDatabase, elsewhere: Reposit
     return database
 
 
+# Below, one is restored from where it lies.
+@pytest.mark.soak
 def test_a_snapshot_is_verified_where_it_lies(moved: Database) -> None:
     before = Snapshot.objects.get()
 

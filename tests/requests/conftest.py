@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from backups.choices import ArchiveState, DefinerPolicy, RestoreMode, Swap, Trigger
-from backups.models import Database, LogArchive, Repository, Restore, Run, Snapshot
+from backups.models import Database, LogArchive, LogPiece, Repository, Restore, Run, Snapshot
 from backups.requests import (
     ApplyRowsRequest,
     Asker,
@@ -37,6 +37,7 @@ from backups.requests import (
     SnapshotsRequest,
     StatsRequest,
     UndoRequest,
+    UndoTransactionsRequest,
     UnlockRequest,
     VerifyRequest,
 )
@@ -89,7 +90,7 @@ def rows(db: None) -> Rows:
 
 
 # Of the version before there are no rows of these forms.
-NEW_FORMS = frozenset({"forget_snapshot", "diff", "rows_back", "apply_rows", "replay"})
+NEW_FORMS = frozenset({"forget_snapshot", "diff", "rows_back", "apply_rows", "replay", "undo_transactions"})
 
 
 def _that_kept_rows(rows: Rows) -> Run:
@@ -110,6 +111,28 @@ def _over(rows: Rows, action: str, result: dict[str, Any]) -> Run:
 def _proved_by_replay(rows: Rows) -> Request:
     LogArchive.objects.update_or_create(database=rows.database, defaults={"state": ArchiveState.FOLLOWING})
     return ReplayProofRequest(rows.database)
+
+
+def _of_a_stored_log(rows: Rows) -> Request:
+    """Of two transactions behind a dump with an exact position."""
+    log = {
+        "file": "binlog.000003", "position": 1000, "gtid": "", "server": {"id": 1, "uuid": "u"},
+        "exact": True, "how": "lock", "why_not": None,
+    }  # fmt: skip
+    rows.snapshot.manifest = {**WHOLE, "database": "shop", "log": log}
+    rows.snapshot.save()
+    LogArchive.objects.update_or_create(
+        database=rows.database,
+        defaults={
+            "state": ArchiveState.FOLLOWING, "server_uuid": "u", "file": "binlog.000003", "file_made": 1,
+            "position": 9000, "stored_until": timezone.now(), "switched_at": rows.snapshot.time,
+        },
+    )  # fmt: skip
+    LogPiece.objects.get_or_create(
+        database=rows.database, repository=rows.snapshot.repository, snapshot_id="c" * 64, server_uuid="u",
+        file="binlog.000003", file_made=1, start=1000, end=9000, transactions=4, bytes=9000,
+    )  # fmt: skip
+    return UndoTransactionsRequest.of(rows.database, ["binlog.000003:5000", "binlog.000003:2000"])
 
 
 # By form; each with all that it can say.
@@ -140,6 +163,7 @@ EACH: dict[str, Callable[[Rows], Request]] = {
     "portal": lambda rows: PortalCopyRequest(rows.repository),
     "preflight": lambda rows: PreflightRequest(rows.database),
     "diff": lambda rows: DiffRequest(rows.database, rows.snapshot, rows.others, ("b", "a")),
+    "undo_transactions": _of_a_stored_log,
     "rows_back": lambda rows: RowsBackRequest(
         rows.database, _that_kept_rows(rows), (Choice("b", ("gone",)), Choice.of_numbers("a", [1, 2, 9])),
         with_changed_again=True, reason="Why ünd so",

@@ -40,11 +40,11 @@ def row_of(run: Run) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
-def test_each_action_has_one_form_of_its_name_and_three_have_another() -> None:
-    others = {"drill", "forget_snapshot", "apply_rows"}
+def test_each_action_has_one_form_of_its_name_and_four_have_another() -> None:
+    others = {"drill", "forget_snapshot", "apply_rows", "undo_transactions"}
     assert set(FORMS) == {*Action.values, *others} == set(EACH)
     assert all(kind.action == form for form, kind in FORMS.items() if form not in others)
-    assert set(executor.ACTIONS) == {*Action.values, "forget_snapshot", "apply_rows"}
+    assert set(executor.ACTIONS) == {*Action.values, "forget_snapshot", "apply_rows", "undo_transactions"}
 
 
 @pytest.mark.parametrize("form", EACH)
@@ -95,7 +95,8 @@ def test_each_is_played_and_needs_its_right(
         "replay": "run_verify",
     }
     rights |= dict.fromkeys(
-        ("restore", "undo", "drop_kept", "define", "diff", "rows_back", "apply_rows"), "run_restore"
+        ("restore", "undo", "drop_kept", "define", "diff", "rows_back", "apply_rows", "undo_transactions"),
+        "run_restore",
     )
     rights["drill"] = "override_gate"
     assert wanted.right == f"backups.{rights.get(form, 'run_maintenance')}"

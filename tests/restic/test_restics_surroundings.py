@@ -106,6 +106,7 @@ def test_what_says_where_and_with_which_key_passes(name: str, passes: bool) -> N
     assert restic.passed([name]) == ({name} if passes else set())
 
 
+@pytest.mark.soak
 def test_the_snapshot_of_another_host_is_not_the_newest(mariadb_portal: Portal) -> None:
     """A script that fixed its host so had restic list, keep and restore that host's snapshots alone."""
     portal = mariadb_portal

@@ -90,10 +90,9 @@ def drop_all(shop: Shop) -> None:
 
 def dump_of(server: DatabaseServer, name: str, *options: str) -> bytes:
     """A database as the server's own dump program writes it, by the administrator, comments kept."""
-    server.client("-e", "SELECT 1")  # writes the administrator's option file
     program = {"mariadb": "mariadb-dump", "mysql": "mysqldump"}[server.flavour]
     args: list[str | Path] = [
-        server.client_dir / program, f"--defaults-file={server.folder / 'client.cnf'}",
+        server.client_dir / program, f"--defaults-file={server.defaults_file()}",
         "--single-transaction", "--routines", "--triggers", "--events", "--skip-dump-date",
         "--no-tablespaces", "--skip-add-locks", "--order-by-primary", "--default-character-set=utf8mb4",
         "--max-allowed-packet=1G",

@@ -228,6 +228,8 @@ def test_an_id_that_is_none_of_its_snapshots_is_told_by_what_it_is(
     assert str(raised.value).startswith(told)
 
 
+# Below, one that is not whole.
+@pytest.mark.soak
 def test_where_a_pack_is_gone_the_newest_verified_one_is_named(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, tmp_path: Path
 ) -> None:

@@ -47,14 +47,14 @@ def wait_for_phase(portal: Portal, phase: str) -> None:
 # ---------------------------------------------------------------- Asking, refusing
 
 
-@pytest.mark.parametrize("mode", ["--replace", "--in-place"])
-def test_without_yes_and_without_a_terminal_nothing_is_touched(mode: str, portal: Portal) -> None:
-    with untouched(portal.shop):
-        ran = portal.manage("restore", "--snapshot", "latest", mode)
+def test_without_yes_and_without_a_terminal_nothing_is_touched(portal: Portal) -> None:
+    for mode in ("--replace", "--in-place"):
+        with untouched(portal.shop):
+            ran = portal.manage("restore", "--snapshot", "latest", mode)
 
-    assert ran.code == 2
-    assert f"This overwrites {portal.shop.name}: say --yes." in ran.err
-    assert newest(portal)["id"] == 0
+        assert ran.code == 2
+        assert f"This overwrites {portal.shop.name}: say --yes." in ran.err
+        assert newest(portal)["id"] == 0
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,9 @@ def test_without_yes_and_without_a_terminal_nothing_is_touched(mode: str, portal
         ),
     ],
 )
-def test_wrong_usage_is_status_two(args: list[str], portal: Portal) -> None:
-    assert portal.manage("restore", *args).code == 2
+def test_wrong_usage_is_status_two(args: list[str], mariadb_shop: Shop, make_portal: MakePortal) -> None:
+    """It is told before anybody asks for a snapshot."""
+    assert make_portal(mariadb_shop).manage("restore", *args).code == 2
 
 
 def test_there_and_back_on_the_command_line(portal: Portal) -> None:
@@ -116,6 +117,8 @@ def test_there_and_back_on_the_command_line(portal: Portal) -> None:
     assert portal.leftovers() == []
 
 
+# tests/restoring/test_damage.py has it refused, tests/actions/test_backup.py the status.
+@pytest.mark.soak
 def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
     args = ("restore", "--snapshot", "latest", "--replace", "--yes", "--json")
     with portal.shop.held("orders"):
@@ -206,6 +209,8 @@ def test_stopped_in_the_middle_of_an_in_place_load_it_says_what_is_overwritten(
     assert shop.query("SELECT id FROM parcels") == [(7,)]
 
 
+# tests/restoring/test_kills.py has a worker that dies while it waits for the same lock.
+@pytest.mark.soak
 def test_cancel_during_the_swap_comes_too_late(portal: Portal) -> None:
     shop = portal.shop
     was = content(shop.server, shop.name)
@@ -244,6 +249,8 @@ class shop_in_use:  # noqa: N801  reads as a statement
         self.connection.close()
 
 
+# tests/faults/test_storage.py has a storage that is cut off in the middle of a load; above, one is cancelled.
+@pytest.mark.soak
 def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
     mariadb_shop: Shop, s3_server: S3Server, s3_repository: str, make_portal: MakePortal
 ) -> None:
@@ -273,16 +280,18 @@ def test_repository_that_goes_away_leaves_the_database_and_can_be_cancelled(
 
 @pytest.fixture
 def big_portal(mariadb_server: DatabaseServer, make_portal: MakePortal) -> Iterator[Portal]:
-    """A dump of some 150 MB."""
-    shop = make_restorable(mariadb_server, BIG.format(times=120))
+    """A dump of some 75 MB, in `make soak` of twice as many."""
+    times = 120 if "VEDETTA_SOAK" in os.environ else 60
+    shop = make_restorable(mariadb_server, BIG.format(times=times))
     portal = make_portal(shop)
     ran = portal.backup()
     assert ran.code == 0, ran.err
-    assert ran.json["dump_bytes"] > 150_000_000
+    assert ran.json["dump_bytes"] > times * 1_250_000
     yield portal
     drop_all(shop)
 
 
+@pytest.mark.larger
 def test_memory_stays_small_while_a_large_dump_passes(big_portal: Portal, tmp_path: Path) -> None:
     """To standard output and to a file, which appears when it is whole."""
     portal = big_portal

@@ -167,6 +167,9 @@ def plays_back(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None
     drop_all(shop)
 
 
+# tests/restoring/test_general_log.py has names and bodies of all letters, tests/loading/test_names.py clients
+# of others.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_names_comments_and_bodies(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp

@@ -276,6 +276,8 @@ def test_key_of_another_database_into_this_one_is_refused(db_server: DatabaseSer
     drop_all(shop)
 
 
+# tests/restoring/test_unseen_keys.py has both refuse the same.
+@pytest.mark.soak
 def test_read_only_database_is_refused_in_the_preview_and_by_the_run(
     mysql_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -295,6 +297,8 @@ def test_read_only_database_is_refused_in_the_preview_and_by_the_run(
     drop_all(shop)
 
 
+# Above, the live database has such a key, which the same check refuses.
+@pytest.mark.soak
 def test_snapshot_with_a_key_without_parent_is_refused_after_loading(
     mariadb_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

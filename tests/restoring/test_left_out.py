@@ -102,6 +102,7 @@ def test_told_by_backup_and_verification_and_left_where_they_are_by_replacing(
     merging.execute("DROP TABLE late")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_choosing_such_a_table_is_refused(
     merging: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -71,6 +71,8 @@ def used(shop: Shop, name: str) -> set[tuple[str, str, str]]:
     }
 
 
+# tests/restoring/test_left_out.py has libraries replaced and had back.
+@pytest.mark.soak
 def test_replaced_and_undone_all_is_as_it_was(
     calculating: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -28,7 +28,7 @@ from tests.restoring.stories import (
     untouched,
     with_events_disabled,
 )
-from tests.servers import DatabaseServer
+from tests.servers import FLAVOURS, DatabaseServer
 from tools import sample
 
 BackUp = Callable[[Database], Run]
@@ -48,8 +48,7 @@ def source_kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
-# On MariaDB test_general_log.py has the same awkward database and all modes but a file.
-@pytest.fixture(scope="module", params=[pytest.param("mariadb", marks=pytest.mark.soak), "mysql"])
+@pytest.fixture(scope="module", params=FLAVOURS)
 def source(request: pytest.FixtureRequest, source_kind: str) -> Iterator[Shop]:
     """A database that every mode has to bring back as it was."""
     server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
@@ -65,6 +64,9 @@ def source(request: pytest.FixtureRequest, source_kind: str) -> Iterator[Shop]:
     drop_all(shop)
 
 
+# On MariaDB test_general_log.py has the same awkward database and all modes but a file, on MySQL
+# tests/actions/test_identical.py has it verified; below, each mode.
+@pytest.mark.soak
 def test_every_mode_gives_the_same_bytes(
     source: Shop, make_database: MakeDatabase, back_up: BackUp, tmp_path: Path
 ) -> None:
@@ -172,7 +174,7 @@ OFTEN = {
 }
 
 
-OFTEN_LACKING = {(True, RestoreMode.REPLACE), (False, RestoreMode.FILE)}
+OFTEN_LACKING = {(True, RestoreMode.REPLACE)}
 
 
 def target_of(shop: Shop, mode: RestoreMode) -> str:
@@ -207,6 +209,9 @@ def test_snapshot_of_the_old_scripts_restores_by_every_mode(
     assert content(shop.server, target_of(shop, mode)) == was
 
 
+# A gzipped dump of the old scripts is restored above; tests/actions/test_backup.py compares ours with one
+# that is not.
+@pytest.mark.soak
 @pytest.mark.parametrize("mode", SHORT_LOADING)
 @pytest.mark.one_flavour("mariadb")
 def test_gzipped_dump_of_ours_restores_by_every_mode(
@@ -226,7 +231,7 @@ def test_gzipped_dump_of_ours_restores_by_every_mode(
 # ---------------------------------------------------------------- Chosen tables
 
 
-@pytest.mark.parametrize("mode", LOADING)
+@pytest.mark.parametrize("mode", SHORT_LOADING)
 @pytest.mark.one_flavour("mariadb")
 def test_chosen_tables_come_with_their_triggers_and_nothing_else(
     mode: RestoreMode, shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -259,6 +264,8 @@ def test_chosen_tables_come_with_their_triggers_and_nothing_else(
         assert content_of(shop) == later
 
 
+# Above, whole ones by other hands, and chosen tables of ours.
+@pytest.mark.soak
 @pytest.mark.parametrize("mode", SHORT_LOADING)
 def test_chosen_table_of_a_snapshot_by_other_hands(
     mode: RestoreMode, mariadb_shop: Shop, make_database: MakeDatabase
@@ -363,6 +370,8 @@ def test_definers_that_are_gone_can_be_set_to_the_user_that_restores(
     assert definers == [(f"{shop.user}@%",)]
 
 
+# Above, those that are not kept; tests/restoring/test_unmade.py has one that is gone and kept.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_definers_that_are_gone_are_kept_when_asked(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -421,6 +430,8 @@ def test_empty_target_is_used_and_left_empty_when_it_fails(
     assert content(shop.server, other) == content_of(shop)
 
 
+# tests/restoring/test_damage.py has a new database that no damaged dump leaves behind.
+@pytest.mark.soak
 def test_new_database_is_gone_when_its_restore_fails(mariadb_shop: Shop, make_database: MakeDatabase) -> None:
     shop = mariadb_shop
     database = make_database(shop)

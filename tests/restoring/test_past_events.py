@@ -91,6 +91,8 @@ def test_their_snapshot_verifies_and_restores_in_every_mode(
     assert sale.query("SELECT * FROM ran") == [("made by hand",)]
 
 
+# Above, those that are over are not made, in any mode.
+@pytest.mark.soak
 def test_one_that_is_enabled_and_over_does_not_run_once_more(
     flavour_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

@@ -89,6 +89,8 @@ def test_what_was_written_after_the_snapshot_is_kept_twice_and_comes_back(
     assert not undone.restore.__class__.objects.get(pk=undone.restore.pk).can_be_undone
 
 
+# tests/restoring/test_commands.py drops what was kept.
+@pytest.mark.soak
 def test_dropping_what_was_kept_frees_it_and_ends_the_way_back(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -112,6 +114,8 @@ def test_dropping_what_was_kept_frees_it_and_ends_the_way_back(
     assert content(shop.server, shop.name) == now
 
 
+# tests/restoring/test_undo.py has some that were emptied.
+@pytest.mark.soak
 def test_kept_tables_that_somebody_dropped_are_told(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -128,6 +132,8 @@ def test_kept_tables_that_somebody_dropped_are_told(
     assert f"{shop.name} was not touched." in sentence
 
 
+# tests/keeping/test_suspicions.py has one replaced that was emptied, with a backup before.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_empty_database_is_replaced_and_had_back(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -148,6 +154,8 @@ def test_empty_database_is_replaced_and_had_back(
     assert content(shop.server, shop.name) == was
 
 
+# Above, the live one is the empty one.
+@pytest.mark.soak
 def test_snapshot_of_an_empty_database_replaces_too(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -204,6 +212,8 @@ def test_view_and_table_of_the_same_name_change_places(
     assert content(shop.server, shop.name) == later
 
 
+# Above, both change places in a whole database.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_chosen_table_that_is_a_view_now(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     """The view gives way to the table, and is there again when the restore is undone."""
@@ -252,6 +262,8 @@ def odd_shop(db_server: DatabaseServer) -> Shop:
     return make_restorable(db_server, ODD + more)
 
 
+# tests/restoring/test_kinds.py has each kind of table swapped and had back.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_odd_tables_are_swapped_and_had_back(
     odd_shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -307,6 +319,8 @@ def default_of(shop: Shop, name: str) -> str:
 # ---------------------------------------------------------------- Chosen tables
 
 
+# tests/restoring/test_modes.py has chosen tables swapped and had back.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_only_chosen_tables_are_swapped(shop: Shop, make_database: MakeDatabase, back_up: BackUp) -> None:
     database = make_database(shop)
@@ -324,6 +338,8 @@ def test_only_chosen_tables_are_swapped(shop: Shop, make_database: MakeDatabase,
     assert content(shop.server, shop.name) == later
 
 
+# Above, one that is there is chosen; below, all tables are gone and come back, and go again.
+@pytest.mark.soak
 def test_chosen_table_that_is_gone_comes_back_and_goes_again(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -343,6 +359,8 @@ def test_chosen_table_that_is_gone_comes_back_and_goes_again(
     assert shop.query("SELECT COUNT(*) FROM journal") == [(0,)]
 
 
+# tests/restoring/test_kinds.py has it refused without a backup.
+@pytest.mark.soak
 @pytest.mark.parametrize("chosen", ["orders", pytest.param("customers", marks=pytest.mark.soak)])
 def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     chosen: str, mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -359,6 +377,8 @@ def test_foreign_key_between_a_chosen_table_and_another_is_refused(
     )
 
 
+# tests/restoring/test_unseen_keys.py has it refused by the run as well.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_foreign_key_of_another_database_would_go_with_the_tables_of_before(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
@@ -447,6 +467,8 @@ def test_swap_that_waits_in_vain_for_a_lock_leaves_all_as_it_was(
     replace(database)
 
 
+# tests/restoring/test_modes.py has such a right told with the grant, where the snapshot needs it.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_right_to_set_up_again_what_is_live_is_asked_for_before_it_is_taken_down(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
@@ -469,6 +491,8 @@ def test_right_to_set_up_again_what_is_live_is_asked_for_before_it_is_taken_down
     drop_all(shop)
 
 
+# tests/restoring/test_kinds.py has the servers take such names.
+@pytest.mark.soak
 def test_long_name_still_fits(
     mariadb_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -33,6 +33,7 @@ def guide(server: DatabaseServer, database: str, user: str) -> tuple[str, str]:
     return made, dropped
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_rights_that_are_taken_away_as_the_guide_says_leave_those_of_backups(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:

@@ -42,6 +42,8 @@ def verify(database: Database) -> Run:
     return played
 
 
+# tests/restoring/test_unmade.py has a definer that is gone.
+@pytest.mark.soak
 def test_what_a_role_defined_that_is_gone_is_told_with_the_cure(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

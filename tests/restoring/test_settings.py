@@ -138,6 +138,8 @@ def test_rules_for_primary_keys_are_turned_off_by_who_may(
     drop_all(shop)
 
 
+# tests/restoring/test_outward.py has another rule of the server's named.
+@pytest.mark.soak
 def test_rules_for_primary_keys_are_named_as_the_servers_to_who_may_not(
     mysql_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -171,6 +173,7 @@ def preflight_warnings(database: Database) -> list[str]:
     return found.warnings
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_limit_of_rows_cuts_no_dump(
     db_server: DatabaseServer, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -99,6 +99,8 @@ def tables_of(shop: Shop, name: str = "") -> list[str]:
 NAMES = ["archive", "customers", "openorders", "orders", "plain"]
 
 
+# Below, what such a server makes of names is worked out without one.
+@pytest.mark.soak
 def test_a_snapshot_moves_to_a_server_that_spells_names_in_lower_case(
     both: tuple[Shop, Shop], make_database: MakeDatabase, back_up: BackUp
 ) -> None:

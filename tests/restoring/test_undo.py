@@ -161,6 +161,8 @@ def test_view_of_the_live_database_that_lost_its_table_is_not_in_the_way(
     drop_all(shop)
 
 
+# Above, a view that cannot be made again is left out, told and made later.
+@pytest.mark.soak
 def test_broken_off_before_the_rename_a_view_that_reads_what_is_gone_stays(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +288,8 @@ def test_older_restore_is_undone_by_name_over_newer_ones(
     assert {one for one, _ in ways(database)} >= {second.pk, single.pk}
 
 
+# Above, an older restore is undone by its name alone, and newer ones are told.
+@pytest.mark.soak
 def test_restore_in_place_on_top_is_not_undone_by_undoing_an_older_one(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:
@@ -391,6 +395,8 @@ def test_kept_tables_that_are_not_all_there_never_go_in(
         assert told.startswith(f"{kept} holds {held} tables, and restore {run.pk} kept 3")
 
 
+# Above, kept tables that are not all there never go in.
+@pytest.mark.soak
 @pytest.mark.parametrize("at", ["whole", pytest.param("a table less", marks=pytest.mark.soak)])
 def test_tables_that_vanish_before_the_rename_leave_the_live_ones_in_their_place(
     at: str,
@@ -463,6 +469,8 @@ def test_table_that_is_otherwise_after_the_swap_is_told(
     succeeded(undo(run))
 
 
+# Below, the reaper tells once of what cannot be ended.
+@pytest.mark.soak
 def test_target_that_somebody_dropped_keeps_nobody_trying(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -19,6 +19,8 @@ from tests.restoring.stories import LATER, content, restore, succeeded, undo
 BackUp = Callable[[Database], Run]
 
 
+# tests/restoring/test_commands.py has one that is stopped there, which says the same.
+@pytest.mark.soak
 def test_portal_error_in_the_middle_of_an_in_place_load(
     mariadb_shop: Shop, make_database: MakeDatabase, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +53,8 @@ def test_portal_error_in_the_middle_of_an_in_place_load(
 
 
 # An undo is a swap like any other.
+# tests/restoring/test_kills.py has a worker that dies there, which is judged in the same way.
+@pytest.mark.soak
 @pytest.mark.parametrize("way", [pytest.param("there", marks=pytest.mark.soak), "back"])
 def test_portal_error_right_after_the_tables_were_swapped(
     way: str,

@@ -55,7 +55,7 @@ def reading(db_server: DatabaseServer) -> Iterator[Shop]:
     [
         pytest.param(RestoreMode.REPLACE, marks=pytest.mark.one_flavour("mariadb")),
         pytest.param(RestoreMode.NEW, marks=pytest.mark.soak),
-        pytest.param(RestoreMode.IN_PLACE, marks=pytest.mark.one_flavour("mysql")),
+        pytest.param(RestoreMode.IN_PLACE, marks=pytest.mark.soak),
     ],
 )
 @pytest.mark.parametrize("connections", [1, pytest.param(3, marks=pytest.mark.soak)])

@@ -29,6 +29,7 @@ def elsewhere(shop: Shop) -> Iterator[str]:
     shop.server.execute(f"DROP DATABASE {name}")
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_a_replacement_tells_that_it_cannot_see_them_and_refuses_once_it_may(
     shop: Shop, elsewhere: str, make_database: MakeDatabase, back_up: Callable[[Database], Run]
 ) -> None:

@@ -82,6 +82,8 @@ def test_a_backup_and_all_that_follows_it_is_played_by_the_worker(with_worker: P
     assert {row["cluster"] for row in pulses} == {"vedetta", "restores"}
 
 
+# Above, a backup; below, a restore into a file; tests/browser/test_tasks.py has the worker replace and undo.
+@pytest.mark.soak
 def test_a_restore_and_its_undo_are_played_by_the_worker(with_worker: Portal) -> None:
     portal, shop = with_worker, with_worker.shop
     assert portal.backup().code == 0

@@ -354,9 +354,12 @@ def _ran(checkout: Checkout, environment: dict[str, str], *options: str) -> subp
 
 @pytest.mark.slow
 def test_what_is_set_is_used_and_a_failed_verification_is_told(
-    tmp_path: Path, mariadb_shop: Shop, empty_repository: Path
+    tmp_path: Path, mariadb_shop: Shop, empty_repository: Path, migrated: Path
 ) -> None:
     checkout = Checkout(tmp_path / "checkout")
+    # Above, the portal's tables are made as well.
+    (checkout.folder / "var").mkdir()
+    shutil.copy(migrated, checkout.folder / "var" / "portal.sqlite3")
     repository = copy_repository(empty_repository, tmp_path / "repository")
     (tmp_path / "password").write_text(mariadb_shop.password)
     (checkout.folder / ".env").write_text(
@@ -423,6 +426,24 @@ def test_gunicorn_is_told_what_env_file_says_of_it(tmp_path: Path, monkeypatch: 
     for wrong in ("two", "0", "-1", "1.5", "9" * 50):
         with pytest.raises(common.RunError, match=r"^WEB_CONCURRENCY is .*from 1 to 999"):
             left_open.for_gunicorn(given(tmp_path, monkeypatch, f"WEB_CONCURRENCY={wrong}\n"))
+
+
+def test_a_shell_that_has_read_run_env_sets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guides say for `manage.py`; else the next start would take the sample for a server of theirs."""
+    monkeypatch.setattr(left_open, "RUN_ENV", tmp_path / "run.env")
+    (tmp_path / "run.env").write_text(
+        "MYSQL_HOST=127.0.0.1\nMYSQL_PASSWORD=made-here\nSECRET_KEY=made-here-too\n"
+    )
+    for name, value in (("MYSQL_HOST", "127.0.0.1"), ("MYSQL_PASSWORD", "made-here")):
+        monkeypatch.setenv(name, value)
+
+    monkeypatch.setenv("SECRET_KEY", "made-here-too")
+    read_from_there = given(tmp_path, monkeypatch, "")
+    assert not read_from_there.has("MYSQL_HOST")
+    assert left_open.filled_in(read_from_there)[0]["MYSQL_PASSWORD"] == "made-here"
+
+    monkeypatch.setenv("SECRET_KEY", "of-somebody")
+    assert given(tmp_path, monkeypatch, "").get("MYSQL_HOST") == "127.0.0.1"
 
 
 def test_a_socket_that_a_killed_server_left_answers_nobody(tmp_path: Path) -> None:

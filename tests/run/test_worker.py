@@ -16,6 +16,7 @@ from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, children_of, command_of, the_child, wait_until
 from tests.restoring.stories import drop_all, make_restorable
 from tests.servers import DatabaseServer, Server
+from tests.servers.commands import CommandServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENQUEUE = """
@@ -40,9 +41,9 @@ print(ask(SecretQuestion("env:RESTIC_PASSWORD"), anna).pk)
 
 
 @contextmanager
-def worker(portal: Portal) -> Iterator[Server]:
+def worker(portal: Portal, kind: type[Server] = CommandServer) -> Iterator[Server]:
     log = portal.folder / "worker.log"
-    server = Server(
+    server = kind(
         [sys.executable, "manage.py", "worker"],
         log=log,
         cwd=PROJECT,
@@ -132,7 +133,7 @@ def test_cluster_that_dies_is_begun_again_and_its_run_is_lost_and_none_outlives_
 ) -> None:
     portal = mariadb_portal
 
-    with worker(portal) as server:
+    with worker(portal, Server) as server:
         with mariadb_shop.held("orders"):
             portal.shell(ENQUEUE)
             mariadb_shop.wait_for_a_waiting_dump()

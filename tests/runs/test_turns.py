@@ -16,7 +16,7 @@ from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
 from backups import process, tasks
-from backups.choices import Action, Status, Trigger
+from backups.choices import UNDO_TRANSACTIONS, Action, Status, Trigger
 from backups.errors import Refused
 from backups.models import Database, Question, Repository, Run, Snapshot
 from backups.runs import leases, lifecycle, turns
@@ -201,6 +201,19 @@ def test_what_a_person_asked_for_comes_first_then_what_waits_longest() -> None:
     asked = waiting(Action.BACKUP, database("c", "three"), Trigger.ADMIN)
 
     assert [picked(), picked(), picked(), picked()] == [asked, first, second, None]
+
+
+def test_transactions_are_replayed_where_test_restores_go(settings: Settings) -> None:
+    settings.VERIFY_MYSQL_HOST = "verify"
+    running(Action.VERIFY, database("a", "one"))
+    run = waiting(Action.DIFF, database("b", "two"))
+    asked = {"form": UNDO_TRANSACTIONS, "version": 1, "transactions": ["binlog.000001:4"]}
+    Run.objects.filter(pk=run.pk).update(request=asked)
+    assert picked() is None
+
+    # With now it compares at the server of its own.
+    Run.objects.filter(pk=run.pk).update(request={"form": "diff", "version": 1, "until": None, "tables": []})
+    assert picked() == run
 
 
 def test_one_repository_of_several_leaves_a_process_to_the_others(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
 from django_q.models import Schedule
+from pytest_django import Settings
 
 from backups.choices import RestoreMode, Status, Swap
 from backups.models import (
@@ -40,6 +41,7 @@ from tests.admin.conftest import (
 from tools import history
 from tools.history import History
 
+OURS = ("hunter2-mail", "hunter2-restic", "hunter2-mysql", "hunter2-metrics", "hunter2-ping", "hunter2-s3")
 __all__ = ["database", "login", "person", "quick_passwords", "roles", "status_folder", "worker_answers"]
 
 
@@ -47,6 +49,18 @@ __all__ = ["database", "login", "person", "quick_passwords", "roles", "status_fo
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Thousands of refusals are asked for, each of which would be told with its traceback."""
     caplog.set_level(logging.ERROR, "django.request")
+
+
+@pytest.fixture
+def guarded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Every secret of the portal as a text that can be looked for."""
+    settings.NOTIFY_URLS = ["mailtos://ops:hunter2-mail@127.0.0.1:1/?to=a@b.cd"]
+    settings.PING_URL = "http://127.0.0.1:1/hunter2-ping"
+    settings.METRICS_TOKEN = "hunter2-metrics"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2-s3")
+    monkeypatch.setenv("RESTIC_PASSWORD", "hunter2-restic")
+    monkeypatch.setenv("MYSQL_PASSWORD", "hunter2-mysql")
+    return (*OURS, settings.SECRET_KEY)
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_who_may_dump_and_verify_makes_nothing_that_runs_as_root(least: Shop) ->
     "is_called",
     [
         pytest.param(True, marks=pytest.mark.one_flavour("mysql")),
-        pytest.param(False, marks=pytest.mark.one_flavour("mariadb")),
+        pytest.param(False, marks=pytest.mark.soak),
     ],
 )
 def test_a_hostile_snapshot_that_is_verified_does_no_harm(

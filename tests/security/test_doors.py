@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shutil
 import socket
 import statistics
 import sys
@@ -22,13 +23,12 @@ import pytest
 from tests.backups.worlds import children_of
 from tests.nginx.conftest import CONFIGURATION, nginx
 from tests.portal.test_settings import PROJECT, start
+from tests.servers import made_once
 from tests.servers.processes import HOST, Server, free_port
 
 PASSWORD = "a password of the tests 1"
 MADE = f"""
 from django.contrib.auth.models import User
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 User.objects.create_superuser("anna", password="{PASSWORD}")
 """
 SITE = """
@@ -123,7 +123,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     folder = tmp_path_factory.mktemp("doors")
     at, port = folder / "portal", free_port()
     told = {
-        "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3",
+        "DATABASE_URL": f"sqlite:///{shutil.copy(made_once.migrated_database(), folder)}",
         "SENTINEL_HEARTBEAT_PATH": f"{folder}/status/last_ok",
         "PORTAL_BIND": f"unix:{at}",
         # Beside the socket, so that somebody may come past nginx too.

@@ -77,7 +77,14 @@ IN_SHORT = [STRANGE[0], *STRANGE[3:]]
 
 
 @pytest.mark.larger
-@pytest.mark.parametrize("column", ["result", "phases", "options", "request", "error_params"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "result",
+        "phases",
+        *(pytest.param(e, marks=pytest.mark.soak) for e in ("options", "request", "error_params")),
+    ],
+)
 def test_pages_open_whatever_a_runs_row_holds(past: History, login: Login, column: str) -> None:
     client, newest = login("superuser"), Run.objects.filter(action=Action.BACKUP).latest("pk")
     pages = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 from base64 import b64encode
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.urls import URLResolver
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
@@ -31,7 +29,6 @@ from backups.runs.queue import _EXECUTE
 from backups.scheduling import right_times, schedules
 from backups.worker import queue
 from tests.rows import a_server
-from tests.security.test_roles import Rows, rules, url_of
 
 OURS = "backups.tasks.backup_due"
 LONG_AGO = timedelta(hours=1)
@@ -120,6 +117,9 @@ def test_a_schedule_that_cannot_be_read_goes_and_stops_nothing(database: Databas
     """SQLite keeps any text in any column."""
     for column in ("next_run", "minutes", "func"):
         strange = Schedule.objects.create(name="vedetta theirs", func=OURS, args="(1,)", schedule_type="I")
+        # Looked at before, while nothing was wrong with it.
+        queue.strange_schedules_remove()
+        assert Schedule.objects.filter(pk=strange.pk).exists()
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE django_q_schedule SET {column} = 'x' WHERE id = %s", [strange.pk])
         queue.strange_schedules_remove()
@@ -255,33 +255,6 @@ INSERT = (
 def pickled(mark: Path) -> str:
     """As django-q2 keeps a task's values."""
     return b64encode(pickle.dumps(_ObjectWrapper(Touches(mark)), protocol=2)).decode()
-
-
-def test_no_page_opens_what_nobody_signed(
-    rows: Rows, login: Callable[[str], Client], mark: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Each page of the portal is opened by somebody who may open them all."""
-    caplog.set_level(logging.CRITICAL)
-    value = pickled(mark)
-    with connection.cursor() as cursor:
-        for number, success in enumerate((True, False)):
-            cursor.execute(INSERT, [str(number + 8) * 32, "t", value, value, value, success])
-    Schedule.objects.update(task="8" * 32)
-    client = login("superuser")
-    opened = 0
-    for route in rules():
-        opened += client.get(url_of(route, rows)).status_code == 200
-    for kind in ("success", "failure", "ormq", "task"):
-        for rest in ("", "add/", f"{'8' * 32}/change/"):
-            assert client.get(f"/admin/django_q/{kind}/{rest}").status_code == 404
-
-    assert opened > 30
-    assert not mark.exists()
-    # It would have: this is how django-q2's own page reads it.
-    from django_q.models import Task
-
-    assert Task.objects.get(pk="8" * 32)
-    assert mark.exists()
 
 
 def test_django_q_has_no_pages_but_our_list_of_schedules() -> None:

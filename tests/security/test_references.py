@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from backups import secret_references, validators
-from backups.configuration import environment
+from backups.configuration import undeclared
 from backups.errors import Problem
 from backups.models import Database, Repository, Server
 from backups.reports import standing
@@ -167,7 +167,7 @@ def test_what_rows_refer_to_already_is_read_and_told_of(
     old.server.full_clean()
 
     line = "SECRET_REFERENCES='OLD_REPOSITORY,OLD_SHOP'"
-    of_server, of_repository = environment.undeclared([old])[old.pk]
+    of_server, of_repository = undeclared.words([old])[old.pk]
     assert of_server.startswith("Server h:3306 refers to env:OLD_SHOP, ")
     assert of_repository.startswith("Repository main refers to env:OLD_REPOSITORY, ")
     assert of_server.endswith(line)
@@ -176,7 +176,7 @@ def test_what_rows_refer_to_already_is_read_and_told_of(
     assert [each.sentence for each in notes] == [of_server, of_repository]
 
     settings.SECRET_REFERENCES = ["OLD_REPOSITORY", "OLD_SHOP"]
-    assert environment.undeclared([old]) == {old.pk: []}
+    assert undeclared.words([old]) == {old.pk: []}
 
 
 def test_a_new_or_changed_reference_has_to_be_declared(old: Database, login: Login, settings: Any) -> None:

@@ -195,7 +195,7 @@ def test_what_a_row_says_was_left_behind_is_removed_by_its_own_name_alone(
     precious.write_text("precious")
     ours.write_text("half")
     dropped: list[str] = []
-    monkeypatch.setattr(reaper, "drop_scratch", lambda _run, _server, name: dropped.append(name))
+    monkeypatch.setattr(reaper, "drop_scratch", lambda _run, _server, name, **_: dropped.append(name))
     monkeypatch.setattr(reaper, "database_server", lambda _: None)
     monkeypatch.setattr(reaper, "scratch_server", lambda _: None)
     monkeypatch.setattr("backups.worker.reaper.alerts.tend", lambda: None)

@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class StatusFolder:
         path = heartbeat.last_verified_path(self.heartbeat, database)
         heartbeat.stamp_write(path, self.ago(seconds_ago))
 
+    def logged(self, seconds_ago: float, database: str | None = None) -> None:
+        path = heartbeat.last_logged_path(self.heartbeat, database)
+        heartbeat.stamp_write(path, self.ago(seconds_ago))
+
     def first_started(self, seconds_ago: float) -> None:
         heartbeat.stamp_write(heartbeat.first_boot_path(self.heartbeat), self.ago(seconds_ago))
 
@@ -50,10 +54,12 @@ class StatusFolder:
         override = heartbeat.Override(self.ago(-for_seconds), "anna", "moving the repository")
         heartbeat.override_write(self.heartbeat, override)
 
-    def gated_by(self, first: str, *further: str) -> None:
+    def gated_by(self, first: str, *further: str, logged: Collection[str] = ()) -> None:
         gates = [heartbeat.gate_for(self.heartbeat, first, first=True)]
         gates += [heartbeat.gate_for(self.heartbeat, name, first=False) for name in further]
-        heartbeat.gates_write(self.heartbeat, gates)
+        heartbeat.gates_write(
+            self.heartbeat, [replace(each, is_logged=each.name in logged) for each in gates]
+        )
 
 
 @pytest.fixture
@@ -129,6 +135,7 @@ def gate_environment(heartbeat_path: Path, **more: str) -> dict[str, str]:
         "SENTINEL_THRESHOLD_SECONDS": "",
         "SENTINEL_BOOT_GRACE_SECONDS": "",
         "SENTINEL_VERIFIED_THRESHOLD_SECONDS": "",
+        "SENTINEL_LOG_THRESHOLD_SECONDS": "",
         "SENTINEL_HEARTBEAT_PATH": str(heartbeat_path),
     }
     return {**os.environ, **ours, **more}

@@ -15,6 +15,7 @@ NAMES = [
     "SENTINEL_THRESHOLD_SECONDS",
     "SENTINEL_BOOT_GRACE_SECONDS",
     "SENTINEL_VERIFIED_THRESHOLD_SECONDS",
+    "SENTINEL_LOG_THRESHOLD_SECONDS",
 ]
 
 
@@ -36,7 +37,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, f" {number}")
     monkeypatch.setenv("SENTINEL_HEARTBEAT_PATH", "/srv/status/heartbeat")
     monkeypatch.setenv("MYSQL_DATABASE", "orders")
-    expected = GateSettings(0, 1, 2, heartbeat_path=Path("/srv/status/heartbeat"), database="orders")
+    expected = GateSettings(0, 1, 2, 3, heartbeat_path=Path("/srv/status/heartbeat"), database="orders")
     assert gate_settings() == expected
 
 

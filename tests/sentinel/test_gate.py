@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sentinel.gate import DatabaseFiles, Limits, Observation, Word, decide
+from sentinel.gate import Age, DatabaseFiles, Limits, Observation, Word, decide
 from sentinel.heartbeat import MISSING, Override, Reading, ReadingState
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 400_000, tzinfo=UTC)
 LIMITS = Limits(threshold_seconds=100, boot_grace_seconds=50)
 VERIFIED_LIMITS = Limits(100, 50, verified_threshold_seconds=1000)
+LOG_LIMITS = Limits(100, 50, log_threshold_seconds=30)
 DAMAGED = Reading(ReadingState.INVALID, problem="not a regular file")
 
 
@@ -160,3 +162,71 @@ def test_an_unknown_database_gets_no_grace() -> None:
 @pytest.mark.parametrize("problem", ["", "The list of gating databases is unreadable: not JSON."])
 def test_nothing_to_judge_by_is_closed(problem: str) -> None:
     assert decide(Observation((), problem=problem), LIMITS, NOW).word == "invalid"
+
+
+def said_of_log(
+    logged: Reading,
+    *,
+    heartbeat: Reading | None = None,
+    limits: Limits = LOG_LIMITS,
+    is_logged: bool = True,
+    first_boot: Reading = MISSING,
+) -> tuple[Word, Age]:
+    files = DatabaseFiles("orders", heartbeat or ago(50), logged=logged, is_logged=is_logged)
+    verdict = decide(Observation((files,), first_boot), limits, NOW)
+    assert verdict.open == (verdict.word in {"fresh", "grace"})
+    assert verdict.reason.endswith(".")
+    # The age in the header is always that of the backup.
+    assert verdict.age_seconds == (50 if heartbeat is None else verdict.databases[0].age_seconds)
+    return verdict.word, verdict.decided_by
+
+
+@pytest.mark.parametrize(
+    ("logged", "word"),
+    [
+        (ago(0), "fresh"),
+        (ago(30), "fresh"),
+        (ago(31), "stale"),
+        (ago(-60), "fresh"),
+        (ago(-61), "stale"),
+        (DAMAGED, "stale"),
+        (MISSING, "stale"),
+    ],
+)
+def test_a_log_that_is_to_be_stored_must_not_be_too_old(logged: Reading, word: str) -> None:
+    assert said_of_log(logged) == (word, Age.LOG if word == "stale" else Age.BACKUP)
+    # No first start covers a log of which nothing is told, neither after the first backup nor before it.
+    assert said_of_log(logged, first_boot=ago(1))[0] == word
+    before = "grace" if word == "fresh" else word
+    assert said_of_log(logged, heartbeat=MISSING, first_boot=ago(1))[0] == before
+
+
+@pytest.mark.parametrize("logged", [ago(10**6), DAMAGED, MISSING])
+def test_without_a_threshold_or_a_stored_log_nothing_changes(logged: Reading) -> None:
+    assert said_of_log(logged, limits=LIMITS) == ("fresh", Age.BACKUP)
+    assert said_of_log(logged, is_logged=False) == ("fresh", Age.BACKUP)
+
+
+def test_a_stored_log_makes_nothing_better() -> None:
+    assert said_of_log(ago(1), heartbeat=ago(101)) == ("stale", Age.BACKUP)
+    assert said_of_log(ago(1), heartbeat=DAMAGED) == ("invalid", Age.BACKUP)
+    assert said_of_log(ago(1), heartbeat=MISSING) == ("missing", Age.BACKUP)
+
+
+def test_of_a_proof_and_a_log_the_worse_decides() -> None:
+    limits = Limits(100, 50, verified_threshold_seconds=1000, log_threshold_seconds=30)
+    old = DatabaseFiles("orders", ago(50), ago(1001), logged=ago(31), is_logged=True)
+
+    verdict = decide(Observation((old,)), limits, NOW)
+    assert (verdict.word, verdict.decided_by) == ("stale", Age.LOG)
+
+    verdict = decide(Observation((replace(old, logged=ago(1)),)), limits, NOW)
+    assert (verdict.word, verdict.decided_by) == ("unverified", Age.VERIFIED)
+
+
+def test_an_override_opens_what_a_log_closes() -> None:
+    files = DatabaseFiles("orders", ago(50), logged=MISSING, is_logged=True)
+
+    verdict = decide(Observation((files,), override=until(60)), LOG_LIMITS, NOW)
+
+    assert (verdict.open, verdict.word) == (True, "override")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,14 +26,14 @@ def gate(tmp_path: Path) -> GateSettings:
     heartbeat.stamp_write(main, NOW)
     heartbeat.stamp_write(heartbeat.last_ok_path(main, "crm"), NOW)
     heartbeat.stamp_write(heartbeat.last_verified_path(main, "crm"), NOW)
+    heartbeat.stamp_write(heartbeat.last_logged_path(main, "crm"), NOW)
     listed(main, "shop", "crm")
     return GateSettings(heartbeat_path=main, database="shop")
 
 
 def listed(main: Path, *names: str) -> None:
-    heartbeat.gates_write(
-        main, [heartbeat.gate_for(main, name, first=number == 0) for number, name in enumerate(names)]
-    )
+    gates = [heartbeat.gate_for(main, name, first=number == 0) for number, name in enumerate(names)]
+    heartbeat.gates_write(main, [replace(each, is_logged=each.name == "crm") for each in gates])
 
 
 def crm(gate: GateSettings, name: str = "last_ok") -> Path:
@@ -65,6 +66,8 @@ CHANGES: dict[str, Callable[[GateSettings], object]] = {
     "a link that leads nowhere comes": lambda gate: gate.heartbeat_path.with_name("last_verified").symlink_to(
         "nowhere"
     ),
+    "more of a log is stored": lambda gate: heartbeat.stamp_write(crm(gate, "last_logged"), NOW + HOUR),
+    "nobody tells of a log any more": lambda gate: crm(gate, "last_logged").unlink(),
     "it becomes a folder": folder,
     "another is listed": lambda gate: listed(gate.heartbeat_path, "shop", "crm", "blog"),
     "it is listed no more": lambda gate: listed(gate.heartbeat_path, "shop"),

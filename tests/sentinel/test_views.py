@@ -85,6 +85,36 @@ def test_a_required_verification_is_asked_for(
     assert word(client) == (503, "unverified")
 
 
+def test_a_stored_log_is_asked_for(client: Client, folder: StatusFolder, settings: Settings) -> None:
+    settings.SENTINEL = GateSettings(heartbeat_path=folder.heartbeat, log_threshold_seconds=300)
+    folder.first_started(10)
+    folder.backed_up(10)
+    folder.backed_up(10, "crm")
+    # A status folder from before there were logs says nothing of one.
+    folder.gated_by("orders", "crm")
+    assert word(client) == (200, "fresh")
+
+    folder.gated_by("orders", "crm", logged=["crm"])
+    assert word(client) == (503, "stale")
+    assert word(client, "/sentinel/ok/crm") == (503, "stale")
+    assert word(client, "/sentinel/ok/orders") == (200, "fresh")
+
+    folder.logged(200, "crm")
+    assert word(client) == (200, "fresh")
+    folder.logged(400, "crm")
+    assert word(client) == (503, "stale")
+    details = client.get("/sentinel/status").json()
+    orders, crm = details["databases"]
+    assert (details["database"], details["decided_by"]) == ("crm", "log")
+    assert details["thresholds"]["log_threshold_seconds"] == 300
+    assert (crm["status"], crm["is_logged"], crm["log_age_seconds"] >= 400) == ("stale", True, True)
+    assert crm["last_logged"].endswith("Z")
+    assert (orders["status"], orders["is_logged"], orders["last_logged"]) == ("fresh", False, None)
+
+    folder.kept_open()
+    assert word(client) == (200, "override")
+
+
 def test_every_gating_database_must_be_fresh(client: Client, folder: StatusFolder) -> None:
     folder.first_started(10**6)
     folder.backed_up(10)

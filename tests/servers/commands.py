@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import atexit
-import inspect
-import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tests.servers import forks
+from tests.servers.processes import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Where a fork writes what it is called and what its environment is, see `warm`.
 _ROOM = {"arguments": 8_000, "environment": 64_000}
-_MOST_BYTES = 200_000
 # What the interpreter or the dynamic linker reads before anything can be handed over.
 _READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
+_MESSENGERS = ("backups.notifications.sender", "backups.notifications.courier")
 
 
 def start_command(
@@ -28,7 +29,7 @@ def start_command(
     """Start `manage.py` with these arguments, in a session of its own, its output to be read from pipes.
 
     With `real` it is a new process, as an operator's is; else the fork of one that has loaded its
-    libraries already.
+    libraries already. Where none of these answers, it is a new process as well.
     """
     kind = subprocess.Popen if real or _differ_at_the_start(environment) else _Forked
     return kind(
@@ -48,68 +49,86 @@ def _differ_at_the_start(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) != os.environ.get(name) for name in names)
 
 
-class _Warm:
-    """The warm processes of this one, started when first asked; the one that has loaded all comes first."""
+class CommandServer(Server):
+    """A `manage.py` command that serves until it is told to stop, forked from one that is loaded already.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ours: list[socket.socket] = []
+    What a worker begins is forked as well, where `warm` knows it.
+    """
 
-    def fork(self, arguments: list[str], folder: str, environment: dict[str, str], files: list[int]) -> int:
-        """The id of a child of ours that has become the command; `files` are its first three."""
-        asked = json.dumps({"arguments": arguments, "folder": folder, "environment": environment}).encode()
-        with self._lock:
-            for warm in self._ours or self._started():
-                socket.send_fds(warm, [asked], files)
-                answer = warm.recv(_MOST_BYTES).decode()
-                if not answer.removeprefix("-").isdecimal():
-                    raise RuntimeError(f"the warm process became no command:\n{answer}")
-                if (pid := int(answer)) > 0:
-                    return pid
-                os.waitpid(-pid, 0)
-        raise RuntimeError("no warm process could become the command")
+    def _begin(self, argv: list[str | Path], **options: Any) -> subprocess.Popen[bytes]:
+        if _differ_at_the_start(options["env"]):
+            return super()._begin(argv, **options)
+        return _ForkedServer(argv, **options)
 
-    def _started(self) -> list[socket.socket]:
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
-        ours, its = ([pair[side] for pair in pairs] for side in (0, 1))
-        numbers = [each.fileno() for each in its]
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                Path(__file__).with_name("warm.py"),
-                ",".join(map(str, numbers)),
-                "-" * _ROOM["arguments"],
-            ],
-            env={**os.environ, "ROOM": "-" * _ROOM["environment"]},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=numbers,
-            start_new_session=True,
-        )
-        for each in its:
+
+def fork_messengers() -> None:
+    """From here on, the programs with which this process sends messages are forked as well."""
+    execute = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+
+    def execute_child(popen: subprocess.Popen[Any], *given: Any) -> None:
+        words, _ = forks.without_setpriv(given[0] if isinstance(given[0], list) else [])
+        if words[:2] == [sys.executable, "-m"] and words[2] in _MESSENGERS:
+            with suppress(OSError):
+                forks.execute_by_fork(popen, _WARM_FOR_MESSAGES, given)
+                return
+        execute(popen, *given)
+
+    subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
+
+
+def _start_warm() -> list[socket.socket]:
+    """The warm processes of this one; that which has loaded all comes first."""
+    return [*reversed(_started_with(sockets=2))]
+
+
+def _started_with(sockets: int) -> list[socket.socket]:
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(sockets)]
+    ours, its = ([pair[side] for pair in pairs] for side in (0, 1))
+    numbers = [each.fileno() for each in its]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            Path(__file__).with_name("warm.py"),
+            ",".join(map(str, numbers)),
+            "-" * _ROOM["arguments"],
+        ],
+        env={**os.environ, "ROOM": "-" * _ROOM["environment"]},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=numbers,
+        start_new_session=True,
+    )
+    for each in its:
+        each.close()
+
+    def end() -> None:
+        for each in ours:
             each.close()
+        process.wait()
 
-        def end() -> None:
-            for each in ours:
-                each.close()
-            process.wait()
-
-        atexit.register(end)
-        self._ours = [*reversed(ours)]
-        return self._ours
+    atexit.register(end)
+    return list(ours)
 
 
-_WARM = _Warm()
+_WARM = forks.Forks(_start_warm)
+_WARM_FOR_MESSAGES = forks.Forks(lambda: _started_with(sockets=1))
 
 
 class _Forked(subprocess.Popen[str]):
     """A child like any other; only how it comes to be differs."""
 
     def _execute_child(self, *given: Any) -> None:
-        bound = inspect.signature(subprocess.Popen._execute_child).bind(self, *given)  # type: ignore[attr-defined]
-        its = bound.arguments
-        ends = [its[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
-        _, *arguments = its["args"]
-        self.pid = _WARM.fork(arguments, str(its["cwd"]), dict(its["env"]), [ends[0], ends[3], ends[5]])
-        self._child_created = True
-        self._close_pipe_fds(*ends)  # type: ignore[attr-defined]
+        with suppress(OSError):
+            forks.execute_by_fork(self, _WARM, given)
+            return
+        super()._execute_child(*given)  # type: ignore[misc]
+
+
+class _ForkedServer(subprocess.Popen[bytes]):
+    """As `_Forked`."""
+
+    def _execute_child(self, *given: Any) -> None:
+        with suppress(OSError):
+            forks.execute_by_fork(self, _WARM, given)
+            return
+        super()._execute_child(*given)  # type: ignore[misc]

@@ -16,6 +16,7 @@ from typing import Any, Self
 import psycopg
 
 from tests.servers.commands import start_command
+from tests.servers.made_once import made_once
 from tests.servers.processes import HOST, Server, free_port
 from tools.system import postgresql_programs
 
@@ -24,6 +25,7 @@ _FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connec
 _MIGRATED = "migrated"
 # The server refuses to run as root.
 _UNPRIVILEGED = "nobody"
+_PASSWORD = "administers-the-tests-servers"
 
 
 class PostgreSQLServer:
@@ -34,14 +36,13 @@ class PostgreSQLServer:
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.password = secrets.token_hex(8)
+        self.password = _PASSWORD
         self.folder = Path(tempfile.mkdtemp(prefix="vedetta-postgresql-"))
         programs = postgresql_programs()
         assert programs is not None, "PostgreSQL is missing: run `python3 -m tools.setup test`"
         self._programs = programs
         self._data = self.folder / "data"
         self._server = Server(self._argv(), log=self.folder / "server.log", ready=self._answers)
-        self._has_template = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -79,10 +80,7 @@ class PostgreSQLServer:
         """A new database of a user of its own, empty or with a portal's tables; gives its DATABASE_URL."""
         name = f"portal_{secrets.token_hex(4)}"
         self.execute(f"CREATE USER {name} PASSWORD 'opens'")
-        template = "template0"
-        if migrated:
-            self._make_template()
-            template = _MIGRATED
+        template = _MIGRATED if migrated else "template0"
         self.execute(f"CREATE DATABASE {name} OWNER {name} TEMPLATE {template}")
         if migrated:
             self.execute(f"REASSIGN OWNED BY {_MIGRATED} TO {name}", name)
@@ -93,17 +91,21 @@ class PostgreSQLServer:
         return f"postgres://{name}:opens@{self.host}:{self.port}/{name}"
 
     def _make_template(self) -> None:
-        if self._has_template:
-            return
         self.execute(f"CREATE USER {_MIGRATED} PASSWORD 'opens'")
         self.execute(f"CREATE DATABASE {_MIGRATED} OWNER {_MIGRATED} TEMPLATE template0")
         migrating = start_command(("migrate", "-v0"), {**os.environ, "DATABASE_URL": self.address(_MIGRATED)})
         _, said = migrating.communicate()
         if migrating.returncode:
             raise RuntimeError(f"migrate: {said.strip()}")
-        self._has_template = True
 
     def _make_data(self) -> None:
+        """Data with a portal's tables in it, which take seconds to make."""
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, _UNPRIVILEGED)
+        # Which leaves it its owner.
+        subprocess.run(["cp", "--archive", made_once("postgresql", _prepare), self._data], check=True)
+
+    def _make_first_data(self) -> None:
         password = self.folder / "password"
         password.write_text(self.password)
         if os.geteuid() == 0:
@@ -136,6 +138,18 @@ class PostgreSQLServer:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _prepare(data: Path) -> None:
+    server = PostgreSQLServer()
+    try:
+        server._make_first_data()
+        server.start()
+        server._make_template()
+        server.stop()
+        shutil.move(server._data, data)
+    finally:
+        server.remove()
 
 
 def _unprivileged() -> Sequence[str]:

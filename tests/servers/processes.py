@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.05
@@ -105,7 +105,7 @@ class Server:
             raise ServerError(f"{self.name} is running already.")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = self._begin(
                 ["setpriv", "--pdeathsig", "TERM", "--", *self.argv],
                 cwd=self._cwd,
                 env={**os.environ, **(self._env or {})},
@@ -143,6 +143,9 @@ class Server:
     def log_text(self) -> str:
         """All that it has written so far."""
         return self.log.read_text(errors="replace")
+
+    def _begin(self, argv: list[str | Path], **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, **options)
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + self._start_seconds

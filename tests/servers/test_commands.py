@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from backups import process
+from backups.notifications import sender
+from tests.servers import commands, forks
 from tests.servers.commands import start_command
 
 # What a process may know of itself; without imports that would be its own, and without the memory which
@@ -127,3 +134,52 @@ def test_it_ends_as_a_new_process_does(environment: dict[str, str], code: str, s
     assert forked[0] == new[0] == status
     assert forked[1] == new[1]
     assert forked[2].splitlines()[-1:] == new[2].splitlines()[-1:]
+
+
+def test_where_none_answers_it_is_a_new_process_and_the_next_asks_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A fork that died before it answered was waited for as long as the tests lasted."""
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def dies(its: socket.socket) -> None:
+        for descriptor in socket.recv_fds(its, forks.MOST_BYTES, forks.MOST_FILES)[1]:
+            os.close(descriptor)
+
+    def started() -> list[socket.socket]:
+        pairs.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        threading.Thread(target=dies, args=[pairs[-1][1]]).start()
+        return [pairs[-1][0]]
+
+    monkeypatch.setattr(forks, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(commands, "_WARM", forks.Forks(started))
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite3'}"}
+    told = [end(start_command(("version",), environment)) for _ in range(2)]
+
+    assert [status for status, _, _ in told] == [0, 0]
+    assert [ours.fileno() for ours, _ in pairs] == [-1, -1]
+    for _, its in pairs:
+        its.close()
+
+
+def test_a_descriptor_may_have_the_number_of_the_socket_that_it_is_asked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its answer went to what was in the socket's place, and whoever had asked waited for ever."""
+    started: list[int] = []
+
+    def start() -> list[socket.socket]:
+        started.append(1)
+        return commands._started_with(sockets=1)
+
+    monkeypatch.setattr(commands, "_WARM_FOR_MESSAGES", forks.Forks(start))
+    monkeypatch.setattr(forks, "ANSWER_SECONDS", 20.0)
+    with ExitStack() as held:
+        for _ in range(10):  # each under the next number that is free, of which the socket's is one
+            order = process.secret_fd(sender.question(["json://localhost", "nonsense"]))
+            held.callback(os.close, order)
+            words = [sys.executable, "-m", "backups.notifications.sender", str(order)]
+            environment = {**process.base_environment(), "PYTHONPATH": str(commands.PROJECT)}
+            said = process.run(process.Program(words, environment, pass_fds=[order]), deadline=60)
+            assert said.stdout == b"1\n"
+    assert started == [1]

@@ -14,13 +14,17 @@ A fork is the asker's own child and has its descriptors, folder, environment, se
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
-import importlib
+import importlib.util
+import itertools
 import json
 import os
 import platform
 import runpy
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,12 +37,32 @@ from typing import Any
 CLONE_PARENT = 0x8000  # linux/sched.h
 SIGCHLD = 17
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}  # asm/unistd.h
-MOST_BYTES = 200_000
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# What a worker begins, which is forked for it as it was.
+OF_A_WORKER = ("qcluster", "archive_logs")
 
 
 def main() -> None:
     """Serve on the sockets that argument 1 names until they are closed; returns only in forks."""
-    asking, asking_for_all = (socket.socket(fileno=int(number)) for number in sys.argv[1].split(","))
+    sockets = [socket.socket(fileno=int(number)) for number in sys.argv[1].split(",")]
+    importlib.import_module("forks")  # which lies beside this
+    if len(sockets) == 1:
+        _serve_messages(*sockets)
+    else:
+        _serve_commands(*sockets)
+
+
+def _serve_messages(asking: socket.socket) -> None:
+    """Serve forks that become the programs which send messages: what these load takes most of their time."""
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    for name in ("backups.notifications.posting", "concurrent.futures.thread", "smtplib"):
+        importlib.import_module(name)
+    # Which loads what it knows of services, with the first of them.
+    importlib.import_module("apprise").Apprise().add("json://localhost")
+    _serve(asking, lambda: True)
+
+
+def _serve_commands(asking: socket.socket, asking_for_all: socket.socket) -> None:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     settings_module = os.environ.pop("DJANGO_SETTINGS_MODULE")
     needed = _told_by_a_fork(lambda: _loaded_by_commands(settings_module))
@@ -61,8 +85,9 @@ def _serve(asking: socket.socket, can_go_on: Callable[[], bool]) -> None:
     gc.collect()
     gc.freeze()  # what is never looked at again stays shared
     gc.set_threshold(20_000, 20, 20)  # as in tests/conftest.py
+    forks = sys.modules["forks"]
     while True:
-        said, descriptors, _, _ = socket.recv_fds(asking, MOST_BYTES, 3)
+        said, descriptors, _, _ = socket.recv_fds(asking, forks.MOST_BYTES, forks.MOST_FILES)
         if not said:
             os._exit(0)
         if _fork_beside() == 0:
@@ -91,6 +116,8 @@ def _load_all(settings_module: str) -> None:
     for command, app in get_commands().items():
         if app == "backups":
             load_command_class(app, command)
+    # What plays runs is loaded by the first of a command, and at once by a worker.
+    importlib.import_module("backups.worker.executor").load()
 
 
 class _Settings:
@@ -107,7 +134,7 @@ class _Settings:
         from django.conf import Settings, settings
         from django.db import connections
 
-        if os.environ.get("DJANGO_SETTINGS_MODULE") != self._module or "Q_CLUSTER_NAME" in os.environ:
+        if os.environ.get("DJANGO_SETTINGS_MODULE") != self._module:
             return False
         del sys.modules[self._module]
         try:
@@ -123,6 +150,7 @@ class _Settings:
         vars(connections).pop("settings")
         connections.__init__()  # type: ignore[misc]
         assert connections.settings  # which fills in what DATABASES leaves out
+        _take_cluster_anew()
         return True
 
     def _told(self) -> dict[str, str]:
@@ -130,6 +158,20 @@ class _Settings:
         told = {name: repr(getattr(module, name, None)) for name in self._read | self._written}
         # Of the portal's database only the kind matters before it is opened.
         return {**told, "DATABASES": module.DATABASES["default"]["ENGINE"]}
+
+
+def _take_cluster_anew() -> None:
+    """Have the queue know which of its clusters this process is, as the environment has it."""
+    if "Q_CLUSTER_NAME" not in os.environ:
+        return
+    known = sys.modules["django_q.conf"]
+    assert known.__spec__ is not None
+    assert known.__spec__.loader is not None
+    taken = importlib.util.module_from_spec(known.__spec__)
+    known.__spec__.loader.exec_module(taken)
+    for name, value in vars(taken.Conf).items():
+        if not name.startswith("__"):
+            setattr(known.Conf, name, value)
 
 
 def _all_loaded(settings_module: str) -> _Settings:
@@ -198,16 +240,25 @@ def _fork_beside() -> int:
 
 
 def _become(
-    asking: socket.socket, descriptors: list[int], can_go_on: Callable[[], bool], **command: Any
+    asking: socket.socket,
+    descriptors: list[int],
+    can_go_on: Callable[[], bool],
+    *,
+    numbers: list[int],
+    dies_with_parent: bool,
+    **command: Any,
 ) -> None:
     """Answer with this fork's process id once it is what it should be, else with what went wrong.
 
     One that cannot be it has ended with its answer, a minus before its id.
     """
     os.setsid()
+    if dies_with_parent:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    # One of the numbers may be that of the socket, which would have no answer go through it.
+    asking = socket.socket(fileno=fcntl.fcntl(asking.detach(), fcntl.F_DUPFD, max(numbers) + 1))
     try:
-        for number, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, number)
+        _renumber(descriptors, numbers)
         _open_streams()
         _take_over(**command)
         if not can_go_on():
@@ -218,7 +269,48 @@ def _become(
         os._exit(1)
     asking.send(str(os.getpid()).encode())
     asking.detach()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for first, last in itertools.pairwise([*numbers, os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(first + 1, last)
+    if sys.argv[1:2] == ["worker"]:
+        _fork_for_a_worker(can_go_on)
+
+
+def _fork_for_a_worker(can_go_on: Callable[[], bool]) -> None:
+    """Have a process beside the worker that is what this one is now, of which its clusters are forks.
+
+    It ends with the worker. Where it was killed, they are processes of their own.
+    """
+    forks: Any = sys.modules["forks"]
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        os.setsid()  # a signal to the worker's group is not for it
+        ours.close()
+        for number in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        # It is none of the portal's own processes.
+        _show("arguments", ["warm"])
+        _show("environment", [])
+        _serve(its, can_go_on)
+        return  # as a fork of it
+    its.close()
+    execute, warm = subprocess.Popen._execute_child, forks.Forks(lambda: [ours])  # type: ignore[attr-defined]
+
+    def execute_child(popen: subprocess.Popen[Any], *given: Any) -> None:
+        words, _ = forks.without_setpriv(given[0] if isinstance(given[0], list) else [])
+        if words[:1] == [sys.executable] and words[2:] and words[2] in OF_A_WORKER:
+            with suppress(OSError):
+                forks.execute_by_fork(popen, warm, given)
+                return
+        execute(popen, *given)
+
+    subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
+
+
+def _renumber(descriptors: list[int], numbers: list[int]) -> None:
+    """Have each descriptor under its own number, in whose place another of them may be."""
+    away = [fcntl.fcntl(each, fcntl.F_DUPFD, max(numbers) + 1) for each in descriptors]
+    for each, number in zip(away, numbers, strict=True):
+        os.dup2(each, number)
 
 
 def _open_streams() -> None:
@@ -240,6 +332,8 @@ def _take_over(arguments: list[str], folder: str, environment: dict[str, str]) -
     time.tzset()
     sys.argv = arguments
     sys.path[0] = folder
+    given = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [place for place in given if place and place not in sys.path]
     _show("arguments", [sys.executable, *arguments])
     _show("environment", [f"{name}={value}" for name, value in environment.items()])
 
@@ -258,4 +352,8 @@ def _show(what: str, words: list[str]) -> None:
 if __name__ == "__main__":
     main()
     # At the very top, so that an exit or a Ctrl-C ends this process as it would any other.
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

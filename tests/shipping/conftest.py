@@ -33,7 +33,7 @@ MAY_ASK = {"mariadb": "BINLOG MONITOR", "mysql": "REPLICATION CLIENT"}
 TABLES = "CREATE TABLE orders (id INT PRIMARY KEY, note VARCHAR(200));"
 OPTIONS: dict[Flavour, list[str]] = {
     "mariadb": ["--log-bin=binlog", "--server-id=7", "--binlog-format=ROW"],
-    "mysql": ["--log-bin=binlog", "--server-id=8", "--performance-schema=OFF"],
+    "mysql": ["--log-bin=binlog", "--server-id=8"],
 }
 
 
@@ -121,9 +121,11 @@ class Shipped:
     def bytes_of(self, piece: LogPiece) -> bytes:
         """What the repository gives back of a piece."""
         named = Piece(self.database.database, piece.file, piece.file_made, piece.start, piece.end)
+        of_storage = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        own = {"RESTIC_PASSWORD": RESTIC_PASSWORD, "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"]}
         done = subprocess.run(
             [self.restic_path, "-r", self.database.repository.url, "dump", piece.snapshot_id, named.path],
-            env={"RESTIC_PASSWORD": RESTIC_PASSWORD, "RESTIC_CACHE_DIR": os.environ["RESTIC_CACHE_DIR"]},
+            env={**own, **of_storage},
             capture_output=True,
             check=True,
         )
@@ -159,7 +161,7 @@ def databases_in(transactions: list[Transaction]) -> set[str]:
     }
 
 
-Ship = Callable[[Shop], Shipped]
+Ship = Callable[..., Shipped]
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
+from backups.alerting import log_subjects
 from backups.choices import Action
 from backups.keeping import log_archives
 from backups.models import Alert, LogArchive, LogGap, Run, RunLine
-from backups.shipping import gaps, switching
+from backups.shipping import switching
 from backups.shipping.minutes import Minutes
 from tests.backups.worlds import wait_until
 from tests.servers import DatabaseServer
@@ -85,7 +86,7 @@ def test_a_gap_has_its_times_is_told_once_and_ends_with_a_new_base(
     assert (gap.begins, gap.ends) == (until, None)
     assert shipped.archive.state == "broken"
     assert Run.objects.filter(database=shipped.database, action=Action.BACKUP, status="queued").count() == 1
-    (alert,) = Alert.objects.filter(subject=gaps.subject_of(shipped.database))
+    (alert,) = Alert.objects.filter(subject=log_subjects.of_gap(shipped.database))
     assert alert.state == "failed"
 
     # Nothing is told twice, nor asked for twice.
@@ -151,6 +152,8 @@ def test_switched_off_and_on_again_is_a_gap(shared_mariadb: DatabaseServer, ship
     assert shipped.gaps[0].ends is not None
 
 
+# Below, another server behind the same address.
+@pytest.mark.soak
 def test_an_edited_host_is_a_gap(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
     row = shipped.database.server
@@ -211,6 +214,8 @@ def test_gaps_are_acknowledged_up_to_what_was_seen(shared_mariadb: DatabaseServe
     assert second.acknowledged_at is None
 
 
+# Above, what is stored behind a gap begins behind it.
+@pytest.mark.soak
 def test_a_piece_begins_behind_a_gap_in_its_file(shared_mariadb: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(shared_mariadb))
     write(shipped, 1)

@@ -142,6 +142,8 @@ def test_the_chain_is_read_back_and_what_is_missing_is_told(shipped: Shipped) ->
     assert [wrong.row.pk for wrong in found.wrong] == [shipped.pieces[1].pk]
 
 
+# Above, a piece that is missing is told of.
+@pytest.mark.soak
 def test_a_piece_forgotten_by_hand_is_a_gap(shipped: Shipped) -> None:
     forget(shipped, shipped.pieces[1].snapshot_id)
     LogPiece.objects.update(read_back_at=None)
@@ -167,6 +169,8 @@ def forget(shipped: Shipped, snapshot_id: str) -> None:
     )
 
 
+# Above, all stays that a moment needs.
+@pytest.mark.soak
 def test_backups_are_kept_all_and_so_are_pieces(shipped: Shipped, settings: Settings) -> None:
     settings.BACKUP_KEEP_ALL = True
     before = listed(shipped).keys()
@@ -176,6 +180,8 @@ def test_backups_are_kept_all_and_so_are_pieces(shipped: Shipped, settings: Sett
     assert listed(shipped).keys() == before
 
 
+# Above, all stays that a moment needs.
+@pytest.mark.soak
 def test_the_newest_base_stays_as_long_as_its_log_is_stored(shipped: Shipped) -> None:
     base = Snapshot.objects.get()
     age(shipped, 400 * DAY)

@@ -19,6 +19,7 @@ OTHERS = "marker of somebody else"
 OURS = "marker of ours"
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_what_is_committed_is_stored_within_a_look(server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(server))
     shipped.shop.execute(f"INSERT INTO orders VALUES (1, '{OURS}')")
@@ -30,6 +31,7 @@ def test_what_is_committed_is_stored_within_a_look(server: DatabaseServer, ship:
     assert LogMark.objects.filter(database=shipped.database).exists()
 
 
+@pytest.mark.one_flavour("mysql")
 def test_a_piece_holds_no_row_and_no_text_of_another_database(server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(server))
     other = ship_shop(server)

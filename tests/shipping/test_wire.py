@@ -128,6 +128,7 @@ def greeting() -> bytes:
     return len(body).to_bytes(3, "little") + b"\0" + body
 
 
+@pytest.mark.one_flavour("mariadb")
 def test_the_bytes_are_those_of_the_servers_file(server: DatabaseServer) -> None:
     shop = ship_shop(server)
     server.execute("FLUSH BINARY LOGS")

@@ -214,6 +214,8 @@ def test_databases_in_one_repository_do_not_touch_each_other(
     assert in_repository(database.repository) == ids(ours[1], theirs[1])
 
 
+# Above, two databases in one repository; tests/snapshots/test_nightly.py has five with one schedule.
+@pytest.mark.soak
 def test_databases_backed_up_by_one_schedule_are_both_followed_by_retention(
     database: Database, least_shop: Shop, make_database: MakeDatabase, settings: Settings
 ) -> None:

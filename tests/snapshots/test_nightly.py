@@ -337,6 +337,7 @@ def test_a_stranger_is_not_waited_for_all_night(
     assert len(nightly.ask_due()) == 1
 
 
+@pytest.mark.soak
 def test_another_repository_in_its_place_is_noticed_without_being_asked(
     database: Database, another_repository: Path, starts: Starts
 ) -> None:

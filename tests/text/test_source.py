@@ -20,6 +20,7 @@ from backups.models.naming import NAMES
 from backups.reports import gate_words
 from backups.text.sentences import Sentence
 from sentinel import gate
+from tests import sources
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAILURES = re.compile(r"Problem|Refused|CallsForMore|Failure|WrongUsage|\w+Problem|ResticError")
@@ -30,12 +31,11 @@ HOLE = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 def calls(*packages: str) -> Iterator[tuple[str, ast.Call]]:
     """Each call, and where it is."""
-    for package in packages:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if "migrations" not in path.parts:
-                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                    if isinstance(node, ast.Call):
-                        yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+    for path in sources.modules(*packages).values():
+        if "migrations" not in path.parts:
+            for node in sources.nodes(path):
+                if isinstance(node, ast.Call):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
 def name_of(call: ast.Call) -> str:

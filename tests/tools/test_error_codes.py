@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
+import pytest
+
+from tests import sources
 from tools import error_codes
 
 
-def test_the_page_tells_of_each_code_and_its_sentence_as_it_is_raised() -> None:
+@pytest.fixture(scope="module")
+def page() -> str:
+    """It is written from all that the code raises, which takes a second or two."""
+    return error_codes.page()
+
+
+def test_the_page_tells_of_each_code_and_its_sentence_as_it_is_raised(page: str) -> None:
     """A changed sentence or code is seen there: `python -m tools.error_codes` writes it anew."""
-    assert error_codes.PAGE.read_text(encoding="utf-8") == error_codes.page()
+    assert error_codes.PAGE.read_text(encoding="utf-8") == page
 
 
-def test_each_code_that_a_run_or_a_command_is_given_is_on_the_page() -> None:
-    told = set(re.findall(r"^\| `([\w.]+)` \|", error_codes.page(), re.MULTILINE))
+def test_each_code_that_a_run_or_a_command_is_given_is_on_the_page(page: str) -> None:
+    told = set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
     given = set()
-    for path in Path(error_codes.ROOT / "backups").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in sources.modules("backups").values():
+        for node in sources.nodes(path):
             if isinstance(node, ast.keyword) and node.arg in {"code", "error_code"}:
                 given |= {ast.literal_eval(node.value)} if isinstance(node.value, ast.Constant) else set()
             if (
@@ -31,5 +39,5 @@ def test_each_code_that_a_run_or_a_command_is_given_is_on_the_page() -> None:
     assert given - told == set()
 
 
-def test_each_code_says_what_failed() -> None:
-    assert re.findall(r"^\| `[\w.]+` \|\s*\|$", error_codes.page(), re.MULTILINE) == []
+def test_each_code_says_what_failed(page: str) -> None:
+    assert re.findall(r"^\| `[\w.]+` \|\s*\|$", page, re.MULTILINE) == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
-from tools import system
+from tools import setup, system
 from tools.shell import SetupError
 
 ABSENT = system.Need("libabsent-dev", lambda: False)
@@ -56,6 +57,19 @@ def test_what_cannot_be_had_is_named_and_keeps_nothing_else_out(
 
 def _need(name: str, installed: set[str]) -> system.Need:
     return system.Need(name, lambda: name in installed)
+
+
+def test_what_only_saves_time_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(setup, "LOG", tmp_path / "log" / "setup.log")
+    monkeypatch.setattr(setup, "LIGHT_BROWSER", ABSENT)
+    monkeypatch.setattr(setup, "is_known_to_apt", lambda _: True)
+    monkeypatch.setattr(setup, "install_what_can_be", asked.append)
+
+    for _ in range(2):
+        setup._install_light_browser()
+
+    assert asked == [(ABSENT,)]
 
 
 def test_other_distributions_get_the_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ Database.objects.create(name="more", database="more", server=there, repository=R
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[DatabaseServer]:
     """A server with two databases as that version left them."""
     with DatabaseServer("mariadb") as server:

@@ -13,6 +13,7 @@ from backups.verdict import (
     DatabaseFacts,
     Facts,
     GateFacts,
+    LogDoubt,
     Proof,
     RepositoryFacts,
     RunFacts,
@@ -121,6 +122,18 @@ ALONE: dict[str, tuple[Facts, str, State, str, str]] = {
     "gate closed for want of a proof": (
         replace(WELL, gate=GateFacts(is_open=False, word="unverified", sentence="It is old.")), "gate",
         State.BAD, "It is old.", "A good verification opens it",
+    ),
+    "gate closed for want of a stored log": (
+        replace(WELL, gate=GateFacts(is_open=False, word="stale", sentence="It is old.", decided_by="log")),
+        "gate", State.BAD, "It is old.", "opens by itself within a minute once the log is stored again",
+    ),
+    "a gap in a stored log": (
+        shop(log=LogDoubt("log_gap", "It is not stored.")), "log_gap", State.DOUBTFUL, "It is not stored.",
+        "It goes on from the next backup with an exact position.",
+    ),
+    "what no replay of a log goes past": (
+        shop(log=LogDoubt("log_barrier", "It ends there.")), "log_barrier", State.DOUBTFUL, "It ends there.",
+        "Make a backup: moments after it can be restored again.",
     ),
     "gate overridden": (
         replace(WELL, gate=GateFacts(word="override", sentence="Kept open by ada.")), "gate",

@@ -95,6 +95,8 @@ def test_a_silent_worker_is_told_once_before_the_gate_closes_with_the_minutes_le
     assert receiver.messages()[1:] == [("Worker: good again", "success")]
 
 
+# Above, it is told with the minutes that are left.
+@pytest.mark.soak
 def test_where_the_gate_closes_within_minutes_it_is_told_at_once(
     past: History, receiver: Receiver, wait: Wait
 ) -> None:
@@ -107,6 +109,8 @@ def test_where_the_gate_closes_within_minutes_it_is_told_at_once(
     assert "The gate closes in 9 minutes" in receiver.bodies()[0]
 
 
+# Above, one that watches tells once.
+@pytest.mark.soak
 def test_two_processes_that_watch_tell_once(past: History, receiver: Receiver, wait: Wait) -> None:
     seen(timedelta(hours=3))
     now = timezone.now()

@@ -184,7 +184,7 @@ class Machines:
         pytest.param([timedelta(), 10 * SECOND], marks=pytest.mark.soak),
         [-10 * SECOND, 10 * SECOND],
         pytest.param([timedelta(), 5 * MINUTE], marks=pytest.mark.soak),
-        [-5 * MINUTE, 5 * MINUTE],
+        pytest.param([-5 * MINUTE, 5 * MINUTE], marks=pytest.mark.soak),
         [5 * MINUTE, -5 * MINUTE],
     ],
     ids=lambda ahead: " and ".join(f"{each.total_seconds():+.0f}" for each in ahead),

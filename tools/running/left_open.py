@@ -29,10 +29,14 @@ class Given:
         if (doubt := summed_up(found.doubts)) and doubt.stops and not RUN_ENV.exists():
             raise RunError(f"{doubt.what} Nothing new is set up with that. {doubt.do}")
         self._env_file = found.values
+        kept = env_file(RUN_ENV).values
+        # A shell that has read run.env, for manage.py, gives back what this made: nobody chose it.
+        self._ours = kept if all(os.environ.get(name) == value for name, value in kept.items()) else {}
 
     def get(self, name: str) -> str:
         """The value of NAME, empty where it is not set."""
-        return os.environ.get(name, "").strip() or self._env_file.get(name, "").strip()
+        said = "" if name in self._ours else os.environ.get(name, "").strip()
+        return said or self._env_file.get(name, "").strip()
 
     def has(self, name: str) -> bool:
         """Whether NAME or NAME_FILE is set."""
