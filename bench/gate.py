@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.common import PROJECT, Options, print_table, say, work_folder
-from tests.servers.processes import HOST, Server, answers_tcp, free_port
+from tests.servers.processes import Server, answers_tcp
+from tools.ports import HOST, free_port
 
 _CONNECTIONS = 16
 _SECONDS = 4

@@ -13,7 +13,8 @@ from pathlib import Path
 from bench.common import PROJECT, Options, find_restic, print_table, say, work_folder
 from tests.backups.worlds import Portal, children_of, make_shop
 from tests.servers import DatabaseServer
-from tests.servers.processes import HOST, Server, answers_tcp, free_port
+from tests.servers.processes import Server, answers_tcp
+from tools.ports import HOST, free_port
 
 _SETTLE_SECONDS = 30
 _SECONDS = 120

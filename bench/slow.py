@@ -13,9 +13,10 @@ from pathlib import Path
 
 from bench.common import PROJECT, Options, print_table, say, work_folder
 from bench.rest import family_memory_mb
-from tests.servers.processes import HOST, Server, ServerError, answers_tcp, free_port
+from tests.servers.processes import Server, ServerError, answers_tcp
 from tests.slow import honest
 from tests.slow.clients import SHAPES
+from tools.ports import HOST, free_port
 
 _CONNECTIONS = 350
 _SECONDS, _QUIET_SECONDS = 5.0, 2.0

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import MySQLdb
 
 from backups.process import Child, Program, base_environment
+from tools.ports import HOST
 from tools.shell import run
 
-HOST = "127.0.0.1"
 START_SECONDS = 90
 # A folder's path may be longer than a socket's may be; this counts from the data folder.
 SOCKET = "server.sock"

@@ -22,7 +22,8 @@ from django.core.exceptions import ImproperlyConfigured
 from backups.errors import Problem
 from portal.env import env_file
 from tools.mariadb import SampleMariaDB
-from tools.private_server import HOST, PrivateServerError
+from tools.ports import HOST
+from tools.private_server import PrivateServerError
 from tools.running.address import Address
 from tools.running.common import RUN_ENV, VAR, RunError, Stopped, say
 from tools.running.left_open import Given, filled_in, for_gunicorn, keep, moved_places

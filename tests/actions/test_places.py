@@ -16,7 +16,7 @@ from tests.backups.conftest import MakeDatabase
 from tests.backups.worlds import Shop
 from tests.rows import a_server
 from tests.servers import DatabaseServer
-from tests.servers.processes import free_port
+from tools.ports import free_port
 
 PLACE = {
     "verify_host": "verify.example",

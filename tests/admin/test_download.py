@@ -43,7 +43,8 @@ from tests.backups.worlds import (
 )
 from tests.downloads.serving import downloads_alone
 from tests.servers import DatabaseServer, Server, made_once
-from tests.servers.processes import answers_http, free_port
+from tests.servers.processes import answers_http
+from tools.ports import free_port
 
 __all__ = ["empty_repository", "make_portal", "migrated"]
 pytestmark = pytest.mark.slow

@@ -31,7 +31,7 @@ from portal.env import Environment
 from tests.alerting.conftest import Receiver, ended
 from tests.backups.worlds import Shop, wait_until
 from tests.rows import a_server
-from tests.servers import free_port
+from tools.ports import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -30,7 +30,8 @@ from portal import servers_secrets
 from sentinel import heartbeat
 from tests.servers import DatabaseServer, Server
 from tests.servers.commands import CommandServer, start_command
-from tests.servers.processes import answers_http, free_port
+from tests.servers.processes import answers_http
+from tools.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.compose.docker import Docker, docker, until
-from tests.servers.processes import HOST, free_port
+from tools.ports import HOST, free_port
 from tools.shell import ROOT
 
 # Nothing of this directory is part of `make test`: it takes minutes and wants to be root.

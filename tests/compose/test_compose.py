@@ -15,7 +15,7 @@ import pytest
 
 from tests.compose.conftest import PASSWORD, Stack
 from tests.compose.docker import until
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 pytestmark = pytest.mark.timeout(1200)
 

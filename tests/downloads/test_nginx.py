@@ -24,7 +24,7 @@ from tests.admin.test_download import (
 )
 from tests.backups.worlds import Portal
 from tests.nginx.conftest import CONFIGURATION, PROJECT, nginx
-from tests.servers.processes import HOST, free_port
+from tools.ports import HOST, free_port
 
 __all__ = ["empty_repository", "large_repository", "make_portal", "migrated", "portal"]
 pytestmark = pytest.mark.slow

@@ -22,7 +22,8 @@ import MySQLdb
 from tests.backups.worlds import PROJECT, Portal, Shop, children_of, command_of, wait_until
 from tests.restoring.plays import Stage
 from tests.servers import FLAVOURS, Flavour, Server
-from tests.servers.processes import answers_http, free_port
+from tests.servers.processes import answers_http
+from tools.ports import free_port
 
 SEED = os.environ.get("VEDETTA_SEED") or "20261123"
 # None: on each flavour what is killed at no exact moment elsewhere.

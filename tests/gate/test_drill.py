@@ -21,7 +21,7 @@ from backups.gate.asking import Answer
 from backups.gate.drill import Found
 from backups.verdict import GateFacts
 from sentinel import heartbeat
-from tests.servers.processes import HOST, free_port
+from tools.ports import HOST, free_port
 
 URL = "http://shop.example.com/"
 CLOSED, BARE = Answer(503, is_ours=True), Answer(503)

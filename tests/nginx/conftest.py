@@ -16,7 +16,8 @@ import pytest
 
 from tests.nginx.gates import APPLICATION, Application, Gate, fastcgi, listening, uwsgi
 from tests.nginx.surrounding import read, visit
-from tests.servers.processes import HOST, Server, answers_tcp, free_port
+from tests.servers.processes import Server, answers_tcp
+from tools.ports import HOST, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 FRAGMENTS = PROJECT / "deploy" / "nginx"

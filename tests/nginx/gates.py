@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from tests.servers.processes import HOST
+from tools.ports import HOST, free_port
 
 STATES = ("open", "closed", "dead", "hanging", "dripping")
 APPLICATION = "This is the application."
@@ -27,8 +27,7 @@ class Gate:
         self.state = "dead"
         self.drill = ""
         self.asked: list[str] = []
-        with socket.create_server((HOST, 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.nginx.gates import APPLICATION
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 CLOSED = "Service unavailable: backup status not OK"
 _SAID = re.compile(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.nginx.conftest import CONFIGURATION, PROJECT, World, nginx
 from tests.nginx.surrounding import fetch
-from tests.servers.processes import HOST, free_port
+from tools.ports import HOST, free_port
 
 SIGN_IN = "/vedetta/admin/login/"
 

@@ -11,7 +11,8 @@ import pytest
 from tests.nginx.conftest import PROJECT, program
 from tests.nginx.gates import APPLICATION, Application, Gate, listening
 from tests.nginx.surrounding import Answer, fetch
-from tests.servers.processes import HOST, Server, answers_tcp, free_port
+from tests.servers.processes import Server, answers_tcp
+from tools.ports import HOST, free_port
 
 CADDYFILE = PROJECT / "deploy" / "caddy" / "Caddyfile"
 APP, PORTAL = "app.example.com", "backup.example.com"

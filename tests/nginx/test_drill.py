@@ -13,7 +13,7 @@ from backups.gate.nginx_lines import suspects, ways_round
 from backups.verdict import GateFacts
 from tests.nginx.conftest import SURROUNDINGS, World
 from tests.nginx.surrounding import Surrounding, read
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 ALL = [read(path) for path in SURROUNDINGS]
 WORD = "0123456789abcdef" * 2

@@ -9,7 +9,7 @@ import pytest
 from tests.nginx.conftest import CONFIGURATION, PROJECT, World, nginx
 from tests.nginx.gates import APPLICATION
 from tests.nginx.surrounding import Answer, fetch
-from tests.servers.processes import HOST, free_port
+from tools.ports import HOST, free_port
 
 
 def get(world: World, path: str, *, name: str = "plain", by: str = HOST, **headers: str) -> Answer:

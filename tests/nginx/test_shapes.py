@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 from tests.nginx.conftest import World
 from tests.nginx.gates import APPLICATION
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 _PATHS = [
     "/", "//", "/./", "/..;/", "/;/", "/%2e%2e/", "/%2f", "/a/../", "/a%00b", "/?vedetta=1", "/_vedetta_gate",

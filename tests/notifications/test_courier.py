@@ -13,9 +13,9 @@ import pytest
 
 from backups.choices import ChannelKind
 from backups.notifications import channels, courier, services
-from tests.servers import free_port
 from tests.servers.inbox import Inbox, inbox
 from tests.servers.mail import mail_server
+from tools.ports import free_port
 
 # As somebody would name a database who means harm.
 HOSTILE = "shop <!channel> *b* [x](https://evil.example) & @here\r\nBcc: x@evil.example"

@@ -12,10 +12,11 @@ import pytest
 
 from tests.sentinel.test_process import DEPLOY, in_front_of
 from tests.servers import made_once
-from tests.servers.processes import HOST, Server, answers_http, free_port
+from tests.servers.processes import Server, answers_http
 from tests.slow import honest
 from tests.slow.clients import SHAPES
 from tests.slow.honest import Door
+from tools.ports import HOST, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOORS = ("port", "socket", "nginx")

@@ -14,8 +14,9 @@ from portal import servers_secrets
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop, wait_until
 from tests.security.test_kept_secret import assert_no_core_dumps
-from tests.servers.processes import Server, answers_http, free_port
+from tests.servers.processes import Server, answers_http
 from tests.worker.test_worker import PASSWORD, Browser, asked
+from tools.ports import free_port
 
 SETTINGS = {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1", "SENTINEL_BOOT_GRACE_SECONDS": "0"}
 

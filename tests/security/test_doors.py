@@ -24,7 +24,8 @@ from tests.backups.worlds import children_of
 from tests.nginx.conftest import CONFIGURATION, nginx
 from tests.portal.test_settings import PROJECT, start
 from tests.servers import made_once
-from tests.servers.processes import HOST, Server, free_port
+from tests.servers.processes import Server
+from tools.ports import HOST, free_port
 
 PASSWORD = "a password of the tests 1"
 MADE = f"""

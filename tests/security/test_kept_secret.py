@@ -30,7 +30,8 @@ from tests.backups.conftest import MakePortal, empty_repository, make_portal, ma
 from tests.backups.worlds import PROJECT, Portal, Shop, the_child
 from tests.security.test_roles import Rows
 from tests.servers import Server
-from tests.servers.processes import answers_http, free_port
+from tests.servers.processes import answers_http
+from tools.ports import free_port
 
 __all__ = ["empty_repository", "make_portal", "mariadb_shop", "migrated"]
 

@@ -18,6 +18,7 @@ import django
 import pytest
 
 from sentinel import heartbeat
+from tools.ports import free_port
 
 # The portal's settings where the whole suite runs, else our own: the tests hold under both.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
@@ -82,13 +83,6 @@ def ask(
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode(), dict(response.headers))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -27,13 +27,13 @@ from tests.sentinel.conftest import (
     Answer,
     StatusFolder,
     ask,
-    free_port,
     gate_environment,
     gate_process,
     gunicorn,
     running,
     wait_until,
 )
+from tools.ports import free_port
 
 DEPLOY = PROJECT / "deploy" / "nginx"
 CLOSED = "Service unavailable: backup status not OK"

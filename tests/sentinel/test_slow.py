@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from tests.sentinel.conftest import StatusFolder, free_port, gate_environment, gunicorn, running, wait_until
+from tests.sentinel.conftest import StatusFolder, gate_environment, gunicorn, running, wait_until
 from tests.sentinel.test_process import DEPLOY, backend, in_front_of
 from tests.slow import honest
 from tests.slow.clients import SHAPES
 from tests.slow.honest import Door
+from tools.ports import free_port
 
 OK = "/sentinel/ok"
 DOORS = ("port", "socket", "nginx")

@@ -2,8 +2,9 @@
 
 from tests.servers.database import FLAVOURS, DatabaseServer, Flavour
 from tests.servers.postgresql import PostgreSQLServer
-from tests.servers.processes import Server, ServerError, free_port
+from tests.servers.processes import Server, ServerError
 from tests.servers.s3 import S3Server
+from tools.ports import free_port
 
 __all__ = [
     "FLAVOURS",

@@ -13,8 +13,9 @@ from typing import Any, Literal, Self, get_args
 import MySQLdb
 
 from tests.servers.made_once import made_once
-from tests.servers.processes import HOST, Server, free_port
+from tests.servers.processes import Server
 from tests.servers.programs import mariadb_program, mysql_data, programs_of
+from tools.ports import HOST, free_port
 
 Flavour = Literal["mariadb", "mysql"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)

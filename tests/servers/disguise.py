@@ -9,7 +9,7 @@ import threading
 from typing import Self
 
 from tests.servers.database import DatabaseServer
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 _PIECE = 1 << 16
 _CLIENT_SSL = 0x0800

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from tests.servers.processes import HOST
 from tests.servers.s3 import S3Server
+from tools.ports import HOST
 
 # As S3 says it.
 _CODES = {

@@ -17,7 +17,8 @@ import psycopg
 
 from tests.servers.commands import start_command
 from tests.servers.made_once import made_once
-from tests.servers.processes import HOST, Server, free_port
+from tests.servers.processes import Server
+from tools.ports import HOST, free_port
 from tools.system import postgresql_programs
 
 # A lost machine may lose the data, a killed server may not.

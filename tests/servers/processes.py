@@ -14,21 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-HOST = "127.0.0.1"
+from tools.ports import HOST
+
 POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 25
 
 
 class ServerError(Exception):
     """A server did not start, or ended by itself. Carries the end of its log."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers_tcp(port: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 _TYPES = ("data", "index", "keys", "locks", "snapshots")
 

@@ -6,7 +6,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.servers.processes import HOST, Server, answers_http, free_port
+from tests.servers.processes import Server, answers_http
+from tools.ports import HOST, free_port
 
 
 class S3Server(Server):

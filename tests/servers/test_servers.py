@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -208,8 +211,38 @@ def test_what_is_made_once_is_made_by_one_process_and_the_others_wait_for_it(tmp
     assert [each.communicate()[0] for each in several] == ["made\n"] * 3
 
 
-def test_free_ports_are_free() -> None:
-    assert not answers_tcp(free_port())
+def test_a_port_that_is_given_out_stays_free_for_its_server() -> None:
+    script = (
+        "from tools.ports import free_port; print(*(free_port() for _ in range(50)), flush=True); input()"
+    )
+    several = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    given = [int(port) for each in several for port in each.stdout.readline().split()]  # type: ignore[union-attr]
+    clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for each in several:
+        each.communicate("\n")
+
+    assert len({*given, free_port()}) == 151, "two processes were given the same port"
+    assert max(given) < max(clients, 32_768), "a client's connection may take such a port"
+    assert not any(map(answers_tcp, given))
+
+
+def test_a_forked_process_is_given_other_ports_than_its_parent() -> None:
+    free_port()
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as forked:
+        there = [forked.submit(free_port).result() for _ in range(20)]
+
+    assert not {free_port() for _ in range(20)} & set(there)
+
+
+def test_a_port_that_a_server_of_another_address_holds_is_not_given() -> None:
+    expected = free_port() + 1
+    with socket.create_server(("127.0.0.3", expected)):
+        assert free_port() != expected
 
 
 def _exists(pid: int) -> bool:

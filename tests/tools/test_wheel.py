@@ -25,8 +25,9 @@ from tests.backups.worlds import RESTIC_PASSWORD, copy_repository, make_shop
 from tests.conftest import NAMES
 from tests.deploy.test_systemd import wrapper
 from tests.servers import DatabaseServer
-from tests.servers.processes import Server, answers_http, free_port
+from tests.servers.processes import Server, answers_http
 from tools import release
+from tools.ports import free_port
 
 __all__ = ["empty_repository"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sentinel.conftest import StatusFolder, ask, free_port, gate_environment, running, wait_until
+from tests.sentinel.conftest import StatusFolder, ask, gate_environment, running, wait_until
 from tests.sentinel.test_process import DEPLOY, backend, in_front_of
+from tools.ports import free_port
 
 BEFORE = Path(__file__).with_name("before")
 

@@ -8,7 +8,7 @@ from backups.gate import asking, drill
 from backups.verdict import GateFacts
 from tests.nginx.conftest import CONFIGURATION, nginx
 from tests.nginx.surrounding import read, visit
-from tests.servers.processes import HOST
+from tools.ports import HOST
 
 BEFORE = Path(__file__).with_name("before") / "nginx"
 PLAIN = read(Path(__file__).parents[1] / "nginx" / "surroundings" / "plain.conf")

@@ -27,9 +27,9 @@ from sentinel.heartbeat import drill_begin, drill_path, stamp_write
 from tests.alerting.conftest import Receiver, receiver
 from tests.sentinel.conftest import StatusFolder
 from tests.sentinel.conftest import gate_process as running_gate
-from tests.servers.processes import HOST, free_port
 from tools import history
 from tools.history import History
+from tools.ports import HOST, free_port
 
 __all__ = ["receiver"]
 

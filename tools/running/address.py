@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from tools.private_server import HOST
+from tools.ports import HOST
 from tools.running.common import RunError
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from portal.env import env_file
 from sentinel.env_file import summed_up
+from tools import ports
 from tools.mariadb import SampleMariaDB
-from tools.private_server import HOST
+from tools.ports import HOST
 from tools.running.common import RUN_ENV, VAR, RunError
 from tools.shell import ROOT
 
@@ -87,13 +88,13 @@ def secret(given: Given, name: str) -> str:
 
 def free_port(*wanted: str) -> int:
     """The first wanted port that is free, else any that is."""
-    for port in (*wanted, "0"):
+    for port in wanted:
         if port.isdecimal():
             with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((HOST, int(port)))
                 return int(probe.getsockname()[1])
-    raise RunError("This machine has no free port.")
+    return ports.free_port()
 
 
 def moved_places(settings: Mapping[str, str]) -> list[str]:

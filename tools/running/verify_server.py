@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from backups import mysql
 from portal.env import env_file
-from tools.private_server import HOST, PrivateServer
+from tools.ports import HOST
+from tools.private_server import PrivateServer
 from tools.running.common import LOGS, RUN_ENV, VAR, RunError, say
 from tools.running.left_open import Given, free_port, secret
 from tools.verify_server import Like, verify_server
