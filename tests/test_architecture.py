@@ -51,7 +51,7 @@ HOUSE = {
     "endpoints": "choices errors models mysql restic secret_references text",
     "notifications": "choices errors keys models process text",
     "scheduling": "choices marks models text",
-    "snapshots": "choices dumpfile errors models text",
+    "snapshots": "choices dumpfile errors models moments text",
     "templatetags": "choices installation models text",
     "moments": "binlog dumpfile errors models text",
     "aim": "choices errors models snapshots text validators",

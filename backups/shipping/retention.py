@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
 from backups import restic
@@ -18,6 +17,7 @@ from backups.catalog import series
 from backups.choices import ACTIVE, Action
 from backups.keeping import stand_downs, suspicions
 from backups.models import Database, LogArchive, LogMark, LogPiece, LogTransaction, Repository, Run, Snapshot
+from backups.moments.bases import days_kept
 from backups.shipping import bases
 from backups.shipping.ends import server_name
 from backups.snapshots.naming import LOG_TAG
@@ -69,8 +69,7 @@ def note_forgotten(repository: Repository, ids: Iterable[str]) -> None:
 def kept_from(database: Database, now: datetime | None = None) -> Snapshot | None:
     """The dump from which on all moments are to be had: the oldest exact one of the days that are kept."""
     archive = LogArchive.objects.filter(database=database).first()
-    days = archive.keep_days if archive and archive.keep_days is not None else settings.LOG_KEEP_DAYS
-    since = (now or timezone.now()) - timedelta(days=days)
+    since = (now or timezone.now()) - timedelta(days=days_kept(archive))
     there = bases.exact_dumps(database, since=since)
     return there[-1] if there else next(iter(bases.exact_dumps(database)), None)
 

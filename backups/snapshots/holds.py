@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from backups.choices import ACTIVE, SUSPICION_KEPT, TERMINAL, TEST_RESTORES, Action, Status, SuspicionState
 from backups.dumpfile.log_positions import How
-from backups.models import Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
+from backups.models import Database, Pin, Restore, Run, Snapshot, SnapshotQuerySet, Suspicion
+from backups.moments import bases as moments
 from backups.snapshots import last_copies, selection
 from backups.snapshots.retention import ROWS_KEPT, SAFETY_KEPT
 from backups.text.sentences import phrase, template
@@ -24,6 +25,9 @@ MADE_LAST = phrase("made last, kept whatever its time says")
 NEWEST_NOT_BAD = phrase("newest snapshot that is not known to be bad, kept whatever the policy says")
 NEWEST_VERIFIED = phrase("newest verified snapshot, kept whatever the policy says")
 BASE_OF_LOG = phrase("base of the log: what is stored of it is replayed on no older snapshot")
+BEGINS_MOMENTS = template(
+    "base of the log: without it no moment from {begins} to the next base could be restored"
+)
 # What a restore overwrote is nowhere else, and one that failed is to be begun again.
 SAFETY = template("safety snapshot of restore {restore}, kept for 30 days after it whatever the policy says")
 STANDS = template(
@@ -288,7 +292,20 @@ def base_of_log(present: Present, _now: datetime) -> Held:
         yield found, BASE_OF_LOG
 
 
+def begins_moments(present: Present, now: datetime) -> Held:
+    """What alone leads to the moments behind a break of a stored log, as long as that log is kept."""
+    if not present.may_have_log:
+        return
+    there = {snapshot.pk: snapshot for snapshot in present.snapshots}
+    theirs = {each.database_id for each in present.snapshots if each.database_id is not None}
+    logged = Database.objects.filter(pk__in=theirs, log_archive__isnull=False)
+    for base in (base for database in logged for base in moments.needed(database, now)):
+        if base.key in there:
+            yield there[base.key], phrase(BEGINS_MOMENTS, begins=_local(base.time))
+
+
 # Asked of each database by itself; the rest is asked of all that lies under one row.
 OF_EACH_DATABASE: tuple[Hold, ...] = (
     newest, newest_not_bad, made_last, newest_verified, with_last_copies, before_suspicious, base_of_log,
+    begins_moments,
 )  # fmt: skip
