@@ -26,7 +26,7 @@ from backups.admin.base import page_url
 from backups.admin.moments_tab import tab_url, transactions_url
 from backups.admin.restoring import MAY_RESTORE, note
 from backups.admin.row_choosing import note_look
-from backups.admin.transactions import SearchForm, restore_url_before, tables_told, wanted_of
+from backups.admin.transactions import SearchForm, tables_told, wanted_of, ways_back
 from backups.downloads.asking import ask_for_log
 from backups.errors import Problem
 from backups.models import Database, LogArchive
@@ -145,9 +145,10 @@ def _answered(request: HttpRequest, database: Database, search: Search) -> dict[
         found = _asked(request, database, search)
     except Problem as problem:
         return {"problem": problem.sentence()}
+    leads_back = ways_back(database)
     return {
         "found": found,
-        "shown": [Shown(each, restore_url_before(database, each.place)) for each in found.transactions],
+        "shown": [Shown(each, leads_back(each.place, each.moment)) for each in found.transactions],
         "left_off": left_off(database, search, found),
         "after": "{}:{}".format(*found.go_on) if found.go_on else "",
         "with_text": search.with_text,

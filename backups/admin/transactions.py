@@ -5,8 +5,9 @@ Rows tell of them when, how many and which tables. What was written, and the tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -29,6 +30,8 @@ from backups.choices import Trigger
 from backups.errors import Problem
 from backups.models import Database, LogTransaction
 from backups.moments import listed
+from backups.moments.rows import log_of
+from backups.moments.windows import may_be_had, windows
 from backups.requests import Asker, UndoTransactionsRequest
 from backups.requests.undo_transactions import MOST_TRANSACTIONS
 from backups.text.checked import row_number
@@ -60,6 +63,7 @@ class Shown:
     """A transaction as the list has it."""
 
     row: LogTransaction
+    # Empty where no moment before it can be had.
     restore_url: str
 
     @property
@@ -106,9 +110,7 @@ def list_view(request: HttpRequest, pk: int) -> HttpResponse:
         "database": database,
         "form": form,
         "problem": joined(f"{each}" for errors in form.errors.values() for each in errors),
-        "shown": [
-            Shown(row, restore_url_before(database, f"{row.piece.file}:{row.position}")) for row in shown
-        ],
+        "shown": _shown(database, shown),
         "is_searched": bool(wanted),
         "most_transactions": MOST_TRANSACTIONS,
         "most_rows": settings.ROWS_BACK_LIMIT,
@@ -123,6 +125,24 @@ def list_view(request: HttpRequest, pk: int) -> HttpResponse:
     response = TemplateResponse(request, "backups/transactions.html", context)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _shown(database: Database, rows: Sequence[LogTransaction]) -> list[Shown]:
+    leads_back = ways_back(database)
+    return [Shown(row, leads_back(f"{row.piece.file}:{row.position}", row.moment)) for row in rows]
+
+
+def ways_back(database: Database) -> Callable[[str, datetime], str]:
+    """Tells where the restore to just before a transaction is begun, by its place and moment.
+
+    That is empty where no moment before it can be had: then none of it can be undone either.
+    """
+    led_to = windows(log_of(database, with_marks=False))
+
+    def way_back(place: str, moment: datetime) -> str:
+        return restore_url_before(database, place) if may_be_had(led_to, moment) else ""
+
+    return way_back
 
 
 @MAY_RESTORE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backups.dumpfile.log_positions import Place
 from backups.moments.timeline import Barrier, Base, Gap, Log, Mark, Piece, Rank, Stretch, rank
@@ -42,6 +42,15 @@ class _Wall:
     moment: datetime | None
     barrier: Barrier | None = None
     piece: Piece | None = None
+
+
+# Some servers tell in whole seconds when a transaction was committed, and their clocks differ from ours.
+_ABOUT = timedelta(seconds=5)
+
+
+def may_be_had(found: Sequence[Window], moment: datetime) -> bool:
+    """Whether one of these may hold the moment of a transaction; certain is only that none does."""
+    return any(each.begins - _ABOUT <= moment <= each.ends + _ABOUT for each in found)
 
 
 def windows(log: Log) -> list[Window]:

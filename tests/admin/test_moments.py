@@ -333,6 +333,22 @@ def test_transactions_are_found_by_table_kind_rows_gtid_and_connection(
     ]
 
 
+def test_what_no_backup_leads_to_any_more_is_listed_and_not_offered(logged: Database, login: Login) -> None:
+    for minute in (5, 20):
+        transaction(logged, minute)
+    Snapshot.objects.filter(database=logged).update(
+        time=at(10), manifest={**WHOLE, "database": "shop", "log": {**LOG, "position": 10_000}}
+    )
+    client = login("Restorer")
+
+    page = client.get(reverse("database-transactions", args=[logged.pk])).content.decode()
+
+    assert rows_of(client, logged) == ["20000"]
+    assert page.count("Undo this one") == page.count('name="transaction"') == 1
+    assert page.count("No moment before it can be restored.") == 1
+    assert f"{FILE}:5000" in page
+
+
 def test_a_long_list_is_turned_page_by_page_and_forgotten_pieces_are_not_in_it(
     logged: Database, login: Login
 ) -> None:
