@@ -35,8 +35,8 @@ from backups.models import Database, LogArchive, Pin, Run, Snapshot
 from backups.repositories import identity
 from backups.requests import BackupRequest, read_as
 from backups.runs import notes
-from backups.runs.outage import outlast
 from backups.runs.outcome import Outcome
+from backups.runs.portal_database_away import outlast
 from backups.runs.progress import Progress
 from backups.runs.subject import database_of
 from backups.snapshots.naming import path_of, tag_of

@@ -44,7 +44,7 @@ from backups.runs import lifecycle, queue
 from backups.runs.asked import Asker
 from backups.runs.hearing import Hearing
 from backups.runs.leases import BEAT_LOST
-from backups.runs.outage import AWAY, outlast
+from backups.runs.portal_database_away import AWAY, outlast
 from backups.runs.progress import Observer, State
 from backups.text import formatting
 from backups.text.sentences import phrase

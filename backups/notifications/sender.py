@@ -1,4 +1,4 @@
-"""The program that sends messages (Telegram, e-mail, Slack …): `python -m backups.notifications.sender FD`.
+"""The program that sends messages to addresses of Apprise: `python -m backups.notifications.sender FD`.
 
 A process of its own, so that a service that hangs can be ended, and so that what many services'
 libraries print and log, addresses with their secrets included, ends with it. It reads its order

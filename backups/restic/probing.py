@@ -22,7 +22,6 @@ from backups.restic.exit_codes import error_from
 from backups.restic.folder import refuse_others_files
 from backups.restic.lately import LATELY_SECONDS, forget_opened, note_opened, was_opened
 from backups.restic.missing import gone
-from backups.restic.outage import OutageTimer
 from backups.restic.parsers import parse_repository_id
 from backups.restic.problems import (
     AccessDenied,
@@ -43,6 +42,7 @@ from backups.restic.runner import (
     in_time,
     mend_cache,
 )
+from backups.restic.stalled import OutageTimer
 from backups.restic.storage_errors import no_bucket
 from backups.text.sentences import phrase
 

@@ -14,10 +14,10 @@ from backups.restic.arguments import unlock_args, version_args
 from backups.restic.cache_marks import CacheMarks
 from backups.restic.exit_codes import error_from
 from backups.restic.lately import note_opened
-from backups.restic.outage import OutageTimer
 from backups.restic.output import readable, reasons
 from backups.restic.parsers import parse_version
 from backups.restic.problems import OLDEST_VERSION, ResticError, UnreadableSnapshots, get_restic
+from backups.restic.stalled import OutageTimer
 from backups.restic.storage_errors import not_permitted, unreachable
 from backups.text.sentences import phrase
 

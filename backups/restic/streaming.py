@@ -11,8 +11,8 @@ from backups.errors import Problem
 from backups.restic.access import Access
 from backups.restic.arguments import dump_args
 from backups.restic.exit_codes import error_from
-from backups.restic.outage import OutageTimer
 from backups.restic.runner import mend_cache, unlock_after
+from backups.restic.stalled import OutageTimer
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.choices import ACTIVE, TERMINAL, TEST_RESTORES, Action, Level, Status
 from backups.models import Database, Repository, Run, RunLine
-from backups.runs.outage import outlast
+from backups.runs.portal_database_away import outlast
 from backups.text.sentences import english, joined, parts_of, phrase
 
 if TYPE_CHECKING:

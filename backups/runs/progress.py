@@ -16,7 +16,7 @@ from django.utils import timezone
 from backups.choices import Level, Trigger
 from backups.errors import Cancelled, LeaseLost, Problem, shortened
 from backups.models import Run
-from backups.runs import lifecycle, notes, outage
+from backups.runs import lifecycle, notes, portal_database_away
 from backups.runs.asked import Submits
 from backups.text.sentences import phrase
 from backups.text.terminal import escape_control_characters, spellings
@@ -69,7 +69,7 @@ class Progress:
             self._state = State(name, state.bytes_done, state.bytes_expected, "")
         else:
             self._state = State(name, 0, expected, "")
-        outage.outlast(lambda: notes.run_phase(self._run_id, name))
+        portal_database_away.outlast(lambda: notes.run_phase(self._run_id, name))
         self._beat()
 
     def bytes_done(self, done: int) -> None:
@@ -140,7 +140,7 @@ class Progress:
 
     def flush(self) -> None:
         """Write the lines and facts that are still held back."""
-        outage.outlast(self._write_lines)
+        portal_database_away.outlast(self._write_lines)
 
     def _write_lines(self) -> None:
         lines = self._lines[:]
@@ -162,8 +162,8 @@ class Progress:
         try:
             self._write_lines()
             is_cancelled = lifecycle.run_beat(self._run_id, beat)
-        except outage.AWAY as error:
-            if connection.in_atomic_block or not outage.is_away(error):
+        except portal_database_away.AWAY as error:
+            if connection.in_atomic_block or not portal_database_away.is_away(error):
                 raise
             self._go_on_without(error)
             return
@@ -174,7 +174,7 @@ class Progress:
     def _go_on_without(self, error: Exception) -> None:
         """The portal's database is away: what is under way goes on, as long as nobody else may begin it."""
         silent = time.monotonic() - self._heard
-        if silent > outage.MOST_SECONDS:
+        if silent > portal_database_away.MOST_SECONDS:
             raise Problem(
                 phrase(
                     "The portal's own database gave no answer for {seconds} seconds.", seconds=int(silent)
@@ -183,7 +183,7 @@ class Progress:
                 do=phrase("Check DATABASE_URL and its server, then start again."),
             ) from error
         self._is_away = True
-        outage.hang_up()
+        portal_database_away.hang_up()
 
     def _came_back(self) -> None:
         now = time.monotonic()

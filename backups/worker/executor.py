@@ -21,8 +21,8 @@ from backups.errors import CANCELLED, UNEXPECTED, Cancelled, Failure, LeaseLost,
 from backups.models import Restore, Run
 from backups.runs import consequences, leases, lifecycle, notes, turns
 from backups.runs.asked import Asker, Submits
-from backups.runs.outage import outlast
 from backups.runs.outcome import CallsForMore, Outcome
+from backups.runs.portal_database_away import outlast
 from backups.runs.progress import Observer, Progress, State
 from backups.runs.queue import runs_wake
 from backups.runs.subject import database_of

@@ -21,7 +21,7 @@ from backups.models import Repository
 from backups.process import Completed
 from backups.restic import probing
 from backups.restic.exit_codes import error_from
-from backups.restic.outage import OutageTimer
+from backups.restic.stalled import OutageTimer
 from tests.actions.tools import back_up, log_of, play
 from tests.backups.conftest import MakeDatabase, mariadb_portal
 from tests.backups.worlds import PROJECT, Portal, Ran, Shop, copy_repository

@@ -16,7 +16,7 @@ from django.utils import timezone
 from backups.choices import Action, Status, Trigger
 from backups.errors import Problem
 from backups.models import Repository, Run
-from backups.runs import leases, lifecycle, outage
+from backups.runs import leases, lifecycle, portal_database_away
 from backups.runs.asked import Asker, Wanted
 from backups.runs.progress import Progress
 from backups.worker import reaper
@@ -68,8 +68,12 @@ def test_a_backup_ends_once_others_might_take_it_for_lost(
         backup = portal.start("backup", "--json")
         portal.shop.wait_for_a_waiting_dump()
         with away(postgresql_server):
-            wait_until(lambda: portal.shop.connections() == 0, "the dump to end", outage.MOST_SECONDS + 30)
-    ran = portal.finish(backup, outage.MOST_SECONDS + 30)
+            wait_until(
+                lambda: portal.shop.connections() == 0,
+                "the dump to end",
+                portal_database_away.MOST_SECONDS + 30,
+            )
+    ran = portal.finish(backup, portal_database_away.MOST_SECONDS + 30)
 
     assert ran.code == 1
     assert portal.run()["error_code"] == "portal.database_away"
@@ -183,8 +187,8 @@ def test_what_a_run_says_meanwhile_is_written_afterwards(running: Run) -> None:
 
 
 def test_a_run_gives_up_after_as_long_as_its_lease(running: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert leases.LEASE.total_seconds() == outage.MOST_SECONDS
-    monkeypatch.setattr(outage, "MOST_SECONDS", 1.5)
+    assert leases.LEASE.total_seconds() == portal_database_away.MOST_SECONDS
+    monkeypatch.setattr(portal_database_away, "MOST_SECONDS", 1.5)
     progress = Progress(running)
     with (
         locked(Path(connection.settings_dict["NAME"])),
@@ -197,7 +201,7 @@ def test_a_run_gives_up_after_as_long_as_its_lease(running: Run, monkeypatch: py
 
 def test_a_last_word_is_tried_again_for_as_long(running: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def finish() -> None:
-        outage.outlast(lambda: lifecycle.run_finish(running.pk, status=Status.SUCCEEDED))
+        portal_database_away.outlast(lambda: lifecycle.run_finish(running.pk, status=Status.SUCCEEDED))
 
     file = Path(connection.settings_dict["NAME"])
     holding = threading.Event()
@@ -215,7 +219,7 @@ def test_a_last_word_is_tried_again_for_as_long(running: Run, monkeypatch: pytes
     assert Run.objects.get(pk=running.pk).status == Status.SUCCEEDED
 
     Run.objects.update(status=Status.RUNNING)
-    monkeypatch.setattr(outage, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(portal_database_away, "MOST_SECONDS", 0.5)
     with locked(file), pytest.raises(OperationalError, match="locked"):
         finish()
 
@@ -266,6 +270,6 @@ def test_nobody_waits_for_whose_process_is_gone(running: Run) -> None:
 
 
 def test_a_full_disk_is_no_outage() -> None:
-    assert outage.is_away(OperationalError("database is locked"))
-    assert not outage.is_away(OperationalError("database or disk is full"))
-    assert not outage.is_away(ValueError("locked"))
+    assert portal_database_away.is_away(OperationalError("database is locked"))
+    assert not portal_database_away.is_away(OperationalError("database or disk is full"))
+    assert not portal_database_away.is_away(ValueError("locked"))

@@ -15,7 +15,7 @@ from backups.catalog import portal_copies
 from backups.choices import Action, Trigger
 from backups.models import Run
 from backups.runs import notes
-from backups.runs.outage import outlast
+from backups.runs.portal_database_away import outlast
 from backups.runs.progress import Progress
 
 _LIST_SECONDS = 100.0
