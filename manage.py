@@ -1,7 +1,11 @@
 #!/usr/bin/env python
 """Vedetta's command line."""
 
-from portal.command_line import main
+import sys
 
 if __name__ == "__main__":
+    try:
+        from portal.command_line import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     main()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import django
 from django.core.exceptions import ImproperlyConfigured
@@ -23,7 +25,14 @@ _ASKS_FOR_HELP: tuple[list[str], ...] = ([], ["help"], ["-h"], ["--help"])
 
 
 def main() -> None:
-    """Run a command; a wrong setting ends it with one sentence."""
+    """Run a command; a wrong setting ends it with one sentence, and so does Ctrl-C while it loads."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        _stopped()
+
+
+def _run() -> None:
     gc.disable()  # else a third of the time that loading takes; see _Utility
     keep_private()
     outlive_readers()
@@ -49,6 +58,18 @@ def main() -> None:
         if not (problem := database_problem(thoroughly=True)):
             raise
         sys.exit(f"vedetta: {problem}")
+
+
+def _stopped() -> NoReturn:
+    """What a command of ours is stopped in, it tells itself; here it was not loaded yet, or is Django's."""
+    text = (
+        "Stopped at the keyboard." if _Utility.has_loaded else "Stopped at the keyboard. Nothing was begun."
+    )
+    if "--json" in sys.argv:
+        print(json.dumps({"status": "failed", "error": text, "error_code": "cancelled"}))
+    else:
+        print(text, file=sys.stderr)
+    sys.exit(130)
 
 
 def _commands() -> str:
@@ -87,9 +108,13 @@ def _may_be_there(file: Path) -> bool:
 class _Utility(ManagementUtility):
     """Django's own; what is loaded stays, so that from here on only what comes later is looked at."""
 
+    has_loaded = False
+
     def fetch_command(self, subcommand: str) -> BaseCommand:
         try:
-            return super().fetch_command(subcommand)
+            command = super().fetch_command(subcommand)
+            _Utility.has_loaded = True
+            return command
         finally:
             gc.freeze()
             gc.enable()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -124,3 +128,30 @@ def test_without_a_signal_all_is_as_before() -> None:
         let_through()
 
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("where", ["portal.hardening.keep_private", "django.setup"])
+def test_a_ctrl_c_while_a_command_loads_ends_it_with_a_sentence(where: str) -> None:
+    """It ended in the traceback of whatever was being loaded."""
+    module = where.rpartition(".")[0]
+    script = f"""
+        import sys, {module}
+        def impatient(*_, **__): raise KeyboardInterrupt
+        {where} = impatient
+        from portal.command_line import main
+        sys.argv = ["manage.py", *sys.argv[1:]]
+        main()
+    """
+
+    def stopped(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-c", textwrap.dedent(script), *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    plain, as_json = stopped("backup"), stopped("backup", "--json")
+
+    assert (plain.returncode, plain.stdout) == (130, "")
+    assert plain.stderr == "Stopped at the keyboard. Nothing was begun.\n"
+    assert as_json.returncode == 130
+    assert json.loads(as_json.stdout) == {
+        "status": "failed", "error": "Stopped at the keyboard. Nothing was begun.", "error_code": CANCELLED,
+    }  # fmt: skip
