@@ -180,9 +180,11 @@ def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
 @pytest.mark.parametrize(
     "phase",
     [
-        "safety backup",
         "load",
-        *(pytest.param(each, marks=pytest.mark.soak) for each in ("preflight", "check", "prepare")),
+        *(
+            pytest.param(each, marks=pytest.mark.soak)
+            for each in ("preflight", "safety backup", "check", "prepare")
+        ),
     ],
 )
 def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -> None:

@@ -205,12 +205,12 @@ def test_connection_that_has_nothing_to_do_for_long_is_there_when_it_has(
 ) -> None:
     """The first one waits for the end of all rows, others for the rows of one."""
     database = make_database(shop)
-    rows = by_hand(f"(1,{SLOW + 8})", "(2,2)", keys="KEY `n` (`n`)")
+    rows = by_hand(f"(1,{SLOW + 5})", "(2,2)", keys="KEY `n` (`n`)")
     closing = b"-- Dump completed\n"
     view = b"--\n-- Final view structure for view `v`\n--\n\nCREATE VIEW `v` AS SELECT 1 AS one;\n"
     store(database, rows.replace(closing, view + closing))
     ((before,),) = shop.server.query("SELECT @@GLOBAL.wait_timeout")
-    shop.server.execute("SET GLOBAL wait_timeout = 3")
+    shop.server.execute("SET GLOBAL wait_timeout = 2")
     try:
         succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
     finally:

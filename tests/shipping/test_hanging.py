@@ -49,9 +49,9 @@ def beside_one_that_hangs(
     """Two databases of one server: one in a folder, the other in a storage that may hang."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(patience, "BESIDE_SECONDS", 12.0)
-    monkeypatch.setattr(patience, "QUICK_SECONDS", 11.0)
-    monkeypatch.setattr(patience, "APART_SECONDS", 12.0)
+    monkeypatch.setattr(patience, "BESIDE_SECONDS", 7.0)
+    monkeypatch.setattr(patience, "QUICK_SECONDS", 6.0)
+    monkeypatch.setattr(patience, "APART_SECONDS", 7.0)
     well, shop = ship(ship_shop(shared_mariadb)), ship_shop(shared_mariadb)
     shared_mariadb.execute(f"GRANT ALL ON {shop.name}.* TO '{well.shop.user}'@'%'")
     shop = replace(shop, user=well.shop.user, password=well.shop.password)
