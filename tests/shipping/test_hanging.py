@@ -203,10 +203,10 @@ def test_it_is_looked_after_beside_its_server_and_with_it_again_when_it_is_quick
 
 @pytest.mark.django_db
 def test_the_lease_is_held_while_restic_works(
-    beside_one_that_hangs: tuple[Shipped, Shipped], monkeypatch: pytest.MonkeyPatch
+    shared_mariadb: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which may take longer than a lease: no other host is to store the same meanwhile."""
-    well, _ = beside_one_that_hangs
+    well = ship(ship_shop(shared_mariadb))
     archive = well.archive
     assert leases.take(archive)
     LogArchive.objects.filter(pk=archive.pk).update(lease_until=timezone.now())
