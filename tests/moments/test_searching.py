@@ -87,6 +87,8 @@ def tables(answered: Found) -> list[dict[str, Any]]:
     return [dict(each.tables) for each in answered.transactions]
 
 
+# Below, what is in no list is found; tests/moments/test_s3.py searches, and restores to just before.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_the_smallest_is_found_and_restored_to_just_before(shipped: Shipped, to_moment: To) -> None:
     """One row of one table, which is in no list."""
