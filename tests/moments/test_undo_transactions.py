@@ -516,31 +516,41 @@ def test_what_cannot_be_undone_is_refused(family: Family, settings: Settings) ->
     assert caught.value.code == "moment.transaction_barred"
 
 
+def three(family: Family) -> list[str]:
+    """Three transactions: of five rows, of one, and of four."""
+    statements = ("UPDATE visits SET seen = 8", "DELETE FROM others", "UPDATE loose SET a = 7")
+    return [family.transaction(statement) for statement in statements]
+
+
 @pytest.mark.one_flavour("mariadb")
 def test_several_are_undone_together_only_if_there_is_room_for_the_rows_of_all(
-    family: Family, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    family: Family, settings: Settings
 ) -> None:
     """They are put together in memory, whatever each alone may have. Nothing more is replayed then."""
-    five, one, another = (
-        family.transaction(statement)
-        for statement in ("UPDATE visits SET seen = 8", "DELETE FROM others", "UPDATE loose SET a = 7")
-    )
-    all_of_them = UndoTransactionsRequest.of(family.shipped.database, [five, one, another])
-
+    five, one, another = three(family)
     settings.ROWS_BACK_LIMIT = 5
-    rows_of_all = played(all_of_them)
 
-    assert rows_of_all.error_code == "undo_transactions.not_together"
-    assert "Together they changed more than 5 rows (ROWS_BACK_LIMIT)" in rows_of_all.error
-    assert "one by one, the newest first" in rows_of_all.error
-    assert log_of(rows_of_all).count("It changed ") == 2
-    assert not list(kept_files.folder().glob(f"{rows_of_all.pk}.*"))
+    together = played(UndoTransactionsRequest.of(family.shipped.database, [five, one, another]))
+
+    assert together.error_code == "undo_transactions.not_together"
+    assert "Together they changed more than 5 rows (ROWS_BACK_LIMIT)" in together.error
+    assert "one by one, the newest first" in together.error
+    assert log_of(together).count("It changed ") == 2
+    assert not list(kept_files.folder().glob(f"{together.pk}.*"))
     assert counts(family.found_out(five)) == {"visits": (0, 5, 0)}, "one alone has room for them"
-    settings.ROWS_BACK_LIMIT = 100
+
+
+# Above, by the number of their rows.
+@pytest.mark.one_flavour("mysql")
+@pytest.mark.soak
+def test_several_are_undone_together_only_if_there_is_room_for_the_bytes_of_all(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    five, one, another = three(family)
     with monkeypatch.context() as patched:
         patched.setattr(keeping, "MOST_BYTES", 21_000)
-        bytes_of_all = played(all_of_them)
-    assert bytes_of_all.error_code == "undo_transactions.not_together"
+        together = played(UndoTransactionsRequest.of(family.shipped.database, [five, one, another]))
+    assert together.error_code == "undo_transactions.not_together"
     assert counts(family.found_out(five, one)) == {"others": (1, 0, 0), "visits": (0, 5, 0)}
 
 
