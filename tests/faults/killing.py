@@ -35,7 +35,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 LENGTHS = {
     "backup": 1.0,
     "verify": 1.6,
-    "forget": 1.1,
+    "forget": 0.15,
     "check": 0.9,
     "file": 0.7,
     "new": 1.1,

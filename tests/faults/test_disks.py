@@ -267,7 +267,8 @@ def test_repository_deleted_during_the_dump(portal: Portal) -> None:
     assert portal.heartbeat() == before
 
 
-@pytest.mark.larger
+# tests/actions/test_failures.py has a backup with a password that does not open the repository.
+@pytest.mark.soak
 def test_repository_password_changed_under_us(portal: Portal, tmp_path: Path) -> None:
     before = portal.heartbeat()
     new = tmp_path / "new password"
@@ -285,7 +286,8 @@ def test_repository_password_changed_under_us(portal: Portal, tmp_path: Path) ->
     next_backup_succeeds(portal)
 
 
-@pytest.mark.larger
+# tests/actions/test_locks.py has a forget, tests/snapshots/test_nightly.py a night, while others are at work.
+@pytest.mark.soak
 def test_two_portals_on_one_repository_at_once(
     mariadb_shop: Shop, make_portal: MakePortal, empty_repository: Path, tmp_path: Path
 ) -> None:

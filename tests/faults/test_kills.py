@@ -165,6 +165,8 @@ def test_half_a_file_is_removed(verified: Stage) -> None:
     assert stage.newest()["status"] == "lost"
 
 
+# tests/actions/test_locks.py has such a lock removed.
+@pytest.mark.soak
 def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
     """Neither for the reaper, which looks at lost runs alone, nor for a retention plan."""
     stage = verified
@@ -180,9 +182,11 @@ def test_restic_killed_while_it_is_read_leaves_no_lock(verified: Stage) -> None:
 @pytest.mark.parametrize(
     "phase",
     [
-        "safety backup",
         "load",
-        *(pytest.param(each, marks=pytest.mark.soak) for each in ("preflight", "check", "prepare")),
+        *(
+            pytest.param(each, marks=pytest.mark.soak)
+            for each in ("preflight", "safety backup", "check", "prepare")
+        ),
     ],
 )
 def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -> None:
@@ -202,9 +206,11 @@ def test_cancelled_in_each_phase_of_a_replacement(phase: str, verified: Stage) -
     ("by", "phase"),
     [
         ("kill", "heartbeat"),
-        ("stop", "confirm"),
-        pytest.param("kill", "confirm", marks=pytest.mark.soak),
-        pytest.param("stop", "heartbeat", marks=pytest.mark.soak),
+        # tests/actions/test_backup.py and tests/restoring/test_commands.py stop commands.
+        *(
+            pytest.param(*each, marks=pytest.mark.soak)
+            for each in (("stop", "confirm"), ("kill", "confirm"), ("stop", "heartbeat"))
+        ),
     ],
 )
 def test_backup_cut_short_after_its_snapshot_does_not_deny_it(by: str, phase: str, verified: Stage) -> None:

@@ -79,7 +79,9 @@ def test_worker_down_across_several_scheduled_times_backs_up_once(portal: Portal
         wait_until(lambda: is_over(portal, int(str(run["id"]))), "the backup")
         # What follows is left to the night, which the worker has by itself.
         assert not portal.rows("SELECT 1 FROM backups_run WHERE parent_id IS NOT NULL")
-        portal.shell(A_NIGHT_LATER + TEND_NOW)
+    portal.shell(A_NIGHT_LATER + TEND_NOW)
+    # One that begins looks at once, another one twice a minute.
+    with portal.worker():
         forget = "SELECT 1 FROM backups_run WHERE action = 'forget' AND status = 'succeeded'"
         wait_until(lambda: portal.rows(forget), "the night's maintenance", 90)
         # One of each minute is due for the moment in which the worker comes to it.

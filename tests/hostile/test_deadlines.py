@@ -91,8 +91,7 @@ def in_short(*names: str) -> list[object]:
 
 
 ASKED_IN_SHORT = (
-    "a byte now and then", "rows without an end", "columns without an end", "warnings without an end",
-    "a greeting by the byte", "a greeting without an end",
+    "a byte now and then", "rows without an end", "warnings without an end", "a greeting without an end",
 )  # fmt: skip
 
 

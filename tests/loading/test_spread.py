@@ -205,12 +205,12 @@ def test_connection_that_has_nothing_to_do_for_long_is_there_when_it_has(
 ) -> None:
     """The first one waits for the end of all rows, others for the rows of one."""
     database = make_database(shop)
-    rows = by_hand(f"(1,{SLOW + 8})", "(2,2)", keys="KEY `n` (`n`)")
+    rows = by_hand(f"(1,{SLOW + 5})", "(2,2)", keys="KEY `n` (`n`)")
     closing = b"-- Dump completed\n"
     view = b"--\n-- Final view structure for view `v`\n--\n\nCREATE VIEW `v` AS SELECT 1 AS one;\n"
     store(database, rows.replace(closing, view + closing))
     ((before,),) = shop.server.query("SELECT @@GLOBAL.wait_timeout")
-    shop.server.execute("SET GLOBAL wait_timeout = 3")
+    shop.server.execute("SET GLOBAL wait_timeout = 2")
     try:
         succeeded(restore(database, RestoreMode.NEW, target=f"{shop.name}_new"))
     finally:
@@ -358,7 +358,8 @@ def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_agains
     shop = mariadb_shop
     database = make_database(shop)
     succeeded(back_up(database))
-    slow = restic_that_pauses(restic.find(), tmp_path / "restic")
+    goes_on = tmp_path / "goes_on"
+    slow = restic_that_pauses(restic.find(), tmp_path / "restic", until=goes_on)
     monkeypatch.setattr(restic, "find", lambda: str(slow))
     settings.RESTORE_CONNECTIONS = connections
     target = f"{shop.name}_new"
@@ -367,9 +368,12 @@ def test_connection_that_is_lost_while_the_repository_is_slow_is_not_held_agains
 
     def kill() -> None:
         found: Callable[[], Any] = lambda: shop.server.query(of_the_load, None, [shop.user, target])  # noqa: E731
-        wait_until(lambda: len(found()) == (1 if connections == 1 else 4), "the connections that load")
-        for (thread,) in found():
-            shop.server.execute(f"KILL {thread}")
+        try:
+            wait_until(lambda: len(found()) == (1 if connections == 1 else 4), "the connections that load")
+            for (thread,) in found():
+                shop.server.execute(f"KILL {thread}")
+        finally:
+            goes_on.touch()
 
     killing = threading.Thread(target=kill)
     killing.start()
@@ -402,10 +406,11 @@ def test_connection_that_is_lost_before_the_first_statement_is_told_as_lost(
     assert "was lost" in told or "killed" in told
 
 
-def restic_that_pauses(real: str, place: Path) -> Path:
-    """restic, which keeps its reader waiting after the first kilobyte of a file."""
+def restic_that_pauses(real: str, place: Path, until: Path) -> Path:
+    """restic, which keeps its reader waiting after a kilobyte of a file, until another file is there."""
+    pause = f"while [ ! -e {until} ]; do sleep 0.1; done"
     place.write_text(
-        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | {{ head -c 1000; sleep 5; cat; }} ;;\n'
+        f'#!/bin/sh\ncase " $* " in\n*" dump "*) {real} "$@" | {{ head -c 1000; {pause}; cat; }} ;;\n'
         f'*) exec {real} "$@" ;;\nesac\n'
     )
     place.chmod(0o755)

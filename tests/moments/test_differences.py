@@ -67,7 +67,9 @@ def rows_of(run: Run) -> dict[str, tuple[int, int, int]]:
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_two_moments_are_compared_and_rows_are_kept(lived: tuple[Shipped, Until, Until]) -> None:
+def test_two_moments_are_compared_and_rows_are_kept_and_a_moment_with_now_and_a_snapshot(
+    lived: tuple[Shipped, Until, Until],
+) -> None:
     shipped, first, before_delete = lived
 
     run = compared(shipped, first, before_delete, keep_rows=True)
@@ -86,11 +88,7 @@ def test_two_moments_are_compared_and_rows_are_kept(lived: tuple[Shipped, Until,
     assert (change.then[b"name"], change.now[b"name"]) == (b"'Ada'", b"'Ada Lovelace'")
     assert not [name for name in databases_of(shipped.shop) if "__verify_" in name]
 
-
-@pytest.mark.one_flavour("mariadb")
-def test_from_a_moment_to_now_and_from_a_snapshot_to_a_moment(lived: tuple[Shipped, Until, Until]) -> None:
-    shipped, first, before_delete = lived
-
+    # From a moment to now, and from a snapshot to a moment.
     assert rows_of(compared(shipped, before_delete, None)) == {"customers": (40, 1, 0)}
     base = Snapshot.objects.get(database=shipped.database)
     assert rows_of(compared(shipped, base, first)) == {"customers": (0, 40, 0)}

@@ -64,15 +64,15 @@ def fetched(restore: Restore, who: User) -> bytes:
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_it_is_downloaded_on_the_restores_page_and_holds_that_moment(
+def test_it_is_downloaded_on_the_restores_page_holds_that_moment_and_goes_to_who_may_restore_for_a_day(
     shipped: Shipped,
     made: tuple[Restore, list[bytes]],
     person: Callable[[str], User],
     downloads_served: DownloadServer,
 ) -> None:
     restore, before = made
-    client = Client()
-    client.force_login(person("Restorer"))
+    client, restorer = Client(), person("Restorer")
+    client.force_login(restorer)
     page = told(client.get(page_url(restore)))
     assert "To an SQL file that can be downloaded" in page
     assert "It is kept on the worker's machine until" in page
@@ -95,15 +95,8 @@ def test_it_is_downloaded_on_the_restores_page_and_holds_that_moment(
     assert viewer.post(reverse("restore-file", args=[restore.pk])).status_code == 403
     assert client.get(reverse("restore-file", args=[restore.pk])).status_code == 405
 
-
-@pytest.mark.one_flavour("mariadb")
-def test_it_goes_to_who_may_restore_once_and_for_a_day(
-    made: tuple[Restore, list[bytes]], person: Callable[[str], User], downloads_served: DownloadServer
-) -> None:
-    restore, _ = made
     path = kept_files.dump_of(restore.run_id)
     assert path.stat().st_mode & 0o777 == 0o600
-    restorer = person("Restorer")
     token = tickets.issue(restorer, restore.snapshot, purpose=tickets.of_file(restore.run_id))
     for purpose in ("", tickets.of_rows(restore.run_id), tickets.of_file(restore.run_id + 1)):
         with pytest.raises(Problem):
@@ -128,16 +121,25 @@ def test_it_goes_to_who_may_restore_once_and_for_a_day(
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_without_room_for_it_nothing_is_begun(
-    shipped: Shipped, to_moment: To, monkeypatch: pytest.MonkeyPatch
+def test_without_room_or_a_place_beside_a_live_mariadb_nothing_is_begun(
+    shipped: Shipped, to_moment: To, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: _Full())
     shipped.look()
-
-    run = to_moment(shipped, _stored(shipped), RestoreMode.FILE, TO_DOWNLOAD)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _: _Full())
+        run = to_moment(shipped, _stored(shipped), RestoreMode.FILE, TO_DOWNLOAD)
 
     assert run.error_code == "restore.no_room_for_file"
     assert "manage.py restore --output DIR" in failed(run)
+
+    settings.REPLAY_ON_LIVE = False
+    run = to_moment(shipped, _stored(shipped), RestoreMode.FILE, TO_DOWNLOAD)
+
+    if shipped.shop.server.flavour == "mysql":
+        succeeded(run)
+        return
+    assert run.error_code == "replay.beside_live"
+    assert "For a file (--output), a proof or the undo of a transaction, set" in failed(run)
 
 
 class _Full:
@@ -147,22 +149,6 @@ class _Full:
 def _stored(shipped: Shipped) -> Until:
     """The newest moment that is stored."""
     return Until(moment=shipped.archive.stored_until)
-
-
-@pytest.mark.one_flavour("mariadb")
-def test_beside_a_live_mariadb_it_says_which_place_it_needs(
-    shipped: Shipped, to_moment: To, settings: Settings
-) -> None:
-    settings.REPLAY_ON_LIVE = False
-    shipped.look()
-
-    run = to_moment(shipped, _stored(shipped), RestoreMode.FILE, TO_DOWNLOAD)
-
-    if shipped.shop.server.flavour == "mysql":
-        succeeded(run)
-        return
-    assert run.error_code == "replay.beside_live"
-    assert "For a file (--output), a proof or the undo of a transaction, set" in failed(run)
 
 
 class _Room:

@@ -65,7 +65,9 @@ def test_where_it_is_and_what_is_lost(shipped: Shipped) -> None:
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_how_long_it_takes_by_the_speed_of_proofs(shipped: Shipped) -> None:
+def test_how_long_it_takes_by_the_speed_of_proofs_and_what_stands_in_the_way_is_told_before(
+    shipped: Shipped, settings: Settings
+) -> None:
     until = the_mistake(shipped)
     base = Snapshot.objects.get()
     for verdict, seconds in ((ReplayVerdict.IDENTICAL, 4.0), (ReplayVerdict.DIFFERENT, 4000.0)):
@@ -81,10 +83,6 @@ def test_how_long_it_takes_by_the_speed_of_proofs(shipped: Shipped) -> None:
 
     assert moment["replay_seconds"] == pytest.approx(moment["log_bytes"] / 1000, abs=0.1)
 
-
-@pytest.mark.one_flavour("mariadb")
-def test_what_stands_in_the_way_is_told_before(shipped: Shipped, settings: Settings) -> None:
-    until = the_mistake(shipped)
     settings.REPLAY_ON_LIVE = False
     told = asked(shipped, until, RestoreMode.NEW)
     if shipped.shop.server.flavour == "mariadb":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from threading import Event
-from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from backups import process
 from backups.actions import log_search
 from backups.actions.steps.log_replayed import piece_bytes
 from backups.choices import RestoreMode
@@ -28,6 +30,7 @@ from backups.moments.until import before_transaction, local
 from backups.shipping import follower
 from backups.worker.downloads import DownloadServer
 from tests.admin.conftest import past, person, roles
+from tests.backups.worlds import children_of, command_of, wait_until
 from tests.downloads.serving import downloads_served
 from tests.moments.conftest import To
 from tests.restoring.stories import succeeded
@@ -84,6 +87,8 @@ def tables(answered: Found) -> list[dict[str, Any]]:
     return [dict(each.tables) for each in answered.transactions]
 
 
+# Below, what is in no list is found; tests/moments/test_s3.py searches, and restores to just before.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mariadb")
 def test_the_smallest_is_found_and_restored_to_just_before(shipped: Shipped, to_moment: To) -> None:
     """One row of one table, which is in no list."""
@@ -133,35 +138,57 @@ def test_by_table_kind_rows_and_connection(searched: Shipped) -> None:
 
 @pytest.mark.one_flavour("mariadb")
 @pytest.mark.parametrize(
-    ("key", "kinds", "unlike"),
+    "found_by",
     [
-        ("18446744073709551615", [{"parcels": {"insert": 2}}], ["parcels", "prices"]),
-        ("Grün", [{"codes": {"insert": 2}}], ["prices"]),
-        pytest.param("-7", [{"small": {"insert": 1}}], ["prices"], marks=pytest.mark.soak),
-        pytest.param("grün", [], ["prices"], marks=pytest.mark.soak),
-        pytest.param("99999999999999999999999", [], ["prices"], marks=pytest.mark.soak),
+        {
+            "18446744073709551615": ([{"parcels": {"insert": 2}}], ["parcels", "prices"]),
+            "Grün": ([{"codes": {"insert": 2}}], ["prices"]),
+        },
+        pytest.param(
+            {
+                "-7": ([{"small": {"insert": 1}}], ["prices"]),
+                "grün": ([], ["prices"]),
+                "99999999999999999999999": ([], ["prices"]),
+            },
+            marks=pytest.mark.soak,
+        ),
     ],
+    ids=", ".join,
 )
-def test_by_key(searched: Shipped, key: str, kinds: list[Any], unlike: list[str]) -> None:
+def test_by_key(searched: Shipped, found_by: dict[str, tuple[list[Any], list[str]]]) -> None:
     """In tables as they are now: what was done to parcels while it had a column more is told as left out."""
     searched.shop.execute("ALTER TABLE parcels DROP COLUMN more")
     searched.look()
+    for key, (kinds, unlike) in found_by.items():
+        answered = found(searched, key=key)
 
-    answered = found(searched, key=key)
-
-    assert tables(answered) == kinds
-    # No DECIMAL is compared; and of parcels not the rows with a column more, which were deleted.
-    assert list(answered.unlike) == unlike
-    told = left_off(searched.database, of_today(), answered)
-    assert any(f"The key could not be looked at in {', '.join(unlike)}" in each for each in told)
+        assert tables(answered) == kinds, key
+        # No DECIMAL is compared; and of parcels not the rows with a column more, which were deleted.
+        assert list(answered.unlike) == unlike, key
+        told = left_off(searched.database, of_today(), answered)
+        assert any(f"The key could not be looked at in {', '.join(unlike)}" in each for each in told), key
 
 
 @pytest.mark.one_flavour("mysql")
-def test_statements_come_where_they_are_asked_for_and_are_stored_nowhere(searched: Shipped) -> None:
+def test_statements_come_where_they_are_asked_for_and_the_command_reads_the_log_itself(
+    searched: Shipped, capsys: pytest.CaptureFixture[str]
+) -> None:
     (one,) = found(searched, table="parcels", kind="update", with_text=True).transactions
 
     assert one.statements == ["UPDATE parcels SET note = 'secret words' WHERE id = 7"]
+    # They are stored nowhere.
     assert "secret words" not in str(list(LogTransaction.objects.values_list()))
+    begins, ends = (local(each) for each in (of_today().begins, of_today().ends))
+    capsys.readouterr()
+    of_log = ("log_archive", "--database", searched.database.name, "transactions", "--from", begins)
+
+    call_command(*of_log, "--to", ends, "--key", "Grün", "--json")
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [each["tables"] for each in told["transactions"]] == [{"codes": {"insert": 2}}]
+    with pytest.raises(SystemExit):
+        call_command(*of_log)
+    assert "say --from and --to" in capsys.readouterr().err
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -213,9 +240,9 @@ def slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
             yield chunk
             if not number and len(chunk) > 10_000:
                 clock.now += 60
-                is_given_up.wait(30)
-                # Until restic is ended, which would go on while somebody reads.
-                sleep(3)
+                # Restic would go on while somebody reads.
+                if is_given_up.wait(30):
+                    wait_until(lambda: not readers(), "restic to be ended", every=0.02)
 
     def told_tick(reading: Any) -> None:
         try:
@@ -224,10 +251,18 @@ def slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
             is_given_up.set()
             raise
 
+    # It waits for who reads, and heeds no signal meanwhile.
+    monkeypatch.setattr(process.Child, "stop", partialmethod(process.Child.stop, grace=0.2))
     monkeypatch.setattr(log_search, "piece_bytes", slowly)
     monkeypatch.setattr(log_search._Reading, "_tick", told_tick)
     monkeypatch.setattr(log_search, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(log_search, "_LARGE_BYTES", 1000)
+
+
+def readers() -> list[str]:
+    """The programs of ours that read out of a repository."""
+    commands = [command_of(child) for child in children_of(os.getpid())]
+    return [command for command in commands if "restic" in command and " dump " in command]
 
 
 def to_the_end(shipped: Shipped, **fields: Any) -> list[Found]:
@@ -287,22 +322,7 @@ def test_a_storage_that_gives_nothing_is_told_as_what_it_is(
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_a_piece_that_is_gone_is_named_and_the_others_are_looked_through(searched: Shipped) -> None:
-    (piece,) = [each for each in searched.pieces if each.transactions]
-    piece.snapshot_id = "f" * 64
-    piece.save()
-
-    answered = found(searched)
-
-    assert answered.unread == (f"{piece.file}:{piece.start}",)
-    assert not answered.transactions
-    told = left_off(searched.database, of_today(), answered)
-    words = f"could not be read, and what is in them is missing here: {piece.file}:{piece.start}"
-    assert any(words in each for each in told)
-
-
-@pytest.mark.one_flavour("mariadb")
-def test_what_is_not_of_the_time_is_not_read(searched: Shipped) -> None:
+def test_what_is_not_of_the_time_is_not_read_and_a_piece_that_is_gone_is_named(searched: Shipped) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=400)
     search = Search(long_ago, long_ago + timedelta(hours=1))
 
@@ -313,20 +333,18 @@ def test_what_is_not_of_the_time_is_not_read(searched: Shipped) -> None:
         log_search.found(searched.database, Search(search.ends, search.begins))
     assert raised.value.code == "moment.turned_round"
 
+    (piece,) = [each for each in searched.pieces if each.transactions]
+    piece.snapshot_id = "f" * 64
+    piece.save()
 
-@pytest.mark.one_flavour("mysql")
-def test_the_command_reads_the_log_itself(searched: Shipped, capsys: pytest.CaptureFixture[str]) -> None:
-    begins, ends = (local(each) for each in (of_today().begins, of_today().ends))
-    capsys.readouterr()
-    of_log = ("log_archive", "--database", searched.database.name, "transactions", "--from", begins)
+    # The others are looked through.
+    answered = found(searched)
 
-    call_command(*of_log, "--to", ends, "--key", "Grün", "--json")
-
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [each["tables"] for each in told["transactions"]] == [{"codes": {"insert": 2}}]
-    with pytest.raises(SystemExit):
-        call_command(*of_log)
-    assert "say --from and --to" in capsys.readouterr().err
+    assert answered.unread == (f"{piece.file}:{piece.start}",)
+    assert not answered.transactions
+    told = left_off(searched.database, of_today(), answered)
+    words = f"could not be read, and what is in them is missing here: {piece.file}:{piece.start}"
+    assert any(words in each for each in told)
 
 
 @pytest.mark.one_flavour("mariadb")

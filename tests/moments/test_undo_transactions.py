@@ -207,18 +207,38 @@ def test_a_delete_comes_back_with_all_that_foreign_keys_took_along(family: Famil
 
 
 @pytest.mark.one_flavour("mysql")
-def test_keys_that_changed_with_their_parents_are_as_before(family: Family) -> None:
+def test_keys_that_changed_are_as_before_and_both_halves_of_such_a_row_stay_where_somebody_changed_it(
+    family: Family,
+) -> None:
+    """With their parents, and alone; and when the script that moved them back is taken back."""
+    family.execute("INSERT INTO others VALUES (2, 'another'), (3, 'changed')")
     then = family.rows()
     update = family.transaction(
-        "UPDATE customers SET id = 7 WHERE id = 2; UPDATE orders SET id = 25 WHERE id = 20"
+        "UPDATE customers SET id = 7 WHERE id = 2; UPDATE orders SET id = 25 WHERE id = 20; "
+        "UPDATE others SET id = id + 49 WHERE id < 3; UPDATE others SET note = 'x' WHERE id = 3"
     )
+    moved = family.rows()
 
     kept = family.found_out(update)
 
     assert counts(kept) == {
-        "customers": (1, 0, 1), "orders": (1, 1, 1), "order_lines": (2, 0, 2), "visits": (0, 2, 0),
+        "customers": (1, 0, 1), "orders": (1, 1, 1), "order_lines": (2, 0, 2), "others": (2, 1, 2),
+        "visits": (0, 2, 0),
     }  # fmt: skip
-    family.undo_and_back(family.proved(kept), then)
+    applied = family.apply(family.proved(kept))
+    assert family.rows() == then
+    family.execute("UPDATE others SET note = 'later' WHERE id = 1")
+    undo = RowsBackRequest(family.shipped.database, applied)
+
+    proved = well(undo)
+
+    assert left_out(proved) == [("others", 2)]
+    assert "take those that were changed again too" in log_of(proved)
+    family.apply(proved)
+    assert family.rows() == {**moved, "others": [(1, "later"), (3, "x"), (51, "another")]}
+    # Whoever wants it all the same has both halves taken.
+    family.apply(well(replace(undo, with_changed_again=True)))
+    assert family.rows() == moved
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -314,46 +334,35 @@ def test_a_row_that_was_moved_and_changed_since_is_there_once(family: Family) ->
     assert (gone.result["rows_back"]["rows"], left_out(gone)) == (1, [])
 
 
-@pytest.mark.one_flavour("mysql")
-def test_what_a_script_moved_back_and_somebody_changed_since_stays_as_a_whole_when_it_is_taken_back(
-    family: Family,
-) -> None:
-    family.execute("INSERT INTO others VALUES (2, 'another'), (3, 'changed')")
-    moved = family.transaction(
-        "UPDATE others SET id = id + 49 WHERE id < 3; UPDATE others SET note = 'x' WHERE id = 3"
-    )
-    applied = family.apply(family.proved(family.found_out(moved)))
-    family.execute("UPDATE others SET note = 'later' WHERE id = 1")
-    there = family.rows()
-    undo = RowsBackRequest(family.shipped.database, applied)
-
-    proved = well(undo)
-
-    assert left_out(proved) == [("others", 2)]
-    assert "take those that were changed again too" in log_of(proved)
-    family.undo_and_back(proved, {**there, "others": [(1, "later"), (3, "x"), (51, "another")]})
-    # Whoever wants it all the same has both halves taken.
-    family.apply(well(replace(undo, with_changed_again=True)))
-    assert family.rows()["others"] == [(3, "x"), (50, "left alone"), (51, "another")]
-
-
 @pytest.mark.one_flavour("mariadb")
-def test_what_a_server_computes_anew_each_time_is_no_part_of_a_row(family: Family) -> None:
-    """MariaDB's dumps have it: of another moment, connection and database on the copy than in live rows."""
+def test_what_is_computed_anew_is_no_part_of_a_row_and_what_a_dump_rounds_is_told(family: Family) -> None:
+    """MariaDB's dumps have it: of another moment, connection and database on the copy than in live rows.
+
+    MySQL computes nothing of a moment or a place. Of FLOAT values dumps have six digits, and what differs
+    behind them is no change.
+    """
+    shop = family.shipped.shop
+    anew = {
+        "age": "BIGINT AS (TIMESTAMPDIFF(MICROSECOND, '2020-01-01', NOW(6))) VIRTUAL",
+        "place": "VARCHAR(64) AS (DATABASE()) VIRTUAL",
+    }
+    if shop.server.flavour == "mysql":
+        anew = {}
+    more = "".join(f", {name} {what}" for name, what in anew.items())
     family.execute(
-        "CREATE TABLE ages (id INT PRIMARY KEY, n INT, twice INT AS (n * 2) STORED,"
-        " age BIGINT AS (TIMESTAMPDIFF(MICROSECOND, '2020-01-01', NOW(6))) VIRTUAL,"
-        " place VARCHAR(64) AS (DATABASE()) VIRTUAL);"
+        f"CREATE TABLE ages (id INT PRIMARY KEY, n INT, twice INT AS (n * 2) STORED{more});"
         "CREATE TABLE bare (n INT, twice INT AS (n * 2) VIRTUAL);"
         "INSERT INTO ages (id, n) VALUES (1, 1), (2, 2), (3, 3), (4, 4);"
-        "INSERT INTO bare (n) VALUES (1), (1), (2)"
+        "INSERT INTO bare (n) VALUES (1), (1), (2);"
+        "CREATE TABLE readings (id INT PRIMARY KEY, f FLOAT, d DOUBLE);"
+        "INSERT INTO readings VALUES (1, 1, 1), (2, 1, 1), (3, 1, 1)"
     )
-    shop = family.shipped.shop
 
     def computed() -> list[object]:
         return [
-            shop.query("SELECT id, n, twice, place FROM ages ORDER BY id"),
+            shop.query(f"SELECT id, n, twice{', place' if anew else ''} FROM ages ORDER BY id"),
             shop.query("SELECT n, twice FROM bare ORDER BY n"),
+            shop.query("SELECT id, f, d FROM readings WHERE id > 1 ORDER BY id"),
         ]
 
     family.shipped.look()
@@ -361,42 +370,27 @@ def test_what_a_server_computes_anew_each_time_is_no_part_of_a_row(family: Famil
     change = family.transaction(
         "UPDATE ages SET n = 9 WHERE id = 1; DELETE FROM ages WHERE id = 2;"
         "INSERT INTO ages (id, n) VALUES (5, 5); UPDATE ages SET id = 40 WHERE id = 4;"
-        "DELETE FROM bare WHERE n = 1 LIMIT 1"
+        "DELETE FROM bare WHERE n = 1 LIMIT 1;"
+        "UPDATE readings SET f = 1.0000002 WHERE id = 1; UPDATE readings SET f = 2.5 WHERE id = 2;"
+        "UPDATE readings SET d = 1.0000000000000002 WHERE id = 3"
     )
     now = computed()
 
     kept = family.found_out(change)
 
-    assert counts(kept) == {"ages": (2, 1, 2), "bare": (1, 0, 0)}
-    (ages,) = (each for each in kept.result["difference"]["tables"] if each["table"] == "ages")
-    assert ages["columns_computed"] == ["age", "place", "twice"]
+    assert counts(kept) == {"ages": (2, 1, 2), "bare": (1, 0, 0), "readings": (0, 2, 0)}
+    differing = {each["table"]: each for each in kept.result["difference"]["tables"]}
+    assert differing["ages"]["columns_computed"] == [*anew, "twice"]
+    assert differing["readings"]["columns_rounded"] == ["f"]
+    assert "Of FLOAT values of readings (f) a dump has six digits." in log_of(kept)
     script = family.proved(kept)
-    assert (left_out(script), script.result["rows_back"]["rows"]) == ([], 6)
+    assert (left_out(script), script.result["rows_back"]["rows"]) == ([], 8)
     applied = family.apply(script)
     assert computed() == then
     family.apply(well(RowsBackRequest(family.shipped.database, applied)))
     assert computed() == now
     with pytest.raises(Problem, match="the server computes the column twice"):
         numbers_where(kept, "ages", ["changed"], "twice = 2")
-
-
-@pytest.mark.one_flavour("mysql")
-def test_what_a_transaction_changed_of_a_float_behind_the_digits_of_a_dump_is_told(family: Family) -> None:
-    family.execute(
-        "CREATE TABLE readings (id INT PRIMARY KEY, f FLOAT, d DOUBLE);"
-        "INSERT INTO readings VALUES (1, 1, 1), (2, 1, 1), (3, 1, 1)"
-    )
-    family.shipped.look()
-    change = family.transaction(
-        "UPDATE readings SET f = 1.0000002 WHERE id = 1; UPDATE readings SET f = 2.5 WHERE id = 2;"
-        "UPDATE readings SET d = 1.0000000000000002 WHERE id = 3"
-    )
-
-    kept = family.found_out(change)
-
-    assert counts(kept) == {"readings": (0, 2, 0)}
-    assert "Of FLOAT values of readings (f) a dump has six digits." in log_of(kept)
-    assert kept.result["difference"]["tables"][0]["columns_rounded"] == ["f"]
 
 
 @pytest.mark.one_flavour("mariadb")
@@ -522,31 +516,41 @@ def test_what_cannot_be_undone_is_refused(family: Family, settings: Settings) ->
     assert caught.value.code == "moment.transaction_barred"
 
 
-@pytest.mark.one_flavour("mysql")
+def three(family: Family) -> list[str]:
+    """Three transactions: of five rows, of one, and of four."""
+    statements = ("UPDATE visits SET seen = 8", "DELETE FROM others", "UPDATE loose SET a = 7")
+    return [family.transaction(statement) for statement in statements]
+
+
+@pytest.mark.one_flavour("mariadb")
 def test_several_are_undone_together_only_if_there_is_room_for_the_rows_of_all(
-    family: Family, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    family: Family, settings: Settings
 ) -> None:
     """They are put together in memory, whatever each alone may have. Nothing more is replayed then."""
-    five, one, another = (
-        family.transaction(statement)
-        for statement in ("UPDATE visits SET seen = 8", "DELETE FROM others", "UPDATE loose SET a = 7")
-    )
-    all_of_them = UndoTransactionsRequest.of(family.shipped.database, [five, one, another])
-
+    five, one, another = three(family)
     settings.ROWS_BACK_LIMIT = 5
-    rows_of_all = played(all_of_them)
 
-    assert rows_of_all.error_code == "undo_transactions.not_together"
-    assert "Together they changed more than 5 rows (ROWS_BACK_LIMIT)" in rows_of_all.error
-    assert "one by one, the newest first" in rows_of_all.error
-    assert log_of(rows_of_all).count("It changed ") == 2
-    assert not list(kept_files.folder().glob(f"{rows_of_all.pk}.*"))
+    together = played(UndoTransactionsRequest.of(family.shipped.database, [five, one, another]))
+
+    assert together.error_code == "undo_transactions.not_together"
+    assert "Together they changed more than 5 rows (ROWS_BACK_LIMIT)" in together.error
+    assert "one by one, the newest first" in together.error
+    assert log_of(together).count("It changed ") == 2
+    assert not list(kept_files.folder().glob(f"{together.pk}.*"))
     assert counts(family.found_out(five)) == {"visits": (0, 5, 0)}, "one alone has room for them"
-    settings.ROWS_BACK_LIMIT = 100
+
+
+# Above, by the number of their rows.
+@pytest.mark.one_flavour("mysql")
+@pytest.mark.soak
+def test_several_are_undone_together_only_if_there_is_room_for_the_bytes_of_all(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    five, one, another = three(family)
     with monkeypatch.context() as patched:
         patched.setattr(keeping, "MOST_BYTES", 21_000)
-        bytes_of_all = played(all_of_them)
-    assert bytes_of_all.error_code == "undo_transactions.not_together"
+        together = played(UndoTransactionsRequest.of(family.shipped.database, [five, one, another]))
+    assert together.error_code == "undo_transactions.not_together"
     assert counts(family.found_out(five, one)) == {"others": (1, 0, 0), "visits": (0, 5, 0)}
 
 

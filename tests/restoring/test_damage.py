@@ -96,11 +96,10 @@ def damaged(dump: bytes, how: str) -> bytes:
 
 DAMAGES = ("truncated", "a row changed", "a row missing", "a trigger missing", "the manifest")
 MODES = (RestoreMode.REPLACE, RestoreMode.IN_PLACE, RestoreMode.NEW, RestoreMode.FILE)
-# Each mode once, and of the damages those that differ in kind; all with all of them in the long run.
+# What overwrites, a file, and of the damages those that differ most; all with all of them in the long run.
 OFTEN = {
     ("truncated", RestoreMode.IN_PLACE),
-    ("a row changed", RestoreMode.REPLACE),
-    ("a trigger missing", RestoreMode.NEW),
+    ("a trigger missing", RestoreMode.REPLACE),
     ("the manifest", RestoreMode.FILE),
 }
 

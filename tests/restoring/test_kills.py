@@ -38,7 +38,7 @@ def _outcomes(stage: Stage, request: pytest.FixtureRequest) -> Iterator[None]:
 # ---------------------------------------------------------------- Inside the swap
 
 
-@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.soak), 11])
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.soak), 23])
 def test_killed_before_and_after_the_steps_of_a_swap(stride: int, stage: Stage) -> None:
     """An undo is a swap like any other, without the seconds of restic before it."""
     stage.restore_in_full()

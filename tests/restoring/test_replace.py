@@ -43,7 +43,7 @@ def rows_of(shop: Shop, database: str, sql: str) -> list[tuple[object, ...]]:
 # ---------------------------------------------------------------- There and back
 
 
-@pytest.mark.one_flavour("mysql")
+@pytest.mark.one_flavour("mariadb")
 def test_what_was_written_after_the_snapshot_is_kept_twice_and_comes_back(
     shop: Shop, make_database: MakeDatabase, back_up: BackUp
 ) -> None:

@@ -33,7 +33,7 @@ def guide(server: DatabaseServer, database: str, user: str) -> tuple[str, str]:
     return made, dropped
 
 
-@pytest.mark.one_flavour("mariadb")
+@pytest.mark.one_flavour("mysql")
 def test_rights_that_are_taken_away_as_the_guide_says_leave_those_of_backups(
     db_server: DatabaseServer, make_database: MakeDatabase
 ) -> None:
@@ -72,7 +72,7 @@ def told(database: Database) -> dict[str, checks.Check]:
     return {check.name: check for check in preflight.checks(database, checks.Found())}
 
 
-@pytest.mark.one_flavour("mysql")
+@pytest.mark.one_flavour("mariadb")
 def test_a_restore_and_what_follows_is_done_as_a_user_who_is_dropped_again(
     shop: Shop, make_database: MakeDatabase, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

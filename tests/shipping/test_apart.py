@@ -36,7 +36,7 @@ def beside_one_that_fails(shared_mariadb: DatabaseServer, ship: Ship) -> tuple[S
 
 
 @pytest.mark.django_db
-def test_a_repository_that_is_away_keeps_no_other_databases_log_waiting(
+def test_a_repository_that_is_away_keeps_no_other_log_waiting_and_has_nothing_fetched_again_at_once(
     beside_one_that_fails: tuple[Shipped, Shipped], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place stays where it is, which more than one fetch of the server's log lies behind soon."""
@@ -58,12 +58,7 @@ def test_a_repository_that_is_away_keeps_no_other_databases_log_waiting(
     assert well.archive.problem == ""
     assert well.archive.told_until > away.archive.told_until
 
-
-@pytest.mark.django_db
-def test_what_cannot_be_stored_is_not_fetched_again_at_once(
-    beside_one_that_fails: tuple[Shipped, Shipped], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    well, away = beside_one_that_fails
+    # What cannot be stored.
     monkeypatch.setattr(stream, "MOST_BYTES", 1 << 10)
     values = ", ".join(f"({each}, REPEAT('x', 200))" for each in range(100))
     for _ in range(3):

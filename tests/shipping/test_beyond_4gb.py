@@ -65,7 +65,7 @@ def read_to(shipped: Shipped, place: Place) -> None:
     LogArchive.objects.filter(database=shipped.database).update(position=place.position)
 
 
-@pytest.mark.one_flavour("mysql")
+@pytest.mark.one_flavour("mariadb")
 def test_it_is_read_to_the_end_of_its_file_and_on(
     own_server: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +85,8 @@ def test_it_is_read_to_the_end_of_its_file_and_on(
     assert shipped.archive.file > begin.file
 
 
+# Above, a look goes on behind such an end.
+@pytest.mark.soak
 @pytest.mark.one_flavour("mysql")
 def test_an_end_that_is_told_before_the_next_file_is_begun_is_passed(
     own_server: DatabaseServer, ship: Ship
@@ -99,7 +101,7 @@ def test_an_end_that_is_told_before_the_next_file_is_begun_is_passed(
     assert told[-1] > begin.file
 
 
-@pytest.mark.one_flavour("mysql")
+@pytest.mark.one_flavour("mariadb")
 def test_who_stands_behind_it_all_the_same_begins_anew(own_server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(own_server))
     begin, end = far_out(shipped)

@@ -49,9 +49,9 @@ def beside_one_that_hangs(
     """Two databases of one server: one in a folder, the other in a storage that may hang."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(patience, "BESIDE_SECONDS", 12.0)
-    monkeypatch.setattr(patience, "QUICK_SECONDS", 11.0)
-    monkeypatch.setattr(patience, "APART_SECONDS", 12.0)
+    monkeypatch.setattr(patience, "BESIDE_SECONDS", 7.0)
+    monkeypatch.setattr(patience, "QUICK_SECONDS", 6.0)
+    monkeypatch.setattr(patience, "APART_SECONDS", 7.0)
     well, shop = ship(ship_shop(shared_mariadb)), ship_shop(shared_mariadb)
     shared_mariadb.execute(f"GRANT ALL ON {shop.name}.* TO '{well.shop.user}'@'%'")
     shop = replace(shop, user=well.shop.user, password=well.shop.password)
@@ -203,10 +203,10 @@ def test_it_is_looked_after_beside_its_server_and_with_it_again_when_it_is_quick
 
 @pytest.mark.django_db
 def test_the_lease_is_held_while_restic_works(
-    beside_one_that_hangs: tuple[Shipped, Shipped], monkeypatch: pytest.MonkeyPatch
+    shared_mariadb: DatabaseServer, ship: Ship, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which may take longer than a lease: no other host is to store the same meanwhile."""
-    well, _ = beside_one_that_hangs
+    well = ship(ship_shop(shared_mariadb))
     archive = well.archive
     assert leases.take(archive)
     LogArchive.objects.filter(pk=archive.pk).update(lease_until=timezone.now())

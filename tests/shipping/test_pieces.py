@@ -62,7 +62,7 @@ def age(shipped: Shipped, by: timedelta) -> None:
         LogPiece.objects.filter(pk=piece.pk).update(stored_at=piece.stored_at - by)
 
 
-def test_nobody_takes_a_piece_for_a_dump(shipped: Shipped) -> None:
+def test_nobody_takes_a_piece_for_a_dump_and_rows_are_rebuilt_from_names_alone(shipped: Shipped) -> None:
     assert len(listed(shipped)) >= 3
     dumps = Snapshot.objects.count()
 
@@ -73,6 +73,14 @@ def test_nobody_takes_a_piece_for_a_dump(shipped: Shipped) -> None:
     newest = selection.newest(shipped.database)
     assert newest is not None
     assert newest.snapshot_id not in listed(shipped)
+
+    before = [(each.snapshot_id, each.file, each.file_made, each.start, each.end) for each in shipped.pieces]
+    LogPiece.objects.all().delete()
+
+    play(RecoverRequest(shipped.database.repository))
+
+    after = [(each.snapshot_id, each.file, each.file_made, each.start, each.end) for each in shipped.pieces]
+    assert after == before
 
 
 def test_what_no_moment_needs_is_forgotten_by_id_and_all_else_stays(shipped: Shipped) -> None:
@@ -115,16 +123,6 @@ def restic_at(info: restic.SnapshotInfo) -> restic.SnapshotInfo:
     from dataclasses import replace
 
     return replace(info, time=info.time - DAY)
-
-
-def test_rows_are_rebuilt_from_names_alone(shipped: Shipped) -> None:
-    before = [(each.snapshot_id, each.file, each.file_made, each.start, each.end) for each in shipped.pieces]
-    LogPiece.objects.all().delete()
-
-    play(RecoverRequest(shipped.database.repository))
-
-    after = [(each.snapshot_id, each.file, each.file_made, each.start, each.end) for each in shipped.pieces]
-    assert after == before
 
 
 def test_the_chain_is_read_back_and_what_is_missing_is_told(shipped: Shipped) -> None:

@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import cast
 
 import pytest
+from pytest_django.fixtures import Settings
 
+from backups.worker import shipper
 from tests.actions.test_failures import exclusively_locked
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, Shop, make_shop, wait_until
@@ -170,19 +172,58 @@ def test_two_at_once_store_no_piece_twice_and_lose_none(
     assert is_contiguous(chain(portal))
 
 
-def test_the_worker_starts_it_and_ends_it(shared_mariadb: DatabaseServer, make_portal: MakePortal) -> None:
+# Below, one that died is begun again, without the worker.
+@pytest.mark.parametrize("is_killed", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_the_worker_starts_it_and_ends_it(
+    is_killed: bool, shared_mariadb: DatabaseServer, make_portal: MakePortal
+) -> None:
     portal = begun(make_portal(ship_shop(shared_mariadb)))
+    # Its first look finds them; the next one is a minute later.
+    insert(portal.shop, 1, 2)
 
     def shippers() -> list[int]:
         return [pid for pid, name in portal.processes().items() if "archive_logs" in name]
 
     with portal.worker():
         wait_until(lambda: len(shippers()) > 0, "the process that stores logs", 40)
-        insert(portal.shop, 1, 4)
-        os.kill(shippers()[0], signal.SIGKILL)
-        wait_until(lambda: transactions(portal) == 4, "what was stored by the next one", 120)
+        wait_until(lambda: transactions(portal) == 2, "what was stored")
+        if is_killed:
+            insert(portal.shop, 3, 2)
+            os.kill(shippers()[0], signal.SIGKILL)
+            wait_until(lambda: transactions(portal) == 4, "what was stored by the next one", 120)
         assert "is followed by another process already" in portal.manage("archive_logs", "--once").out
     assert shippers() == []
+
+
+def test_one_that_died_is_begun_again_and_ends_once_nobody_wants_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [True]
+    settings.COMMAND_LINE = ["sh", "-c", "exec sleep 60"]
+    monkeypatch.setattr(shipper, "_RESTART_SECONDS", -1.0)
+    monkeypatch.setattr(shipper, "_LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(shipper.Shipper, "_is_wanted_now", lambda _: wanted[0])
+    keeping = shipper.Shipper()
+    try:
+        keeping.keep_running()
+        keeping.keep_running()
+        assert keeping.runs
+        first = keeping._child
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: not keeping.runs, "the first one to be gone")
+
+        keeping.keep_running()
+        assert keeping.runs
+        assert keeping._child is not first
+
+        wanted[:] = [False]
+        keeping.keep_running()
+        wait_until(lambda: not keeping.runs, "the second one to end")
+        keeping.keep_running()
+        assert not keeping.runs
+    finally:
+        keeping.end()
 
 
 # Above, two at once wait for each other; a lock of restic's is any other fault of a storage.

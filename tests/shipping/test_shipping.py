@@ -13,6 +13,7 @@ from backups.replaying.xa import Held
 from backups.shipping.minutes import Minutes
 from tests.servers import DatabaseServer
 from tests.servers.database import Flavour
+from tests.servers.programs import programs_of
 from tests.shipping.conftest import Ship, databases_in, logging, ship_shop
 
 OTHERS = "marker of somebody else"
@@ -20,15 +21,25 @@ OURS = "marker of ours"
 
 
 @pytest.mark.one_flavour("mariadb")
-def test_what_is_committed_is_stored_within_a_look(server: DatabaseServer, ship: Ship) -> None:
+def test_what_is_committed_is_stored_within_a_look_and_the_servers_own_program_reads_it(
+    server: DatabaseServer, ship: Ship, tmp_path: Path
+) -> None:
     shipped = ship(ship_shop(server))
-    shipped.shop.execute(f"INSERT INTO orders VALUES (1, '{OURS}')")
+    shipped.shop.execute(f"INSERT INTO orders VALUES (1, '{OURS}'); ALTER TABLE orders ADD COLUMN c INT")
 
     shipped.look()
 
     assert OURS.encode() in shipped.stored()
     assert shipped.archive.stored_until is not None
     assert LogMark.objects.filter(database=shipped.database).exists()
+    file = tmp_path / "piece"
+    file.write_bytes(shipped.bytes_of([each for each in shipped.pieces if each.transactions][-1]))
+    program = (
+        programs_of(server.flavour) / {"mariadb": "mariadb-binlog", "mysql": "mysqlbinlog"}[server.flavour]
+    )
+    told = subprocess.run([program, "--verbose", file], capture_output=True, check=True, text=True)
+    assert OURS in told.stdout
+    assert "ALTER TABLE orders" in told.stdout
 
 
 @pytest.mark.one_flavour("mysql")
@@ -76,22 +87,7 @@ def test_a_piece_grows_until_it_is_full(server: DatabaseServer, ship: Ship) -> N
     assert len(shipped.transactions()) == 4
 
 
-def test_the_servers_own_program_reads_a_piece(
-    shared_mariadb: DatabaseServer, ship: Ship, tmp_path: Path
-) -> None:
-    shipped = ship(ship_shop(shared_mariadb))
-    shipped.shop.execute(f"INSERT INTO orders VALUES (1, '{OURS}'); ALTER TABLE orders ADD COLUMN c INT")
-    shipped.look()
-    file = tmp_path / "piece"
-    file.write_bytes(shipped.bytes_of([each for each in shipped.pieces if each.transactions][-1]))
-
-    told = subprocess.run(["mariadb-binlog", "--verbose", file], capture_output=True, check=True, text=True)
-
-    assert OURS in told.stdout
-    assert "ALTER TABLE orders" in told.stdout
-
-
-@pytest.mark.one_flavour("mysql")
+@pytest.mark.one_flavour("mariadb")
 def test_rotation_restart_and_kill_are_no_gaps(own_server: DatabaseServer, ship: Ship) -> None:
     shipped = ship(ship_shop(own_server))
     count = 0
@@ -171,35 +167,25 @@ def test_what_no_replay_goes_past_is_known_and_followed_by_a_backup(
 
 
 @pytest.mark.one_flavour("mysql")
-def test_an_xa_transaction_is_stored_with_its_end(server: DatabaseServer, ship: Ship) -> None:
-    shipped = ship(ship_shop(server))
-    shipped.shop.execute(
-        f"XA START 'a'; INSERT INTO orders VALUES (1, '{OURS}'); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'"
-    )
-
-    shipped.look()
-
-    kinds = [str(each.kind) for each in shipped.transactions()]
-    assert kinds == ["xa_prepared", "xa_committed"]
-
-
-@pytest.mark.one_flavour("mysql")
-def test_of_anothers_xa_transaction_beginning_and_end_are_stored_and_no_row(
+def test_xa_transactions_are_stored_with_their_ends_and_of_anothers_no_row(
     server: DatabaseServer, ship: Ship
 ) -> None:
     """A replay would take an end alone for one of a transaction that was prepared before the base."""
     shipped, other = ship(ship_shop(server)), ship_shop(server)
-    other.execute(
-        f"XA START 'b'; INSERT INTO orders VALUES (1, '{OTHERS}'); XA END 'b'; XA PREPARE 'b'; XA COMMIT 'b'"
-    )
+    for shop, name, marker in ((shipped.shop, "a", OURS), (other, "b", OTHERS)):
+        shop.execute(
+            f"XA START '{name}'; INSERT INTO orders VALUES (1, '{marker}'); "
+            f"XA END '{name}'; XA PREPARE '{name}'; XA COMMIT '{name}'"
+        )
 
     shipped.look()
 
     held = Held()
-    assert [str(each.kind) for each in shipped.transactions()] == ["xa_prepared", "xa_committed"]
-    prepared, committed = shipped.transactions()
+    assert [str(each.kind) for each in shipped.transactions()] == ["xa_prepared", "xa_committed"] * 2
+    *_, prepared, committed = shipped.transactions()
     assert held.played(prepared) is None
     assert held.played(committed) == prepared
+    assert OURS.encode() in shipped.stored()
     assert OTHERS.encode() not in shipped.stored()
 
 

@@ -96,7 +96,7 @@ def test_rows_without_a_primary_key_that_get_numbers_end_the_moments(
             "innodb_default_encryption_key_id",
             marks=pytest.mark.soak,
         ),
-        ("CREATE TABLE odd (id INT) ENGINE = Aria", "aria_page_checksum"),
+        pytest.param("CREATE TABLE odd (id INT) ENGINE = Aria", "aria_page_checksum", marks=pytest.mark.soak),
     ],
 )
 def test_what_only_mariadbs_sessions_decide_is_seen_on_the_server(

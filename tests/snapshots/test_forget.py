@@ -98,69 +98,44 @@ def test_policy_that_keeps_nothing_keeps_the_newest_and_the_newest_verified(data
     assert "2 snapshots forgotten, 2 kept." in log
     proved.refresh_from_db()
     assert proved.kept_because == [holds.NEWEST_VERIFIED]
+    # The history of what is forgotten stays.
+    old.refresh_from_db()
+    assert old.forgotten_at is not None
+    assert old.made_by is not None
+    assert old.manifest is not None
+    assert Verification.objects.get(snapshot=old).verdict == "identical"
 
 
-def test_what_was_saved_before_a_restore_is_kept_for_a_month(
+def test_what_was_saved_before_a_restore_is_kept_for_a_month_and_while_a_newer_restore_lies_upon_it(
     restorable_shop: Shop, make_database: MakeDatabase
 ) -> None:
     database = make_database(restorable_shop)
     wanted = back_up(database)
-    restored = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=wanted))
-    saved = restored.restore.safety_snapshot
+    first = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=wanted))
+    saved = first.restore.safety_snapshot
     assert saved is not None
     newest = back_up(database)
 
     run = forgot(database, **KEEP_NOTHING)
 
     assert in_repository(database.repository) == ids(saved, newest)
-    why = holds.SAFETY.format(restore=restored.pk)
+    why = holds.SAFETY.format(restore=first.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
     saved.refresh_from_db()
     assert kept_words(saved) == "safety"
 
-    Run.objects.filter(pk=restored.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
-    forgot(database)
+    second = succeeded(restore(database, RestoreMode.REPLACE, snapshot=newest, without_safety=True))
+    Run.objects.filter(pk__in=(first.pk, second.pk)).update(finished_at=timezone.now() - SAFETY_KEPT)
+    run = forgot(database)
 
-    assert in_repository(database.repository) == ids(newest)
-
-
-def test_what_was_saved_before_a_restore_is_kept_while_a_newer_restore_lies_upon_it(
-    restorable_shop: Shop, make_database: MakeDatabase
-) -> None:
-    database = make_database(restorable_shop)
-    wanted = back_up(database)
-    first = succeeded(restore(database, RestoreMode.IN_PLACE, snapshot=wanted))
-    second = succeeded(restore(database, RestoreMode.REPLACE, snapshot=wanted))
-    Run.objects.filter(pk=first.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
-    saved = first.restore.safety_snapshot
-    assert saved is not None
-
-    run = forgot(database, **KEEP_NOTHING)
-
-    assert saved.snapshot_id in in_repository(database.repository)
+    assert in_repository(database.repository) == ids(saved, newest)
     why = holds.STANDS.format(restore=first.pk, newer=second.pk)
     assert f"keep   {saved.short_id} {saved.local_time:%Y-%m-%d %H:%M}: {why}" in log_of(run)
 
-    Run.objects.filter(pk=second.pk).update(finished_at=timezone.now() - SAFETY_KEPT)
     succeeded(again(second, Action.DROP_KEPT))
     forgot(database)
 
-    assert saved.snapshot_id not in in_repository(database.repository)
-
-
-def test_history_of_what_is_forgotten_stays(database: Database) -> None:
-    old = back_up(database)
-    verify(database, old)
-    back_up(database)
-    verify(database)
-
-    forgot(database, **KEEP_NOTHING)
-
-    old.refresh_from_db()
-    assert old.forgotten_at is not None
-    assert old.made_by is not None
-    assert old.manifest is not None
-    assert Verification.objects.get(snapshot=old).verdict == "identical"
+    assert in_repository(database.repository) == ids(newest)
 
 
 def test_policy_by_days_weeks_and_months(database: Database) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -277,10 +276,18 @@ def test_what_uses_the_repository_is_waited_for(
         started_at=timezone.now(),
     )  # fmt: skip
     monkeypatch.setattr(alone, "STRANGERS_SECONDS", 0.0 if ours else 600.0)
+    waits_for, waits = alone._waits_for, list[str]()
 
     with locked(database.repository) as held:
-        assert held.stdin is not None
-        threading.Timer(4, held.stdin.close).start()
+
+        def for_a_while(ours: Run | None, locked: backups_restic.RepositoryLocked) -> str:
+            assert held.stdin is not None
+            waits.append(waits_for(ours, locked))
+            if len(waits) == 2:
+                held.stdin.close()
+            return waits[-1]
+
+        monkeypatch.setattr(alone, "_waits_for", for_a_while)
         played(run)
 
     assert run.status == "succeeded", run.error

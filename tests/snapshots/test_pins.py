@@ -149,10 +149,8 @@ def test_the_last_copy_of_a_table_is_kept_for_its_days(
     on_server(
         "CREATE TABLE @hollow (a INT); CREATE TABLE @_orders_gho (a INT); INSERT INTO @_orders_gho VALUES (1)"
     )
-    back_up(database)
     last = back_up(database)
     on_server("DROP TABLE @_orders_gho; DROP TABLE @hollow")
-    back_up(database)
     last_of_keepsake = back_up(database)
     on_server("DROP TABLE @keepsake")
     gone, newest = back_up(database), back_up(database)
@@ -172,6 +170,8 @@ def test_the_last_copy_of_a_table_is_kept_for_its_days(
     assert in_repository(database.repository) == ids(newest)
 
 
+# tests/snapshots/test_forget.py has what any restore needs outlive a forget.
+@pytest.mark.soak
 def test_what_is_restored_outlives_the_retention_of_its_own_safety_backup(
     restorable_shop: Shop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
