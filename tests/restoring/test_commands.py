@@ -141,7 +141,7 @@ def test_second_restore_while_one_runs_is_status_three(portal: Portal) -> None:
 def test_cancelled_before_the_swap_it_ends_within_seconds_and_nothing_was_touched(
     phase: str, mariadb_server: DatabaseServer, make_portal: MakePortal
 ) -> None:
-    shop = make_restorable(mariadb_server, SHOP + (BIG.format(times=40) if phase == "load" else ""))
+    shop = make_restorable(mariadb_server, SHOP + (BIG.format(times=80) if phase == "load" else ""))
     portal = make_portal(shop)
     assert portal.backup().code == 0
     safe = [] if phase == "safety backup" else ["--without-safety-backup"]
