@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import wait_until
+from tests.browser.accidents import assert_fit_for_all
 from tests.browser.conftest import Person, Site, _worker, opened
-from tests.browser.test_rows import assert_fit_for_all
 from tests.shipping.conftest import logging
 
 # It waits for the log to be fetched.
