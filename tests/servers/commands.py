@@ -52,7 +52,7 @@ def _differ_at_the_start(environment: Mapping[str, str]) -> bool:
 
 
 class CommandServer(Server):
-    """A `manage.py` command or gunicorn that serves until it is told to stop, a fork of what is loaded already.
+    """A `manage.py` command or gunicorn that serves until it is told to stop: a fork of what is loaded.
 
     What a worker begins is forked as well, where `warm` knows it.
     """
