@@ -339,7 +339,7 @@ class Portal:
         """The portal under gunicorn, with further `options`, for the length of a block; gives its address."""
         where = f"127.0.0.1:{free_port()}"
         url = f"http://{where}"
-        server = CommandServer(
+        server = Server(
             [sys.executable, "-m", "gunicorn", "--bind", where, *options, "portal.wsgi"],
             log=self.folder / "portal.log",
             cwd=PROJECT,
