@@ -19,7 +19,7 @@ import django
 import hypothesis
 import pytest
 
-from tests import compiled_once, longest_first
+from tests import compiled_once, longest_first, processes_at_once
 from tests.servers import (
     FLAVOURS,
     DatabaseServer,
@@ -111,8 +111,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three more than there are cores: tests wait for half of their time, much of it for restic's locks."""
-    return len(os.sched_getaffinity(0)) + 3
+    """How many `--numprocesses auto` is."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return processes_at_once.fitting(len(os.sched_getaffinity(0)), memory)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -202,6 +202,9 @@ def test_what_is_defined_between_the_last_look_and_the_script_rolls_all_of_it_ba
         assert told(again)["triggers"][0]["trigger"] == "late"
 
 
+# tests/browser/test_portal.py gives one column of rows back whose others changed; so does, by the command,
+# tests/actions/test_rows_back.py.
+@pytest.mark.soak
 def test_one_column_alone_is_given_back_whatever_became_of_the_others(
     may_restore: Shop, make_database: MakeDatabase
 ) -> None:

@@ -43,6 +43,7 @@ from tests.backups.worlds import (
 )
 from tests.downloads.serving import downloads_alone
 from tests.servers import DatabaseServer, Server, made_once
+from tests.servers.commands import CommandServer
 from tests.servers.processes import answers_http
 from tools.ports import free_port
 
@@ -100,11 +101,11 @@ def portal(make_portal: MakePortal, mariadb_server: DatabaseServer, large_reposi
 
 
 @contextmanager
-def gunicorn(portal: Portal) -> Iterator[tuple[int, Server]]:
+def gunicorn(portal: Portal, kind: type[Server]) -> Iterator[tuple[int, Server]]:
     """The portal as it is served for real, without the repository's secrets; gives its port."""
     port = free_port()
     own = {name: value for name, value in portal.environment.items() if not name.startswith(SECRETS)}
-    server = Server(
+    server = kind(
         [sys.executable, "-m", "gunicorn", "-c", "portal/gunicorn.conf.py", "portal.wsgi"],
         log=portal.folder / "portal.log",
         cwd=PROJECT,
@@ -116,9 +117,14 @@ def gunicorn(portal: Portal) -> Iterator[tuple[int, Server]]:
 
 
 @contextmanager
-def both(portal: Portal, *, alone: bool = False) -> Iterator[tuple[int, Server, Server]]:
+def both(
+    portal: Portal, *, alone: bool = False, kind: type[Server] = CommandServer
+) -> Iterator[tuple[int, Server, Server]]:
     """Portal and worker, or `alone` what of it serves downloads; gives the portal's port, and both."""
-    with downloads_alone(portal) if alone else portal.worker() as worker, gunicorn(portal) as (port, server):
+    with (
+        downloads_alone(portal) if alone else portal.worker() as worker,
+        gunicorn(portal, kind) as (port, server),
+    ):
         yield port, server, worker
 
 
@@ -212,7 +218,8 @@ def measured(portal: Server, worker: Server) -> list[int]:
 
 def test_a_slow_client_costs_little_memory_and_one_that_leaves_no_restic(portal: Portal) -> None:
     snapshot = portal.shell(STORE)
-    with both(portal) as (port, server, worker):
+    # Of a fork, memory of the process that it was forked from would be counted.
+    with both(portal, kind=Server) as (port, server, worker):
         known = [each for each in environment_of(server.pid).split("\0") if each.startswith(SECRETS)]
         assert [each for each in known if not each.endswith("=")] == [], "the portal has no such secret"
         idle = resident_mb(worker.pid)

@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.snapshots.retention import Dated, Plan, Policy, plan
-from tests.backups.light_key import make_light
+from tests.backups.conftest import empty_repository
+from tests.backups.worlds import RESTIC_PASSWORD, copy_repository
 
-PASSWORD = "opens it"
+__all__ = ["empty_repository"]
+
 BERLIN = ZoneInfo("Europe/Berlin")
 # The night in which its clocks go forward.
 BASE = datetime(2026, 3, 29, 4, 0, tzinfo=BERLIN)
@@ -146,12 +148,13 @@ def test_the_same_as_restic(restic_path: Path, dated_repository: Path, rules: tu
 
 
 @pytest.fixture(scope="module")
-def dated_repository(restic_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dated_repository(
+    restic_path: Path, empty_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A repository with snapshots of the past hundred days, some days twice, most left out."""
     folder = tmp_path_factory.mktemp("dated")
     (folder / "file").write_text("data")
-    restic(restic_path, folder, "init")
-    make_light(folder / "repository", PASSWORD)
+    copy_repository(empty_repository, folder / "repository")
     for number in range(0, 100, 3 if "VEDETTA_SOAK" in os.environ else 6):
         for hour in (0, 15)[: 1 + number // 3 % 4 // 2]:
             day = (BASE - timedelta(days=number)).replace(hour=hour, minute=30)
@@ -163,7 +166,7 @@ def restic(program: Path, folder: Path, *argv: str) -> str:
     """What restic prints."""
     environment = {
         "PATH": os.environ["PATH"],
-        "RESTIC_PASSWORD": PASSWORD,
+        "RESTIC_PASSWORD": RESTIC_PASSWORD,
         "TZ": BERLIN.key,
         "HOME": str(folder),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from backups.runs import lifecycle
 from backups.runs.asked import Asker, Wanted
 from tests.backups.conftest import empty_repository, make_database, mariadb_shop, repository
 from tests.rows import a_server
+from tests.servers.serving import serve
 
 __all__ = ["empty_repository", "make_database", "mariadb_shop", "repository"]
 
@@ -50,7 +50,7 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
 
     @property
     def port(self) -> int:

@@ -42,7 +42,9 @@ MakeDatabase = Callable[..., Database]
 MakePortal = Callable[..., Portal]
 
 
-def _made_repository(name: str, restic_path: Path) -> Path:
+def made_repository(name: str, restic_path: Path) -> Path:
+    """The empty repository of that name, to copy; two names are two repositories to restic."""
+
     def make(folder: Path) -> None:
         subprocess.run(
             [restic_path, "init", "--repo", folder],
@@ -92,13 +94,13 @@ def _folder() -> Path:
 @pytest.fixture(scope="session")
 def empty_repository(restic_path: Path) -> Path:
     """A repository to copy: restic takes seconds to make one, and half a second to open it."""
-    return _made_repository("empty", restic_path)
+    return made_repository("empty", restic_path)
 
 
 @pytest.fixture(scope="session")
 def another_repository(restic_path: Path) -> Path:
     """One to copy that opens with the same password, and is another one to restic: it has its own id."""
-    return _made_repository("another", restic_path)
+    return made_repository("another", restic_path)
 
 
 @pytest.fixture(scope="session")

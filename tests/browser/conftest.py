@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,10 +20,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.backups.light_key import make_light
-from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
+from tests.backups.conftest import made_repository
+from tests.backups.worlds import PROJECT, Portal, Shop, copy_repository
 from tests.restoring.stories import drop_all, make_restorable
-from tests.servers import DatabaseServer, Server
+from tests.servers import DatabaseServer, Server, made_once
 from tests.servers.commands import CommandServer
 from tools.system import find_browser
 
@@ -107,7 +106,8 @@ def opened(
         folder / "portal", shop, restic_path, str(folder / "repository"),
         {"PORTAL_ADMIN_PASSWORD": PASSWORD, "WEB_CONCURRENCY": "1", **(settings or {})},
     )  # fmt: skip
-    make_repository(restic_path, folder / "repository")
+    copy_repository(made_repository("empty", restic_path), folder / "repository")
+    shutil.copy(made_once.migrated_database(), portal.database_file)
     ran = portal.manage("bootstrap")
     assert ran.code == 0, ran.err
     portal.shell(MAKE_PEOPLE)
@@ -159,13 +159,6 @@ def sign_in(site: Site) -> Iterator[Callable[..., Person]]:
 def is_wrong(line: ConsoleMessage) -> bool:
     """Whether a line of the console tells of an error; beside plain text the browser itself wants an icon."""
     return line.type == "error" and not line.location["url"].endswith("/favicon.ico")
-
-
-def make_repository(restic: Path, folder: Path) -> None:
-    """An empty repository whose key is derived at once."""
-    environment = {**os.environ, "RESTIC_PASSWORD": RESTIC_PASSWORD}
-    subprocess.run([restic, "init", "--repo", folder], env=environment, check=True, capture_output=True)
-    make_light(folder, RESTIC_PASSWORD)
 
 
 def _worker(portal: Portal) -> Server:

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import wait_until
+from tests.browser.accidents import assert_fit_for_all
 from tests.browser.conftest import Person, Site, _worker, opened
-from tests.browser.test_rows import assert_fit_for_all
 from tests.shipping.conftest import logging
 
 # It waits for the log to be fetched.
@@ -58,7 +58,8 @@ def switch_on(site: Site, page: Page) -> None:
 def until_shown(site: Site, page: Page, text: str) -> None:
     """Load a page anew until it says something, as somebody who waits does.
 
-    What fetches the log does so when it begins, and then each minute: here it begins anew, by the worker.
+    What fetches the log for the worker does so each minute. Here it is ended, as nobody else may fetch at the
+    same time, and somebody at a terminal fetches what there is. The worker begins it again.
     """
     for pid, command in site.portal.processes().items():
         if "archive_logs" in command:
@@ -66,7 +67,8 @@ def until_shown(site: Site, page: Page, text: str) -> None:
     until = time.monotonic() + STORED_SECONDS
     while page.get_by_text(text).count() == 0:
         assert time.monotonic() < until, page.locator("#main").inner_text()
-        time.sleep(5)
+        fetched = site.portal.manage("archive_logs", "--once")
+        assert fetched.code == 0, fetched.err
         page.reload()
 
 

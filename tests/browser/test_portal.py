@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import Shop
+from tests.browser.accidents import play_accident
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Person, Site
 from tests.servers.inbox import inbox
 
@@ -787,3 +788,10 @@ def test_a_channel_is_tried_before_it_is_saved_and_nothing_typed_is_lost(site: S
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#result_list")).to_contain_text("ticket system")
     expect(page.locator("#result_list")).to_contain_text("Never tried")
+
+
+# Here, as a portal of its own would take seconds to set up, and last, as it adds tables.
+def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_redone(
+    site: Site, sign_in: SignIn
+) -> None:
+    play_accident(site, sign_in)

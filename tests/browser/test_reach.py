@@ -1,17 +1,13 @@
-"""Every page for whoever reads it by ear, by keyboard, at night, or on a phone, as axe-core judges it.
-
-axe-core (https://github.com/dequelabs/axe-core, MPL-2.0) comes with a package of the tests' tools.
-"""
+"""Every page for whoever reads it by ear, by keyboard, at night, or on a phone, as axe-core judges it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.axe import graves
 from tests.browser.conftest import Site
 from tests.browser.test_portal import SignIn
 from tests.browser.test_walk import site
@@ -19,9 +15,6 @@ from tests.browser.test_walk import site
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(3600)]
 __all__ = ["site"]
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RUN = f"axe.run(document, {{resultTypes: ['violations'], runOnly: {RULES}}})"
-GRAVE = {"serious", "critical"}
 LOOKS = {"light": (1440, False), "dark": (1440, True), "phone": (390, False)}
 # All addresses of the portal, filled in with the newest rows: pages, and dialogs as pages.
 ADDRESSES = """
@@ -93,25 +86,6 @@ def dialogs(site: Site) -> Iterable[str]:
         yield f"/admin/backups/database/{database['id']}/{action}/"
     for action in ("check_now", "prune", "unlock", "repair_index"):
         yield f"/admin/backups/repository/{repository['id']}/{action}/"
-
-
-def graves(page: Page) -> list[str]:
-    """What axe calls serious or critical, with where it is.
-
-    In a window as high as the page: else what sticks to its foot hides whatever lies there just now.
-    """
-    size = page.viewport_size
-    assert size is not None
-    height = int(page.evaluate("document.documentElement.scrollHeight"))
-    page.set_viewport_size({"width": size["width"], "height": max(900, height)})
-    page.evaluate(AXE_SCRIPT)
-    told: dict[str, Any] = page.evaluate(RUN)
-    return [
-        f"{each['id']} at {node['target']}: {node['html'][:120]}"
-        for each in told["violations"]
-        if each["impact"] in GRAVE
-        for node in each["nodes"]
-    ]
 
 
 def test_a_rule_of_axe_that_is_broken_is_found(site: Site, sign_in: SignIn) -> None:

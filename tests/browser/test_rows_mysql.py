@@ -1,4 +1,4 @@
-"""As tests/browser/test_rows.py, on MySQL."""
+"""As the last story of tests/browser/test_portal.py, on MySQL."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.accidents import play_accident
 from tests.browser.conftest import Person, Site, _worker, opened
-from tests.browser.test_rows import play_accident
 from tests.servers import DatabaseServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak]

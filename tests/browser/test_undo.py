@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import Shop, wait_until
+from tests.browser.accidents import apply, assert_fit_for_all, somebody_writes
 from tests.browser.conftest import Person, Site
 from tests.browser.test_moments import A_RUN_MS, STORED_SECONDS, site, switch_on, until_shown
-from tests.browser.test_rows import apply, assert_fit_for_all, somebody_writes
 
 __all__ = ["site"]
 

@@ -245,7 +245,7 @@ def test_without_a_worker_it_is_said_in_a_sentence(
 def test_a_worker_that_hangs_is_given_up(
     restorer: User, snapshot: Snapshot, settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(asking, "_ANSWER_SECONDS", 0.3)
     settings.DOWNLOADS_SOCKET = str(folder / "downloads.socket")
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(settings.DOWNLOADS_SOCKET)

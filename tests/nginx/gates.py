@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from tests.servers.serving import serve
 from tools.ports import HOST, free_port
 
 STATES = ("open", "closed", "dead", "hanging", "dripping")
@@ -168,7 +169,7 @@ class _Threads(socketserver.ThreadingTCPServer):
 def listening(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
     """A server of this kind; gives its port."""
     with _Threads((HOST, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        serve(server)
         try:
             yield server.server_address[1]
         finally:

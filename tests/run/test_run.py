@@ -38,7 +38,9 @@ from tools.running.address import Address
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What is compiled goes along, as several processes would compile it at once.
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", ".hypothesis", ".env")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "var", ".*_cache", ".hypothesis", ".env", "tests", "bench", "docs"
+)
 GENERATED = {"SECRET_KEY", "RESTIC_PASSWORD", "MYSQL_PASSWORD", "PORTAL_ADMIN_PASSWORD"}
 
 

@@ -33,6 +33,7 @@ from tests.sentinel.conftest import (
     running,
     wait_until,
 )
+from tests.servers.serving import serve
 from tools.ports import free_port
 
 DEPLOY = PROJECT / "deploy" / "nginx"
@@ -124,7 +125,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
 def backend(name: str) -> Iterator[int]:
     handler = type("Named", (Backend,), {"name": name})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serve(server)
         yield server.server_address[1]
         server.shutdown()
 

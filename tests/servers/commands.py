@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers import forks
+from tests.servers.made_once import made_once
 from tests.servers.processes import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
+_WARM_PROGRAM = Path(__file__).with_name("warm.py")
 # Where a fork writes what it is called and what its environment is, see `warm`.
 _ROOM = {"arguments": 8_000, "environment": 64_000}
 # What the interpreter or the dynamic linker reads before anything can be handed over.
@@ -50,7 +52,7 @@ def _differ_at_the_start(environment: Mapping[str, str]) -> bool:
 
 
 class CommandServer(Server):
-    """A `manage.py` command that serves until it is told to stop, forked from one that is loaded already.
+    """A `manage.py` command or gunicorn that serves until it is told to stop: a fork of what is loaded.
 
     What a worker begins is forked as well, where `warm` knows it.
     """
@@ -78,18 +80,25 @@ def fork_messengers() -> None:
 
 def _start_warm() -> list[socket.socket]:
     """The warm processes of this one; that which has loaded all comes first."""
-    return [*reversed(_started_with(sockets=2))]
+    return [*reversed(_started_with(sockets=2, loadable=made_once("loadable.json", _list_loadable)))]
 
 
-def _started_with(sockets: int) -> list[socket.socket]:
+def _list_loadable(file: Path) -> None:
+    if subprocess.run([sys.executable, _WARM_PROGRAM, "", file], check=False).returncode:
+        # As where a warm process does not live: a test's environment may be one with which nothing loads.
+        raise ConnectionError("what commands load cannot be listed")
+
+
+def _started_with(sockets: int, loadable: Path | str = "") -> list[socket.socket]:
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(sockets)]
     ours, its = ([pair[side] for pair in pairs] for side in (0, 1))
     numbers = [each.fileno() for each in its]
     process = subprocess.Popen(
         [
             sys.executable,
-            Path(__file__).with_name("warm.py"),
+            _WARM_PROGRAM,
             ",".join(map(str, numbers)),
+            loadable,
             "-" * _ROOM["arguments"],
         ],
         env={**os.environ, "ROOM": "-" * _ROOM["environment"]},

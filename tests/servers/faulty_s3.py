@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 from tests.servers.s3 import S3Server
+from tests.servers.serving import serve
 from tools.ports import HOST
 
 # As S3 says it.
@@ -70,7 +71,7 @@ class FaultyS3:
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
         return self
 
     def __exit__(self, *_: object) -> None:

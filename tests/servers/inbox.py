@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers.serving import serve
 
 
 @dataclass
@@ -73,7 +74,7 @@ def inbox() -> Iterator[Inbox]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     kept.port = int(server.server_address[1])
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(server)
     try:
         yield kept
     finally:

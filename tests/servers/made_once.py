@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.servers.commands import start_command
-
 _NAMED_IN = "VEDETTA_TESTS_MADE_ONCE"
 
 
@@ -33,6 +31,9 @@ def migrated_database() -> Path:
 
 
 def _migrate(file: Path) -> None:
+    # Which itself has a list made once.
+    from tests.servers.commands import start_command
+
     ran = start_command(("migrate", "-v0"), {**os.environ, "DATABASE_URL": f"sqlite:///{file}"})
     _, said = ran.communicate()
     if ran.returncode:

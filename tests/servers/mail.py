@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+
+from tests.servers.serving import serve
 
 
 @dataclass
@@ -76,6 +77,6 @@ def mail_server(password: str = "") -> Iterator[MailServer]:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         mail.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serve(server)
         yield mail
         server.shutdown()

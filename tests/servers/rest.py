@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.servers.serving import serve
 from tools.ports import HOST
 
 _TYPES = ("data", "index", "keys", "locks", "snapshots")
@@ -43,7 +43,7 @@ class RestServer:
         return f"rest:{self.url}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
         return self
 
     def __exit__(self, *_: object) -> None:

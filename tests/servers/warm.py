@@ -43,13 +43,22 @@ OF_A_WORKER = ("qcluster", "archive_logs")
 
 
 def main() -> None:
-    """Serve on the sockets that argument 1 names until they are closed; returns only in forks."""
-    sockets = [socket.socket(fileno=int(number)) for number in sys.argv[1].split(",")]
+    """Serve on the sockets that argument 1 names until they are closed; returns only in forks.
+
+    Without any, write the names of what commands can load before there are settings into the file of
+    argument 2, from which those that serve commands take them.
+    """
+    sockets = [socket.socket(fileno=int(number)) for number in sys.argv[1].split(",") if number]
     importlib.import_module("forks")  # which lies beside this
-    if len(sockets) == 1:
+    # Next to nothing of what is loaded is garbage; what is, goes before anything is served.
+    gc.disable()
+    file = Path(sys.argv[2])
+    if len(sockets) == 2:
+        _serve_commands(sockets[0], sockets[1], file)
+    elif sockets:
         _serve_messages(*sockets)
     else:
-        _serve_commands(*sockets)
+        _list_loadable(file)
 
 
 def _serve_messages(asking: socket.socket) -> None:
@@ -62,11 +71,19 @@ def _serve_messages(asking: socket.socket) -> None:
     _serve(asking, lambda: True)
 
 
-def _serve_commands(asking: socket.socket, asking_for_all: socket.socket) -> None:
+def _list_loadable(file: Path) -> None:
+    """Loads everything twice over, so one process does it for all; both leave traces."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     settings_module = os.environ.pop("DJANGO_SETTINGS_MODULE")
     needed = _told_by_a_fork(lambda: _loaded_by_commands(settings_module))
-    for name in _told_by_a_fork(lambda: _loadable(needed)):
+    file.write_text(json.dumps(_loadable(needed)))
+    os._exit(0)
+
+
+def _serve_commands(asking: socket.socket, asking_for_all: socket.socket, loadable: Path) -> None:
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    settings_module = os.environ.pop("DJANGO_SETTINGS_MODULE")
+    for name in json.loads(loadable.read_text()):
         importlib.import_module(name)
     from django.conf import settings
 
@@ -84,6 +101,7 @@ def _serve(asking: socket.socket, can_go_on: Callable[[], bool]) -> None:
     assert tempfile.tempdir is None, "TMPDIR would be heeded no more"
     gc.collect()
     gc.freeze()  # what is never looked at again stays shared
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)  # as in tests/conftest.py
     forks = sys.modules["forks"]
     while True:

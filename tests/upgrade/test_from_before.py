@@ -193,8 +193,15 @@ def test_a_dotenv_of_before_that_others_would_read_otherwise_goes_on(portal: Por
     assert "repositories" not in served.stderr + err
     assert "of-the-fixture" not in served.stderr + err
 
+
+# Above, lines of which more is to be said; tests/sentinel/test_env_file.py has what is said of these.
+@pytest.mark.soak
+def test_a_name_that_stands_twice_is_told_and_nothing_fails_of_it(portal: Portal, tmp_path: Path) -> None:
+    by_hand = ByHand(tmp_path / "vedetta", portal)
     (by_hand.folder / ".env").write_text(TWICE)
     counts = f"BACKUP_HOST stands 2 times in {by_hand.folder}/.env: line 4 counts, and line 1 does not."
+    code, _, err = by_hand.manage("bootstrap")
+    assert code == 0, err
     code, told, err = by_hand.manage("preflight")
     assert code == 0, err
     assert [each["ok"] for each in told["checks"] if each["detail"].startswith(counts)] == [True]

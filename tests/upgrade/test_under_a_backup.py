@@ -75,10 +75,15 @@ def set_up(installation: Installation) -> None:
     installation.manage("bootstrap")
 
 
-def as_the_units_do(installation: Installation, worker: Server) -> None:
-    """The worker is told to stop first, and given time for it; then comes the set-up."""
+def stop(worker: Server) -> None:
+    """It is told to stop, and given time for it."""
     os.kill(worker.pid, signal.SIGTERM)
     wait_until(lambda: not worker.running, "the worker's end", seconds=20)
+
+
+def as_the_units_do(installation: Installation, worker: Server) -> None:
+    """The worker stops first; then comes the set-up."""
+    stop(worker)
     set_up(installation)
 
 
@@ -86,7 +91,7 @@ def set_up_first(installation: Installation, worker: Server) -> None:
     """As docs/install.md has it for any other supervisor: the worker of before goes on meanwhile."""
     set_up(installation)
     assert installation.portal.run()["status"] == "running"
-    as_the_units_do(installation, worker)
+    stop(worker)
 
 
 def killed(installation: Installation, worker: Server) -> None:
@@ -100,7 +105,7 @@ def killed(installation: Installation, worker: Server) -> None:
 @pytest.mark.parametrize(
     ("upgrade", "status", "sentence"),
     [
-        # The next one does what this one does, and more.
+        # The next one stops the worker as well, and with the set-up behind it.
         pytest.param(as_the_units_do, "cancelled", "Cancelled.", marks=pytest.mark.soak),
         (set_up_first, "cancelled", "Cancelled."),
         # tests/actions/test_kills.py has a worker that is killed and replaced.

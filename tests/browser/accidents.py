@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.backups.worlds import Shop
+from tests.browser.axe import graves
 from tests.browser.conftest import Person, Site
-from tests.browser.test_reach import graves
-
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 A_RUN_MS = 120_000
 HOSTILE = """'</td><script>alert(1)</script>*/ -- ` \\\\' 😀 \n"""
@@ -186,9 +183,3 @@ def play_accident(site: Site, sign_in: Callable[..., Person], each: int = 2) -> 
         assert state(shop) == before
     page.goto(given)
     expect(page.locator("#rows-back")).to_contain_text("Taken back")
-
-
-def test_what_was_deleted_changed_and_replaced_comes_back_and_can_be_undone_and_redone(
-    site: Site, sign_in: Callable[..., Person]
-) -> None:
-    play_accident(site, sign_in)
