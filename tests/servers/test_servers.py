@@ -19,6 +19,7 @@ import pytest
 
 from tests.servers import FLAVOURS, DatabaseServer, S3Server, Server, ServerError, free_port
 from tests.servers.processes import answers_tcp
+from tools.ports import lasting_port
 
 
 @pytest.fixture(params=FLAVOURS)
@@ -237,6 +238,13 @@ def test_a_forked_process_is_given_other_ports_than_its_parent() -> None:
         there = [forked.submit(free_port).result() for _ in range(20)]
 
     assert not {free_port() for _ in range(20)} & set(there)
+
+
+def test_what_is_to_last_is_given_no_port_of_a_process() -> None:
+    lasting = {lasting_port() for _ in range(50)}
+
+    assert max(free_port() for _ in range(200)) < min(lasting)
+    assert not any(map(answers_tcp, lasting))
 
 
 def test_a_port_that_a_server_of_another_address_holds_is_not_given() -> None:

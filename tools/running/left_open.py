@@ -94,7 +94,7 @@ def free_port(*wanted: str) -> int:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((HOST, int(port)))
                 return int(probe.getsockname()[1])
-    return ports.free_port()
+    return ports.lasting_port()
 
 
 def moved_places(settings: Mapping[str, str]) -> list[str]:
