@@ -61,8 +61,9 @@ def back_up(database: Database, now: datetime | None = None) -> Snapshot:
     now = now or timezone.now()
     run = _run(database, Action.BACKUP, now - _TAKES, Status.QUEUED)
     run.save()
-    schedule = Schedule.objects.get(name=name_of("backup", database.pk))
-    Schedule.objects.filter(pk=schedule.pk).update(next_run=schedule.next_run)
+    # One that has a schedule, as it is passed on: to a time, and no other column.
+    for schedule in Schedule.objects.filter(name=name_of("backup", database.pk)):
+        Schedule.objects.filter(pk=schedule.pk).update(next_run=schedule.next_run)
     Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(status=Status.RUNNING)
     Database.objects.filter(pk=database.pk).update(client_version="mysqldump 11.8")
     snapshot = _snapshot(run, now)
