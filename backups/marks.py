@@ -63,7 +63,10 @@ TABLES = frozenset(
 GROUPS = 128
 _OF_ALL = "databases"
 _OF_GROUPS = tuple(f"{_OF_ALL}.{number:03}" for number in range(GROUPS))
-_EVERY = TABLES.union([_OF_ALL], _OF_GROUPS)
+# Beside that of its table: of all that is in schedules but when they are due next, which always changes.
+ORDERS = "django_q_schedule.orders"
+_OF_ORDERS, _NOT_OF_ORDERS = "django_q_schedule", frozenset({"next_run"})
+_EVERY = TABLES.union([_OF_ALL, ORDERS], _OF_GROUPS)
 # What no page shows, or asks the row itself for. An update of nothing else leaves no mark.
 _OF_A_LEASE = frozenset({"lease_run_id", "lease_until"})
 COLUMNS_OF_THE_MOMENT = {
@@ -251,8 +254,17 @@ def written(sql: str) -> frozenset[str]:
 
 def _is_of_the_moment(sql: str, table: str) -> bool:
     columns = COLUMNS_OF_THE_MOMENT.get(table)
-    simple = _SIMPLE.match(sql) if columns else None
-    return bool(columns and simple and columns.issuperset(_COLUMN.findall(simple[1])))
+    return columns is not None and _sets_only(sql, columns)
+
+
+def _sets_only(sql: str, columns: frozenset[str]) -> bool:
+    simple = _SIMPLE.match(sql)
+    return simple is not None and columns.issuperset(_COLUMN.findall(simple[1]))
+
+
+def orders_written(sql: str, tables: Collection[str]) -> bool:
+    """Whether a statement that writes to `tables` writes more of schedules than other times."""
+    return _OF_ORDERS in tables and not (_sets_only(sql, _NOT_OF_ORDERS) and "NULL" not in sql)
 
 
 def watch(connection: Any, **_: Any) -> None:
@@ -265,7 +277,8 @@ def watch(connection: Any, **_: Any) -> None:
 def _noticing(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
     answer = execute(sql, params, many, context)
     if (tables := written(str(sql))) and not _hit_nothing(sql, context["cursor"]):
-        _note(context["connection"], tables, None if many else touched.rows(sql, params))
+        names = tables | {ORDERS} if orders_written(str(sql), tables) else tables
+        _note(context["connection"], names, None if many else touched.rows(sql, params))
     return answer
 
 

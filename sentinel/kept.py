@@ -5,6 +5,8 @@ The gate itself reads all of it each time. Of thousands of databases that takes 
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -18,34 +20,31 @@ from sentinel.observe import Files, Source
 _SETTLED_NS = 2_000_000_000
 
 
-class _State(NamedTuple):
-    """What tells that a file is as it was. None could set back when it was changed last (`ctime_ns`)."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it would look otherwise after the next change."""
-        return 0 <= self.ctime_ns < time.time_ns() - _SETTLED_NS
+# Device, inode, size, when it was changed, and when that was noted: which none could set back.
+_State = tuple[int, int, int, int, int]
+_ABSENT: _State = (0, 0, 0, 0, 0)
 
 
-_ABSENT = _State(0, 0, 0, 0, 0)
+def _is_settled(state: _State | None) -> bool:
+    """Whether what a state tells of would look otherwise after the next change."""
+    return state is not None and 0 <= state[-1] < time.time_ns() - _SETTLED_NS
 
 
-def _state(path: Path) -> _State | None:
-    """None where that cannot be told."""
+def _state(path: str) -> _State | None:
+    """None where that cannot be told. Of thousands of files: the system is asked once for each."""
     try:
-        found = path.stat()
+        found = os.lstat(path)
     except FileNotFoundError:
-        # A link that leads nowhere is something else than nothing.
-        return None if path.is_symlink() else _ABSENT
+        return _ABSENT
     except (OSError, ValueError):
         return None
-    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if stat.S_ISLNK(found.st_mode):
+        try:
+            found = Path(path).stat()
+        # A link that leads nowhere is something else than nothing.
+        except (OSError, ValueError):
+            return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def look(settings: GateSettings) -> object | None:
@@ -56,15 +55,15 @@ def look(settings: GateSettings) -> object | None:
     """
     path = settings.heartbeat_path
     beside = heartbeat.verified_beside(path), heartbeat.logged_beside(path), heartbeat.gates_path(path)
-    states = [_state(each) for each in (path.parent, path, *beside)]
-    return (path, *states) if all(each is not None and each.is_settled for each in states) else None
+    states = [_state(str(each)) for each in (path.parent, path, *beside)]
+    return (path, *states) if all(map(_is_settled, states)) else None
 
 
 class _Seen(NamedTuple):
     """The files of one database, where they lie, and how they looked before they were read."""
 
     source: Source
-    paths: tuple[Path, ...]
+    paths: tuple[str, ...]
     states: tuple[_State | None, ...]
     files: DatabaseFiles
 
@@ -78,7 +77,7 @@ class Kept(Files):
 
     def sources(self, settings: GateSettings, database: str | None) -> tuple[Source, ...]:
         """Raises GatesError."""
-        state = _state(heartbeat.gates_path(settings.heartbeat_path))
+        state = _state(str(heartbeat.gates_path(settings.heartbeat_path)))
         of = (settings.heartbeat_path, settings.database, database, state)
         listed = self._listed
         if listed is not None and listed[0] == of:
@@ -86,7 +85,7 @@ class Kept(Files):
         # What was read is of a source that may be listed otherwise now.
         self._seen, self._listed = {}, None
         found = super().sources(settings, database)
-        if state is not None and state.is_settled:
+        if _is_settled(state):
             self._listed = of, found
         return found
 
@@ -95,16 +94,16 @@ class Kept(Files):
         seen = self._seen.get(source.path)
         # Another thread may still go by an older list.
         paths = seen.paths if seen is not None and seen.source == source else _paths(source)
-        states = tuple(_state(each) for each in paths)
-        if seen is not None and (seen.source, seen.states) == (source, states):
+        states = tuple(map(_state, paths))
+        if seen is not None and seen.states == states and seen.source == source:
             return seen.files
         files = super().of(source, verified=True)
-        if all(each is not None and each.is_settled for each in states):
+        if all(map(_is_settled, states)):
             self._seen[source.path] = _Seen(source, paths, states, files)
         return files
 
 
-def _paths(source: Source) -> tuple[Path, ...]:
+def _paths(source: Source) -> tuple[str, ...]:
     """The files of one database that count."""
     logged = (heartbeat.logged_beside(source.path),) if source.is_logged else ()
-    return (source.path, heartbeat.verified_beside(source.path), *logged)
+    return (*map(str, (source.path, heartbeat.verified_beside(source.path), *logged)),)

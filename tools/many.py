@@ -10,14 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import F
 from django.utils import timezone
 from django_q.models import Schedule
 
 from backups.alerting import overdue
 from backups.choices import Action, Health, Status, Trigger, Verdict
 from backups.models import Alert, Database, Repository, Run, Server, Snapshot, Verification, WorkerPulse
-from backups.scheduling.schedules import schedules_sync
+from backups.scheduling.schedules import name_of, schedules_sync
 
 _APART = timedelta(hours=12)
 _TAKES = timedelta(seconds=8)
@@ -62,7 +61,9 @@ def back_up(database: Database, now: datetime | None = None) -> Snapshot:
     now = now or timezone.now()
     run = _run(database, Action.BACKUP, now - _TAKES, Status.QUEUED)
     run.save()
-    Schedule.objects.filter(cron=database.backup_cron).update(next_run=F("next_run"))
+    # One that has a schedule, as it is passed on: to a time, and no other column.
+    for schedule in Schedule.objects.filter(name=name_of("backup", database.pk)):
+        Schedule.objects.filter(pk=schedule.pk).update(next_run=schedule.next_run)
     Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(status=Status.RUNNING)
     Database.objects.filter(pk=database.pk).update(client_version="mysqldump 11.8")
     snapshot = _snapshot(run, now)

@@ -76,6 +76,17 @@ class Shared(NamedTuple):
         """The same for those to whose rows something was written since: of each it may tell what was."""
         return self._replace(others=self.others._replace(under_other_hosts=None))
 
+    def told_of(self, databases: Iterable[Database]) -> set[int]:
+        """The keys of those of them of which it may tell something."""
+        under_other_hosts, strays = self.others.under_other_hosts, self.others.strays
+        if under_other_hosts is None:
+            return {each.pk for each in databases}
+        if not strays and not self.doubles:
+            return {*under_other_hosts}
+        names = ((each, (each.repository_id, each.database.casefold())) for each in databases)
+        of_rows = {each.pk for each, name in names if name in strays or each.repository_id in self.doubles}
+        return of_rows.union(under_other_hosts)
+
 
 def differences(databases: Sequence[Database], shared: Shared | None = None) -> dict[int, Differences]:
     """Of each database by its key, in a few queries for all of them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from backups.models import Database, Repository, Server
+from backups.models.kinds import RefersToSecrets
 from backups.secret_references import how_to_declare, is_declared
 from backups.text.sentences import phrase
 
@@ -36,6 +37,11 @@ def words(databases: Sequence[Database]) -> dict[int, list[str]]:
         ]
         for pk, found in old.items()
     }
+
+
+def is_any(rows: Iterable[RefersToSecrets]) -> bool:
+    """Whether any of these rows refers to something that was to be declared."""
+    return any(not is_declared(each) for row in rows for each in row.references())
 
 
 def _undeclared(

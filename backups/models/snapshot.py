@@ -109,7 +109,13 @@ class Snapshot(models.Model):
             models.UniqueConstraint(fields=["repository", "snapshot_id"], name="snapshot_once_per_repository")
         ]
         indexes = [
-            models.Index(fields=["database", "forgotten_at", "-time"], name="snapshot_newest"),
+            # All that is asked of a database's newest ones: rows lie behind manifests.
+            models.Index(
+                fields=["database", "forgotten_at", "-time", "made_here", "verified_at"],
+                name="snapshot_current",
+            ),
+            # Those under other host names than BACKUP_HOST, of which there are few or none.
+            models.Index(fields=["forgotten_at", "host", "database"], name="snapshot_host"),
             # All that a proof report asks of each: rows with their manifests are many times as large.
             models.Index(
                 fields=["time", "id", "database", "verdict", "made_here", "made_by"], name="snapshot_proof"

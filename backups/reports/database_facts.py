@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from backups import verdict
-from backups.choices import ArchiveState, Status, SuspicionState
+from backups.choices import BAD_VERDICTS, ArchiveState, SuspicionState
 from backups.configuration import environment, undeclared
 from backups.configuration.environment import Differences
 from backups.endpoints import secrets_subject
@@ -19,7 +21,18 @@ from backups.gate import heartbeat_files
 from backups.models import Database, Repository, Run, Server, Suspicion
 from backups.reports import newest_rows, stored_logs
 from backups.reports.newest_rows import NewestRun, NewestSnapshot
-from backups.reports.rows import FAILED, databases_with_newest, made, newest_good_backup, share
+from backups.reports.rows import (
+    COLUMNS,
+    FAILED,
+    NEWEST_RUNS,
+    NEWEST_SNAPSHOTS,
+    databases_with_newest,
+    newest_good_backup,
+    row_of,
+    share,
+    values_of,
+    with_one_not_bad,
+)
 from backups.scheduling import proofs, schedules, staleness
 
 
@@ -27,14 +40,17 @@ from backups.scheduling import proofs, schedules, staleness
 class OfDatabase:
     """A database's row, its newest good backup and snapshots, and what the verdict is told of all rows.
 
-    It `is_fleeting` where something else than rows of this one database may decide. Its facts are `of` what
-    was read of it; None where something else may decide, or the time.
+    It `is_fleeting` where something else than rows of this one database may decide. It was made `of` what was
+    read of it; None where something else may decide, or the time.
     """
 
     row: Any
     good: NewestRun | None
     newest: NewestSnapshot | None
     proved: NewestSnapshot | None
+    # The run that made its newest verification, and the newest verification that succeeded.
+    proof: NewestRun | None
+    verified: NewestRun | None
     facts: verdict.DatabaseFacts
     is_fleeting: bool
     of: object = None
@@ -54,33 +70,67 @@ class Others:
 
 def read(
     now: datetime,
-    repositories: Iterable[Repository],
+    repositories: Sequence[Repository],
     others: Others,
     only: QuerySet[Database] | None = None,
     before: Mapping[int, OfDatabase] | None = None,
 ) -> list[OfDatabase]:
     """Of all databases that are in service, or of those `only`; in a few queries, however many there are.
 
-    Where the same was read of a database as `before`, its facts are those of before. Who gives these knows
-    that what is alike for all databases is the same as well.
+    Where the same was read of a database as `before`, it is the one of before, with the repository that this
+    has. Who gives these knows that what is alike for all databases, and their servers, are the same as well.
     """
-    values = {row.pk: (row, values) for row, values in made(databases_with_newest(now, only))}
-    databases = [row for row, _ in values.values()]
+    values = values_of(databases_with_newest(now, only))
+    runs = newest_rows.runs(chain.from_iterable(map(_RUN_KEYS, values)))
+    snapshots = newest_rows.snapshots(chain.from_iterable(map(_SNAPSHOT_KEYS, values)))
+    found = {
+        each[0]: (each, (*map(runs.get, _RUN_KEYS(each)), *map(snapshots.get, _SNAPSHOT_KEYS(each))))
+        for each in values
+    }
+    same = _same(found, before, repositories, others) if before else {}
+    databases = [row_of(each) for pk, (each, _) in found.items() if pk not in same]
     if not databases:
-        return []
+        return [*same.values()]
     share(databases, repositories, others.servers)
     rows = _Rows(
         now,
-        newest_rows.runs(_keys(databases, [*_RUNS, "newest_proof"])),
-        newest_rows.snapshots(_keys(databases, _SNAPSHOTS)),
+        runs,
+        snapshots,
         {each.database_id: each for each in _waiting(databases, others.waiting)},
         environment.differences(databases, others.shared),
         undeclared.words(databases),
         others.failures,
         stored_logs.doubts(databases, others.barred),
+        _with_another(databases, snapshots, now),
     )
-    known = before or {}
-    return [_database(database, read, rows, known.get(database.pk)) for database, read in values.values()]
+    made = {each.pk: _database(each, found[each.pk], rows) for each in databases}
+    return [same.get(pk) or made[pk] for pk in found]
+
+
+_RUN_KEYS: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*map(COLUMNS.index, NEWEST_RUNS))
+_SNAPSHOT_KEYS: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*map(COLUMNS.index, NEWEST_SNAPSHOTS))
+
+
+def _same(
+    found: Mapping[int, object],
+    before: Mapping[int, OfDatabase],
+    repositories: Iterable[Repository],
+    others: Others,
+) -> dict[int, OfDatabase]:
+    """Those of which the same was read before, and of which nothing else tells anything."""
+    # Whether a reference is declared, files may tell as well.
+    if undeclared.is_any([*repositories, *others.servers.values()]):
+        return {}
+    same = {
+        pk: known
+        for pk, of in found.items()
+        if (known := before.get(pk)) is not None
+        and known.of == of
+        and not (known.row.verify_password_ref and undeclared.is_any([known.row]))
+    }
+    for pk in {*others.waiting, *others.shared.told_of(each.row for each in same.values())}:
+        same.pop(pk, None)
+    return same
 
 
 def withheld_by_now(some: QuerySet[Database]) -> QuerySet[Database]:
@@ -102,17 +152,11 @@ class _Rows:
     undeclared: Mapping[int, Sequence[str]]
     failures: Mapping[str, str]
     logs: Mapping[int, verdict.LogDoubt]
+    # Of those whose newest snapshot is known to be bad, those that have one of which nothing bad is known.
+    with_another: Set[int]
 
 
 _FAILED = {which: [f"{which}_{status}" for status in FAILED] for which in ("newest", "verify")}
-_RUNS = [f"newest_{Status.SUCCEEDED}", *_FAILED["newest"], *_FAILED["verify"]]
-_OTHER_RUNS = [*_RUNS[1:], "newest_proof"]
-_SNAPSHOTS = ["newest_snapshot", "newest_proved"]
-
-
-def _keys(databases: Iterable[Any], names: Iterable[str]) -> list[int]:
-    names = list(names)
-    return [key for database in databases for name in names if (key := getattr(database, name))]
 
 
 def _waiting(databases: Sequence[Database], waiting: Set[int]) -> QuerySet[Suspicion]:
@@ -122,11 +166,24 @@ def _waiting(databases: Sequence[Database], waiting: Set[int]) -> QuerySet[Suspi
     return rows.select_related("snapshot").defer("snapshot__manifest", "snapshot__tags")
 
 
+def _with_another(
+    databases: Iterable[Any], snapshots: Mapping[int, NewestSnapshot], now: datetime
+) -> Set[int]:
+    """Asked of these alone: of others the newest is one."""
+    newest = ((each.pk, snapshots.get(each.newest_snapshot)) for each in databases)
+    bad = [pk for pk, snapshot in newest if snapshot and _is_bad(snapshot)]
+    return with_one_not_bad(now, bad) if bad else frozenset()
+
+
+def _is_bad(snapshot: NewestSnapshot) -> bool:
+    return snapshot.verdict in BAD_VERDICTS
+
+
 def _says_withheld(good: NewestRun | None) -> bool:
     return good is not None and good.heartbeat == "withheld"
 
 
-def _database(database: Any, read: object, rows: _Rows, before: OfDatabase | None) -> OfDatabase:
+def _database(database: Any, read: object, rows: _Rows) -> OfDatabase:
     good = rows.runs.get(database.newest_succeeded)
     newest = rows.snapshots.get(database.newest_snapshot)
     proved = rows.snapshots.get(database.newest_proved)
@@ -138,19 +195,27 @@ def _database(database: Any, read: object, rows: _Rows, before: OfDatabase | Non
         or differs.serious
         or rows.undeclared[database.pk]
     )
-    of = None
-    if not is_fleeting and _is_decided_by_rows(database, good, rows):
-        runs = [rows.runs.get(getattr(database, name)) for name in _OTHER_RUNS]
-        of = (read, good, newest, proved, runs, differs.warnings, differs.overruled)
-    is_same = before is not None and of is not None and before.of == of
-    facts = before.facts if before and is_same else _facts(database, (good, newest, proved), rows)
-    return OfDatabase(database, good, newest, proved, facts, is_fleeting, of)
+    # Of the first one the environment tells, of others what lies in the repository.
+    is_told_of = database.is_primary or differs.warnings or differs.overruled
+    is_by_rows = not is_fleeting and not is_told_of and _is_decided_by_rows(database, (good, newest), rows)
+    return OfDatabase(
+        database, good, newest, proved,
+        rows.runs.get(database.newest_proof), rows.runs.get(database.verify_succeeded),
+        _facts(database, (good, newest, proved), rows), is_fleeting, read if is_by_rows else None,
+    )  # fmt: skip
 
 
-def _is_decided_by_rows(database: Any, good: NewestRun | None, rows: _Rows) -> bool:
-    """Whether by those that were read: no backup waits for a person, no log is stored, no run goes on."""
+def _is_decided_by_rows(
+    database: Any, of: tuple[NewestRun | None, NewestSnapshot | None], rows: _Rows
+) -> bool:
+    """Whether by those that were read.
+
+    No backup waits for a person, no log is stored, no run goes on, and none but the newest snapshots matter.
+    """
+    good, newest = of
     is_over = good is None or good.finished_at is not None
-    return is_over and database.pk not in rows.suspicions and not _has_log(database)
+    is_newest_bad = newest is not None and _is_bad(newest)
+    return is_over and not is_newest_bad and database.pk not in rows.suspicions and not _has_log(database)
 
 
 def _facts(
@@ -179,7 +244,7 @@ def _facts(
         failed_verification=_run(_failed(rows, database, "verify", after=proof.at if proof else None)),
         proved_at=proved.time if proved else None,
         proved_id=proved.short_id if proved else "",
-        has_another=database.not_known_bad is not None,
+        has_another=newest is not None and (not _is_bad(newest) or database.pk in rows.with_another),
         # The gate goes by what was verified, people by when.
         proved_on=None if settings.SENTINEL.verified_threshold_seconds or not proved else proved.verified_at,
         proof_allowed=staleness.proof_counts(database, rows.now),

@@ -5,30 +5,25 @@ Of thousands of databases the text alone takes most of the time. What time chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef
 from prometheus_client.utils import floatToGoString
 
-from backups import marks
-from backups.choices import BAD_VERDICTS, Action, ArchiveState, Status, Verdict
-from backups.models import Database, DatabaseQuerySet, LogGap, Run, Verification
+from backups.choices import BAD_VERDICTS, Action, ArchiveState, Verdict
+from backups.models import Database, LogGap, Verification
 from backups.models.as_stored import as_stored, moment
 from backups.reports.database_facts import OfDatabase
 from backups.reports.gauges import head, label
+from backups.reports.newest_rows import NewestRun
 from backups.reports.rows import by_key, first, proofs_of
 from backups.reports.standing import Standing
 from backups.verdict import Overall, State
 
-# What of the rows is told. Of very many databases, whole rows would take most of the time.
-_PROOFS = Verification.objects.values_list("pk", as_stored("finished_at"), "restore_seconds")
-_RUNS = Run.objects.filter(started_at__isnull=False).values_list(
-    "pk", as_stored("started_at"), as_stored("finished_at")
-)
 # Families whose figures grow with time, and others, each with what it means.
 _AGES = {
     "last_backup_age_seconds": "Age of the newest good backup.",
@@ -44,22 +39,29 @@ _OTHERS = {
 }
 
 
+class _Proof(NamedTuple):
+    """The newest verification that counts as a proof."""
+
+    at: datetime
+    restore_seconds: float | None
+
+
 class _OfDatabase(NamedTuple):
     """One database: its lines of each family, and of those that grow the begin, and since when it counts."""
 
     # What they were made of.
-    of: object
+    stands: OfDatabase
+    others: tuple[_Proof | None, bool]
     name: str
     ages: Mapping[str, tuple[str, float]]
-    others: Mapping[str, str]
+    lines: Mapping[str, str]
     verdicts: Mapping[State, str]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of all databases, by their keys, and of which versions of their groups."""
+    """Of all databases, by their keys."""
 
-    groups: Sequence[object]
     databases: Mapping[int, _OfDatabase]
 
     def texts(self, now: datetime) -> Iterator[bytes]:
@@ -87,9 +89,9 @@ class Figures:
 
     @cached_property
     def _others(self) -> bytes:
-        every = [each.others for each in self.databases.values()]
+        every = [each.lines for each in self.databases.values()]
         return "".join(
-            head(family, meaning) + "".join([others[family] for others in every if family in others])
+            head(family, meaning) + "".join([lines[family] for lines in every if family in lines])
             for family, meaning in _OTHERS.items()
         ).encode()
 
@@ -116,54 +118,55 @@ _held: list[Figures] = []
 
 
 def read(found: Standing) -> Figures:
-    """By the rows of now; of databases to whose rows nothing was written what was told of them before.
-
-    Of their newest backups is told what was found, and so all is kept for as long as that is the same.
-    """
-    databases = Database.objects.in_service()
-    known = _held[0] if _held else None
-    changed = marks.changed(known.groups, found.groups) if known else set(range(marks.GROUPS))
-    before = known.databases if known else {}
-    told = before
-    if known is None or len(changed) > marks.GROUPS // 2:
-        told = _read(databases, found, before)
-    elif changed:
-        some = databases.annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
-        same = {pk: each for pk, each in before.items() if marks.group_of(pk) not in changed}
-        told = dict(sorted({**same, **_read(some, found, before)}.items()))
-    figures = Figures(found.groups, told)
+    """By the rows of now; what was found as it was before is not put into words again."""
+    before = _held[0].databases if _held else {}
+    every = sorted(found.found.items())
+    proofs = _older_proofs(pk for pk, each in every if each.proof and not _is_good(each.proof))
+    gaps = _with_gap(pk for pk, each in every if _has_log(each))
+    told: dict[int, _OfDatabase] = {}
+    for pk, each in every:
+        known = before.get(pk)
+        others = proofs.get(pk), pk in gaps
+        # Values by the thousand are not compared where it is the same object.
+        is_same = known is not None and known.stands is each and known.others == others
+        told[pk] = known if known and is_same else _of(each, others)
+    figures = Figures(told)
     _held[:] = [figures]
     return figures
 
 
-def _read(
-    some: DatabaseQuerySet, found: Standing, before: Mapping[int, _OfDatabase]
-) -> dict[int, _OfDatabase]:
-    """What is made of the same as before is not put into words again."""
-    databases = list(_with_newest(some.order_by("pk")))
-    proofs = by_key(_PROOFS, (d.newest_proof for d in databases), tuple)
-    took = by_key(_RUNS, (d.newest_verify for d in databases), _seconds)
-    return {
-        d.pk: _of(
-            d, found.found[d.pk], proofs.get(d.newest_proof), took.get(d.newest_verify), before.get(d.pk)
-        )
-        for d in databases
-        # One that was made just now is told of next time.
-        if d.pk in found.found
-    }
+def _is_good(proof: NewestRun) -> bool:
+    """Whether the newest verification proved a snapshot of which nothing bad was found since."""
+    return proof.verdict == Verdict.IDENTICAL and proof.proved_verdict not in BAD_VERDICTS
 
 
-def _seconds(run: Any) -> float | None:
-    _, started, finished = run
-    return (moment(finished) - moment(started)).total_seconds() if started and finished else None
+def _older_proofs(databases: Iterable[int]) -> dict[int, _Proof]:
+    """Of those whose newest verification is none, the newest that is one."""
+    keys = [*databases]
+    if not keys:
+        return {}
+    proofs = proofs_of(OuterRef("pk")).filter(verdict=Verdict.IDENTICAL)
+    proofs = proofs.exclude(snapshot__verdict__in=BAD_VERDICTS).order_by("-finished_at")
+    newest = Database.objects.filter(pk__in=keys).order_by().values_list("pk", first(proofs))
+    of = {proof: pk for pk, proof in newest if proof}
+    columns = Verification.objects.values_list("pk", as_stored("finished_at"), "restore_seconds")
+    found = by_key(columns, of, lambda values: _Proof(moment(values[1]), values[2]))
+    return {of[key]: proof for key, proof in found.items()}
 
 
-def _of(
-    database: Any, stands: OfDatabase, proof: Any, verified: float | None, before: _OfDatabase | None
-) -> _OfDatabase:
-    made_of = (database, stands.newest, stands.good, proof, verified)
-    if before is not None and before.of == made_of:
-        return before
+def _has_log(one: OfDatabase) -> bool:
+    return bool(one.row.log_state) and one.row.log_state != ArchiveState.OFF
+
+
+def _with_gap(databases: Iterable[int]) -> set[int]:
+    """Those of which the stored log has a gap that has not ended."""
+    keys = {*databases}
+    open_ones = LogGap.objects.filter(ends=None).order_by() if keys else LogGap.objects.none()
+    return keys.intersection(open_ones.values_list("database_id", flat=True))
+
+
+def _of(stands: OfDatabase, others: tuple[_Proof | None, bool]) -> _OfDatabase:
+    database, proof = stands.row, _proof(stands, others[0])
     of = f'database="{label(database.name)}"'
     ages = {}
     figures: list[tuple[str, str, float | None]] = []
@@ -172,25 +175,31 @@ def _of(
         figures.append(("backup_size_bytes", of, snapshot.total_bytes_processed))
         figures.append(("backup_added_bytes", of, snapshot.data_added_packed))
     if proof:
-        _, at, seconds = proof
-        ages["last_verified_age_seconds"] = moment(at)
-        figures.append(("restore_duration_seconds", of, seconds))
-    if database.log_state and database.log_state != ArchiveState.OFF:
+        ages["last_verified_age_seconds"] = proof.at
+        figures.append(("restore_duration_seconds", of, proof.restore_seconds))
+    if _has_log(stands):
         if database.log_stored_until:
             ages["log_stored_age_seconds"] = database.log_stored_until
-        figures.append(("log_gap_open", of, float(database.log_gap_open)))
-    good = stands.good
-    made = good.duration() if good and good.finished_at else None
-    saved = None if made is None else made.total_seconds()
-    for action, took in ((Action.BACKUP, saved), (Action.VERIFY, verified)):
-        figures.append(("run_duration_seconds", f'action="{action.value}",{of}', took))
+        figures.append(("log_gap_open", of, float(others[1])))
+    for action, run in ((Action.BACKUP, stands.good), (Action.VERIFY, stands.verified)):
+        took = run.duration() if run and run.finished_at else None
+        seconds = None if took is None else took.total_seconds()
+        figures.append(("run_duration_seconds", f'action="{action.value}",{of}', seconds))
     return _OfDatabase(
-        made_of,
+        stands,
+        others,
         database.name,
         {name: (f"vedetta_{name}{{{of}}} ", since.timestamp()) for name, since in ages.items()},
         _lines(figures),
         _verdicts(database.name),
     )
+
+
+def _proof(stands: OfDatabase, older: _Proof | None) -> _Proof | None:
+    newest = stands.proof
+    if newest and newest.proved_at and _is_good(newest):
+        return _Proof(newest.proved_at, newest.restore_seconds)
+    return older
 
 
 def _lines(figures: Iterable[tuple[str, str, float | None]]) -> dict[str, str]:
@@ -201,20 +210,3 @@ def _lines(figures: Iterable[tuple[str, str, float | None]]) -> dict[str, str]:
             told = f"vedetta_{family}{{{labels}}} {_go(float(value))}\n"
             lines[family] = lines.get(family, "") + told
     return lines
-
-
-def _with_newest(databases: QuerySet[Database]) -> QuerySet[Any, Any]:
-    """Each database's key and name with the keys of its newest proof and verification."""
-    mine = OuterRef("pk")
-    proofs = proofs_of(mine).filter(verdict=Verdict.IDENTICAL).exclude(snapshot__verdict__in=BAD_VERDICTS)
-    good = Run.objects.filter(database=mine, status=Status.SUCCEEDED).order_by("-finished_at")
-    newest: dict[str, Subquery] = {
-        "newest_proof": first(proofs.order_by("-finished_at")),
-        "newest_verify": first(good.filter(action=Action.VERIFY)),
-    }
-    of_log = {
-        "log_state": F("log_archive__state"),
-        "log_stored_until": F("log_archive__stored_until"),
-        "log_gap_open": Exists(LogGap.objects.filter(database=mine, ends=None)),
-    }
-    return databases.annotate(**newest, **of_log).values_list("pk", "name", *newest, *of_log, named=True)

@@ -5,16 +5,17 @@ Of thousands of databases, rows of models would take most of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
+from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from backups.models import Run, Snapshot
 from backups.models.as_stored import as_stored, moment
-from backups.reports.rows import by_key
+from backups.reports.rows import Row, by_key
 
 
 class NewestRun(NamedTuple):
@@ -33,6 +34,9 @@ class NewestRun(NamedTuple):
     verdict: str | None
     proved_at: datetime | None
     proved_id: str | None
+    # What is known of that snapshot by now, and how long its restore took.
+    proved_verdict: str | None
+    restore_seconds: float | None
 
     @property
     def told(self) -> str:
@@ -69,8 +73,9 @@ def runs(keys: Iterable[int]) -> dict[int, NewestRun]:
         "pk", "action", "error", as_stored("queued_at"), as_stored("started_at"), as_stored("finished_at"),
         KT("result__heartbeat"), KT("result__withheld_because"), "verification__pk", "verification__verdict",
         as_stored("verification__finished_at"), "verification__snapshot__snapshot_id",
+        "verification__snapshot__verdict", "verification__restore_seconds",
     )  # fmt: skip
-    return by_key(Run.objects.values_list(*columns), keys, _run)
+    return _RUNS.read(Run.objects.values_list(*columns), keys)
 
 
 def snapshots(keys: Iterable[int]) -> dict[int, NewestSnapshot]:
@@ -79,19 +84,43 @@ def snapshots(keys: Iterable[int]) -> dict[int, NewestSnapshot]:
         "pk", "snapshot_id", as_stored("time"), "verdict", as_stored("verified_at"), "total_bytes_processed",
         "data_added_packed",
     )  # fmt: skip
-    return by_key(Snapshot.objects.values_list(*columns), keys, _snapshot)
+    return _SNAPSHOTS.read(Snapshot.objects.values_list(*columns), keys)
 
 
 def _run(values: Any) -> NewestRun:
-    pk, action, error, queued, started, finished, heartbeat, because, proof, verdict, proved, snapshot = (
-        values
-    )
+    pk, action, error, queued, started, finished, heartbeat, because, proof, verdict, proved, *of = values
     return NewestRun(
         pk, action, error, moment(queued), moment(started), moment(finished), heartbeat, because, proof,
-        verdict, moment(proved), snapshot,
+        verdict, moment(proved), *of,
     )  # fmt: skip
 
 
 def _snapshot(values: Any) -> NewestSnapshot:
     pk, snapshot_id, time, verdict, verified, size, added = values
     return NewestSnapshot(pk, snapshot_id, moment(time), verdict, moment(verified), size, added)
+
+
+# Beside those that were asked for last, so many of before are kept.
+_MOST_KEPT = 50_000
+
+
+class _Made(Generic[Row]):
+    """What was made of values, in this process. The same values are the same object again."""
+
+    def __init__(self, make: Callable[[Any], Row]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[Any, Row]] = {}
+
+    def read(self, rows: QuerySet[Any, Any], keys: Iterable[int | None]) -> dict[int, Row]:
+        """By their keys, from what the rows hold now."""
+        known, make = self._known, self._make
+        found: dict[int, tuple[Any, Row]] = {}
+        for key, values in by_key(rows, keys, tuple).items():
+            before = known.get(key)
+            found[key] = before if before and before[0] == values else (values, make(values))
+        is_part = 2 * len(found) < len(known) < _MOST_KEPT
+        self._known = {**known, **found} if is_part else found
+        return {key: made for key, (_, made) in found.items()}
+
+
+_RUNS, _SNAPSHOTS = _Made(_run), _Made(_snapshot)

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from django.db.models import BooleanField, F, Func, OuterRef, QuerySet, Subquery
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import (
+    BooleanField,
+    DateTimeField,
+    Exists,
+    F,
+    Field,
+    Func,
+    JSONField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.base import ModelState
 
 from backups.choices import TEST_RESTORES, Action, Status
 from backups.models import Database, Repository, Run, Server, Snapshot, Verification
-from backups.models.as_stored import as_stored
+from backups.models.as_stored import as_stored, moment
+from backups.models.snapshot import SnapshotQuerySet
 from backups.snapshots.selection import CLOCKS_DIFFER
 
 FAILED = (Status.FAILED, Status.LOST)
+ENDED = (Status.SUCCEEDED, *FAILED)
+# What `databases_with_newest` tells of a database beside its row: keys of runs and of snapshots, and others.
+NEWEST_RUNS = (*(f"{of}_{status}" for of in ("newest", "verify") for status in ENDED), "newest_proof")
+NEWEST_SNAPSHOTS = ("newest_snapshot", "newest_proved")
+_NEWEST = (
+    *NEWEST_RUNS, *NEWEST_SNAPSHOTS, "first_run_at", "log_state", "log_stored_until"
+)  # fmt: skip
 # SQLite takes 32,766 values in a question. Django's own in_bulk asks again after 999.
 _MOST_VALUES = 30_000
 Row = TypeVar("Row")
@@ -51,26 +73,19 @@ def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None)
     mine = Run.objects.filter(database=OuterRef("pk")).order_by("-finished_at")
     oldest = mine.order_by("queued_at", "pk")
     backups, verifies = mine.filter(action=Action.BACKUP), mine.filter(action=Action.VERIFY)
-    # One that a wrong clock put into the future would be young for as long.
-    held = (
-        Snapshot.objects.trusted()
-        .meant()
-        .present()
-        .filter(database=OuterRef("pk"), time__lte=now + CLOCKS_DIFFER)
-    )
+    held = _held(now)
     proofs = proofs_of(OuterRef("pk")).order_by("-finished_at", "-pk")
-    ended = (Status.SUCCEEDED, *FAILED)
-    newest = {f"newest_{status}": first(backups.filter(status=status)) for status in ended}
+    newest = {f"newest_{status}": first(backups.filter(status=status)) for status in ENDED}
     newest |= {
         f"verify_{status}": first(verifies.filter(status=status, verification=None)) for status in FAILED
     }
+    newest[f"verify_{Status.SUCCEEDED}"] = first(verifies.filter(status=Status.SUCCEEDED))
     shown = Database.objects.in_service() if rows is None else rows
     return shown.order_by("-is_primary", "name").annotate(
         **newest,
         newest_snapshot=first(held.newest_first()),
         newest_proved=first(held.verified().newest_first()),
         newest_proof=Subquery(proofs.values("run")[:1]),
-        not_known_bad=first(held.not_known_bad()),
         # As the database has it: of thousands of databases, a few are asked for it.
         first_run_at=Subquery(oldest.values(at=as_stored("queued_at"))[:1]),
         # Of those whose log is archived: a join, so that of the others no more is asked.
@@ -79,19 +94,56 @@ def databases_with_newest(now: datetime, rows: QuerySet[Database] | None = None)
     )
 
 
-def made(databases: QuerySet[Database]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Each of these as a row, and its values, by which it is the same as another that was read before.
+def _held(now: datetime) -> SnapshotQuerySet:
+    """Those of a database that count as backups."""
+    held = Snapshot.objects.trusted().meant().present().filter(database=OuterRef("pk"))
+    # One that a wrong clock put into the future would be young for as long.
+    return held.filter(time__lte=now + CLOCKS_DIFFER)
+
+
+def with_one_not_bad(now: datetime, databases: Iterable[int]) -> set[int]:
+    """The keys of those of them of which a snapshot counts as a backup that is not known to be bad."""
+    some = Database.objects.filter(pk__in=databases).filter(Exists(_held(now).not_known_bad()))
+    return set(some.order_by().values_list("pk", flat=True))
+
+
+def values_of(databases: QuerySet[Database]) -> list[tuple[Any, ...]]:
+    """Of each of `databases_with_newest` what was read, as the database has it: see `row_of`."""
+    # The first one comes first here: rows as wide as these are in the order of names by their index.
+    values = list(databases.order_by("name").values_list(*_COLUMNS))
+    return sorted(values, key=itemgetter(_IS_PRIMARY), reverse=True)
+
+
+def row_of(values: Iterable[Any]) -> Any:
+    """The row of these values, with the keys of its newest runs and snapshots.
 
     As unpickling makes rows: for thousands, to look at each column on the way takes most of the time.
     """
-    names = [field.attname for field in Database._meta.concrete_fields]
-    names += databases.query.annotations
-    for values in databases.values_list(*names):
-        row = Database.__new__(Database)
-        row._state = ModelState()
-        row._state.adding, row._state.db = False, databases.db
-        row.__dict__.update(zip(names, values, strict=True))
-        yield row, values
+    row = Database.__new__(Database)
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+    row.__dict__.update(zip(COLUMNS, values, strict=True))
+    for name, convert in _CONVERTED.items():
+        row.__dict__[name] = convert(row.__dict__[name])
+    return row
+
+
+def _json(stored: Any) -> Any:
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+# What of a column is to be made that is read as it is stored. Most rows are found as they were: then nothing.
+_KINDS: Mapping[type[Field[Any, Any]], Callable[[Any], Any]] = {
+    JSONField: _json, DateTimeField: moment, BooleanField: bool,
+}  # fmt: skip
+_FIELDS = Database._meta.concrete_fields
+_CONVERTED = {
+    **{each.attname: make for each in _FIELDS for kind, make in _KINDS.items() if isinstance(each, kind)},
+    "log_stored_until": moment,
+}
+COLUMNS = (*(each.attname for each in _FIELDS), *_NEWEST)
+_IS_PRIMARY = COLUMNS.index("is_primary")
+_COLUMNS = [as_stored(name) if name in _CONVERTED else name for name in COLUMNS]
 
 
 def proofs_of(database: OuterRef) -> QuerySet[Verification]:

@@ -1,55 +1,29 @@
-"""How many runs there are of each kind, counted again only of the databases whose runs changed."""
+"""How many runs there are of each kind: counted, never kept up, so that no deletion or copy puts it wrong."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections import Counter
 
-from django.db.models import Count, F
+from django.db.models import Count
 
 from backups import marks
-from backups.models import Database, Run
+from backups.models import Run
 
 Kind = tuple[str, str]
 
 
-class _Held(NamedTuple):
-    """By the number of a group of databases, and of which versions of these."""
-
-    groups: Sequence[object]
-    counts: Mapping[int, Mapping[Kind, int]]
-
-
-# Of this process, put in its place as a whole.
-_held: list[_Held] = []
-
-
 def read(versions: marks.Versions) -> list[tuple[Kind, int]]:
-    """Action and status with their number, in a fixed order."""
-    known = _held[0] if _held else _Held([None] * marks.GROUPS, {})
-    changed = marks.changed(known.groups, versions.groups)
-    same = {group: kinds for group, kinds in known.counts.items() if group not in changed}
-    counts = {**same, **_counted(changed)} if changed else known.counts
-    _held[:] = [_Held(versions.groups, counts)]
-    # Those of no database leave no mark by which they could be kept, and are few.
-    of_none = Run.objects.filter(database=None).order_by().values_list("action", "status")
+    """Action and status with their number, in a fixed order; counted again where a run was written to."""
+    return _KEPT.get(versions.of("backups_run"), _count)
+
+
+_KEPT = marks.Kept[list[tuple[Kind, int]]]()
+
+
+def _count() -> list[tuple[Kind, int]]:
+    # In the order of an index, which has all that is counted: without it that takes five times as long.
+    kinds = Run.objects.order_by().values_list("repository", "action", "status").annotate(Count("pk"))
     total: Counter[Kind] = Counter()
-    for kinds in (*counts.values(), {(a, s): n for a, s, n in of_none.annotate(Count("pk"))}):
-        total.update(kinds)
+    for _, action, status, count in kinds:
+        total[action, status] += count
     return sorted(total.items())
-
-
-def _counted(groups: Collection[int]) -> dict[int, Counter[Kind]]:
-    runs = Run.objects.exclude(database=None)
-    if len(groups) < marks.GROUPS:
-        databases = Database.objects.annotate(group=F("pk") % marks.GROUPS).filter(group__in=groups)
-        # Through the index of their newest ones, which has all that is counted.
-        runs = Run.objects.filter(database__in=databases.order_by().values("pk"))
-    # Of each database, as an index has them: to sort all runs by groups takes many times as long.
-    kinds = runs.order_by().values_list("database", "action", "status")
-    counts: dict[int, Counter[Kind]] = defaultdict(Counter)
-    for database, action, status, count in kinds.annotate(Count("pk")):
-        if database is not None:
-            counts[marks.group_of(database)][action, status] += count
-    return dict(counts)

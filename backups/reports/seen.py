@@ -152,13 +152,14 @@ def _databases(rows: _Rows, versions: marks.Versions) -> _Held:
     )  # fmt: skip
     of = decides, int(rows.now.timestamp()) // marks.BOUND_SECONDS, versions.of("backups_server")
     # How long schedules may take is worked out by the day.
-    alike = decides, timezone.localdate(rows.now, ZoneInfo(settings.TIME_ZONE))
+    servers = [{**vars(each), "_state": None} for each in rows.few.servers.values()]
+    alike = decides, servers, timezone.localdate(rows.now, ZoneInfo(settings.TIME_ZONE))
     known = _held[0] if _held else None
     # What was of the past is of the future where the clock was set back.
     is_of_use = known is not None and known.of == of and known.at <= rows.now
     held = known and is_of_use and _renewed(known, rows, versions)
     if not held:
-        before = known.databases if known and known.alike == alike else {}
+        before = known if known and known.alike == alike else None
         held = _Held(of, alike, rows.now, versions.groups, *_made(rows, before))
     _held[:] = [held]
     return held
@@ -173,13 +174,17 @@ def _what_counts(repository: Any) -> object:
 
 
 def _made(
-    rows: _Rows, before: Mapping[int, OfDatabase]
+    rows: _Rows, before: _Held | None
 ) -> tuple[Mapping[int, Repository], environment.Shared, Mapping[int, OfDatabase]]:
     shared = environment.Shared.of_all(rows.repositories, series.Others.read_all())
-    found = database_facts.read(rows.now, rows.repositories, _others(rows, shared), before=before)
-    repositories = {each.pk: each for each in rows.repositories}
-    databases = {each.row.pk: each for each in found}
-    return repositories, shared, databases
+    repositories: Mapping[int, Repository] = {each.pk: each for each in rows.repositories}
+    if before and before.repositories.keys() == repositories.keys():
+        # Those that rows of before have as well.
+        repositories = before.repositories
+        _renew_repositories(repositories, rows.repositories)
+    known = before.databases if before and before.repositories is repositories else None
+    found = database_facts.read(rows.now, [*repositories.values()], _others(rows, shared), before=known)
+    return repositories, shared, {each.row.pk: each for each in found}
 
 
 def _others(rows: _Rows, shared: environment.Shared) -> database_facts.Others:
@@ -206,7 +211,7 @@ def _renewed(held: _Held, rows: _Rows, versions: marks.Versions) -> _Held | None
         return held._replace(at=rows.now, groups=versions.groups)
     only = Database.objects.in_service().annotate(group=F("pk") % marks.GROUPS).filter(group__in=changed)
     others = _others(rows, held.shared.of_some())
-    read = database_facts.read(rows.now, held.repositories.values(), others, only)
+    read = database_facts.read(rows.now, [*held.repositories.values()], others, only)
     found = {each.row.pk: each for each in read}
     if not _are_the_same(held.databases, found, changed):
         return None

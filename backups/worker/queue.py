@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from croniter import croniter
@@ -130,12 +129,13 @@ def _to_tend() -> dict[str, Any]:
 def strange_schedules_remove() -> None:
     """Remove the schedules that are not ours, and put back what of ours was changed into one.
 
-    What nobody wrote to since this process looked is looked at again within `marks.BOUND_SECONDS`.
+    What nobody wrote to since this process looked is looked at again within `marks.BOUND_SECONDS`, and so
+    are those of which only the next times were written: planned times come due all the time.
     """
-    _LOOKED.get(marks.version(_SCHEDULES), _remove_strange_schedules)
+    _LOOKED.get(marks.version(_ORDERS), _remove_strange_schedules)
 
 
-_SCHEDULES = frozenset({"django_q_schedule"})
+_ORDERS = frozenset({marks.ORDERS})
 _LOOKED = marks.Kept[None]()
 
 
@@ -163,16 +163,18 @@ class _Looked(NamedTuple):
 
 
 # Of this process: as they were read last, those in which nothing was strange.
-_plain: set[tuple[Any, ...]] = set()
+_plain: list[tuple[Any, ...]] = []
 
 
 def _strange_schedules() -> list[tuple[int, str]]:
     """Their keys, and why they are. All are read, in one query; what reads as it did is not judged again."""
     columns = ("pk", as_stored("next_run"), *_Looked._fields)
-    rows = set(Schedule.objects.order_by().values_list(*columns))
-    found = {row: why for row in sorted(rows - _plain, key=itemgetter(0)) if (why := _why_strange_row(*row))}
-    _plain.intersection_update(rows)
-    _plain.update(rows - found.keys())
+    rows = list(Schedule.objects.order_by("pk").values_list(*columns))
+    if rows == _plain:
+        return []
+    known = set(_plain)
+    found = {row: why for row in rows if row not in known and (why := _why_strange_row(*row))}
+    _plain[:] = [row for row in rows if row not in found]
     return [(row[0], why) for row, why in found.items()]
 
 

@@ -10,12 +10,16 @@ from itertools import count
 import pytest
 from django.apps import apps
 from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from django_q.models import Schedule
 from pytest_django import Settings
 
 from backups import marks
 from backups.choices import Action, Status, Trigger
 from backups.models import Database, Mark, Repository, Run
 from backups.runs import lifecycle
+from backups.scheduling import schedules
 from tests.backups.worlds import Portal
 from tests.rows import a_server
 
@@ -69,6 +73,35 @@ def test_every_table_has_a_mark_but_those_that_say_why_not() -> None:
 )
 def test_it_is_seen_what_a_statement_writes_to(sql: str, table: str | None) -> None:
     assert marks.written(sql) == ({table} if table else set())
+
+
+def test_what_schedules_order_has_a_mark_that_times_that_come_due_leave_alone(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "BOUND_SECONDS", 10**6)
+    orders, every = frozenset({marks.ORDERS}), frozenset({"django_q_schedule"})
+
+    def are_other(work: Callable[[], object]) -> tuple[bool, bool]:
+        """Whether the orders are, and whether the rows are."""
+        before = marks.version(orders), marks.version(every)
+        work()
+        return marks.version(orders) != before[0], marks.version(every) != before[1]
+
+    now = timezone.now()
+    schedule = Schedule.objects.create(name="vedetta backup 1", func="any", cron="0 3 * * *", next_run=now)
+    rows = Schedule.objects.filter(pk=schedule.pk)
+    marks.version(orders)
+    due = schedules.Due(schedule.pk, schedule.name, "backup", 1, now)
+
+    assert are_other(lambda: schedules.pass_on(due)) == (False, True)
+    assert are_other(lambda: schedule.save(update_fields=["next_run"])) == (False, True)
+    assert are_other(schedule.save) == (True, True)
+    assert are_other(lambda: rows.update(next_run=None)) == (True, True)
+    assert are_other(lambda: rows.update(next_run=now, func="os.system")) == (True, True)
+    assert are_other(lambda: rows.update(next_run=F("next_run"))) == (True, True)
+    assert are_other(rows.delete) == (True, True)
+    assert are_other(lambda: Schedule.objects.create(name="theirs", func="os.system")) == (True, True)
+    assert are_other(lambda: None) == (False, False)
 
 
 @pytest.fixture

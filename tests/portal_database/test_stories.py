@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+from contextlib import ExitStack
 
 import pytest
 
 from tests.backups.conftest import MakePortal
 from tests.backups.worlds import Portal, children_of, wait_until
 from tests.faults import promises
+from tests.faults.killing import SEED
+from tests.faults.test_two_workers import Pair, killed_and_judged, set_up
 from tests.portal_database.conftest import NewDatabase
 
 QUEUE_MANY = """
@@ -78,6 +82,14 @@ def test_two_workers_play_each_run_once(portal: Portal) -> None:
 
     assert [row["status"] for row in portal.rows(OVER)] == ["succeeded"] * 12
     assert len(portal.snapshots()) == 12
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_killed_keeps_no_run_waiting(portal: Portal) -> None:
+    """As in `tests/faults` on SQLite: one of two workers dies while twelve backups wait."""
+    set_up(portal, 12)
+    with ExitStack() as stack:
+        killed_and_judged(Pair(portal, stack), "worker", random.Random(SEED))
 
 
 @pytest.mark.soak

@@ -27,7 +27,7 @@ from sentinel import heartbeat
 from tests.rows import a_server
 
 TOKEN = "only Prometheus knows it"
-QUERIES = 16
+QUERIES = 12
 Figures = dict[tuple[str, ...], float]
 
 
