@@ -11,7 +11,7 @@ _INSERT_INTO = re.compile(rb"[A-Z ]++`(?:[^`]|``)*+`(?=[^`])")
 _LONGEST_INSERT_INTO = 1024
 # Ends of row data: mysqldump escapes newlines in values, so a real one stands between rows only.
 ROWS_END = b";\n"
-_SEMICOLONS = 100
+_SEMICOLONS = 8
 _FINDS_ROWS_END = re.compile(re.escape(ROWS_END))
 LONGEST_ALTER_DATABASE = 1024
 

@@ -211,21 +211,34 @@ def _or_end(value: str, name: str) -> str:
 
 
 def _grouped(pair: TwoTables) -> str:
-    """One SELECT: digests of both sides, the same ones together, then what is left over by key."""
-    row = _digest(pair.columns)
-    key = _digest(pair.key) if pair.key else row
-    told = " UNION ALL ".join(
-        f"SELECT {key} AS k, {row} AS r, {then} AS t, {1 - then} AS n FROM {_named(database, pair.table)}"
+    """One SELECT: digests of both sides, the same ones together, then what is left over by key.
+
+    The server is told that groups are many: it sorts them, rather than look for each in a table of them.
+    """
+    by_row = _same_together(pair, [_digest(columns) for columns in (pair.key, pair.columns) if columns])
+    gone, came, changed = "GREATEST(t - n, 0)", "GREATEST(n - t, 0)", "0"
+    if pair.key:
+        by_row = (
+            f"SELECT SQL_BIG_RESULT SUM(t) AS t, SUM(n) AS n, SUM({gone}) AS gone, SUM({came}) AS came"
+            f" FROM ({by_row}) AS same_rows GROUP BY d0"
+        )
+        gone, came, changed = "gone", "came", "LEAST(gone, came)"
+    sums = ("t", "n", f"{gone} - {changed}", f"{came} - {changed}", changed)
+    return f"SELECT {', '.join(f'COALESCE(SUM({each}), 0)' for each in sums)} FROM ({by_row}) AS counted"
+
+
+def _same_together(pair: TwoTables, digests: Sequence[str]) -> str:
+    """Rows of both sides with the same digests as one, and how many of them each side has."""
+    names = [f"d{at}" for at in range(len(digests))]
+    told = ", ".join(f"{digest} AS {name}" for digest, name in zip(digests, names, strict=True))
+    each_row = " UNION ALL ".join(
+        f"SELECT {told}, {then} AS t, {1 - then} AS n FROM {_named(database, pair.table)}"
         for database, then in ((pair.then, 1), (pair.now, 0))
     )
-    by_row = f"SELECT k, SUM(t) AS t, SUM(n) AS n FROM ({told}) AS each_row GROUP BY k, r"
-    by_key = (
-        "SELECT SUM(t) AS t, SUM(n) AS n, SUM(GREATEST(t - n, 0)) AS gone, SUM(GREATEST(n - t, 0)) AS came"
-        f" FROM ({by_row}) AS same_rows GROUP BY k"
+    return (
+        f"SELECT SQL_BIG_RESULT {', '.join(names)}, SUM(t) AS t, SUM(n) AS n FROM ({each_row}) AS each_row"
+        f" GROUP BY {', '.join(names)}"
     )
-    changed = "LEAST(gone, came)" if pair.key else "0"
-    sums = ("t", "n", f"gone - {changed}", f"came - {changed}", changed)
-    return f"SELECT {', '.join(f'COALESCE(SUM({each}), 0)' for each in sums)} FROM ({by_key}) AS same_keys"
 
 
 def _digest(columns: Sequence[ComparedColumn]) -> str:
