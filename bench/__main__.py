@@ -72,12 +72,18 @@ def main() -> int:
         default=Options.forged,
         help="of fleet: how many snapshots of others lie in one more repository; 0 leaves that out",
     )
+    parser.add_argument(
+        "--rows",
+        type=_counts,
+        default=Options.rows,
+        help="of diff: with how many small rows memory is measured (1000000,10000000); 0 leaves that out",
+    )
     asked = parser.parse_args()
     if unknown := set(asked.tables) - set(TABLES):
         parser.error(f"there is no table {', '.join(sorted(unknown))}")
     isolate()
     for name in asked.tables or [name for name in TABLES if name != "fleet"]:
-        TABLES[name](Options(asked.megabytes, asked.rounds, asked.databases, asked.forged))
+        TABLES[name](Options(asked.megabytes, asked.rounds, asked.databases, asked.forged, rows=asked.rows))
     return 0
 
 

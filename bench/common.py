@@ -25,6 +25,8 @@ class Options:
     databases: tuple[int, ...] = ()
     # How many snapshots of others are put beside those of a fleet.
     forged: int = 34_000
+    # How many small rows there are where memory is to be flat.
+    rows: tuple[int, ...] = (1_000_000, 10_000_000)
 
     @property
     def megabytes(self) -> float:

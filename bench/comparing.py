@@ -1,9 +1,9 @@
-"""What a comparison costs beside reading both sides, and its memory at two sizes."""
+"""What a comparison costs beside reading both sides, and its memory at several sizes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,44 @@ _BESIDE = {
     SNAPSHOTS: READ_BOTH, SNAPSHOTS_KEPT: READ_BOTH, NOW: READ_AND_DUMP, NOW_KEPT: READ_AND_DUMP,
     BY_SERVER: LOAD_BOTH,
 }  # fmt: skip
+# Of these, memory is measured with very many small rows.
+_OF_MEMORY = (SNAPSHOTS, NOW, BY_SERVER)
+_CHANGED_OF = 500
+_FILLED_AT_ONCE = 500_000
 _CLIENT = "mariadb --defaults-file=client.cnf"
 _LOAD = (
     f"{_CLIENT} -e 'DROP DATABASE IF EXISTS loaded; CREATE DATABASE loaded'"
     f" && restic dump {{snapshot}} /mysql/orders_tracker.sql | {_CLIENT} loaded"
     f" && {_CLIENT} -e 'DROP DATABASE loaded'"
 )
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a database is filled with, and how its rows are changed."""
+
+    called: str
+    fill: Callable[[Any], None]
+    change: Callable[[Any], None]
+
+    @classmethod
+    def sample(cls, megabytes: float) -> Content:
+        """The sample database, whose dump has so many megabytes."""
+        scale = megabytes / sample.MEGABYTES_PER_SCALE
+        return cls(
+            f"a sample of {megabytes:g} MB",
+            lambda connection: sample.load(connection, scale),
+            lambda connection: sample.change(connection, CHANGE_PERCENT),
+        )
+
+    @classmethod
+    def small_rows(cls, rows: int) -> Content:
+        """One table of so many rows of three short values."""
+        return cls(
+            f"{rows:,} small rows",
+            lambda connection: _fill(connection, rows),
+            lambda connection: _run(connection, f"UPDATE small SET v = v + 1 WHERE id % {_CHANGED_OF} = 0"),
+        )
 
 
 @dataclass
@@ -43,6 +75,7 @@ class Subject:
     shop: Shop
     folder: Path
     restic: Path
+    change: Callable[[Any], None]
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     most: dict[str, list[float]] = field(default_factory=dict)
 
@@ -54,7 +87,7 @@ class Subject:
         self.ours.backup()
         with_connection(self.shop, lambda c: _alter(c, "DROP of_the_bench"))
         self.ours.backup()
-        with_connection(self.shop, lambda c: sample.change(c, CHANGE_PERCENT))
+        with_connection(self.shop, self.change)
         self.ours.backup()
         rows = self.ours.portal.rows("SELECT snapshot_id FROM backups_snapshot ORDER BY time")
         self.altered, self.then, self.later = (str(row["snapshot_id"]) for row in rows)
@@ -74,9 +107,9 @@ class Subject:
             BY_SERVER: lambda: self._ours(BY_SERVER, self.altered, self.then),
         }
 
-    def round(self, turn: int) -> None:
-        """Each way once, each turn beginning with another."""
-        ways = list(self.ways().items())
+    def round(self, turn: int, names: Collection[str] = ()) -> None:
+        """Each way once, or each of these names, each turn beginning with another."""
+        ways = [(name, way) for name, way in self.ways().items() if not names or name in names]
         for number in range(len(ways)):
             name, way = ways[(number + turn) % len(ways)]
             self.costs.setdefault(name, []).append(way())
@@ -105,7 +138,8 @@ class Subject:
 
 def measure(options: Options) -> None:
     """Print the table."""
-    small, large = (_of_size(size, options.rounds) for size in two_sizes(options))
+    sizes = [Content.sample(size) for size in two_sizes(options)]
+    small, large = (_measured(content, options.rounds) for content in sizes)
     seconds = {name: [cost.seconds for cost in each] for name, each in large.costs.items()}
     rows = []
     for name, costs in large.costs.items():
@@ -120,11 +154,11 @@ def measure(options: Options) -> None:
                 figure(large.most[name], 0) if beside else "",
             ]
         )
-    sizes = [f"MB of memory, {size:g} MB dump" for size in two_sizes(options)]
+    of_memory = [f"MB of memory, {size:g} MB dump" for size in two_sizes(options)]
     print_table(
         f"Comparisons beside reading both sides ({max(options.sizes):g} MB dump, {CHANGE_PERCENT:g} % of "
         f"the rows changed, {of_rounds(options)})",
-        ["what", "time", "to reading both", "seconds of the processors", *sizes],
+        ["what", "time", "to reading both", "seconds of the processors", *of_memory],
         rows,
         f"{READ_BOTH}: `{_READ.format(snapshot='A')} && {_READ.format(snapshot='B')}`",
         f"{READ_AND_DUMP}: `{_READ.format(snapshot='A')} && {_DUMP}`",
@@ -133,6 +167,38 @@ def measure(options: Options) -> None:
         f"{LIMIT:.2f} is wanted. Memory is that of all processes of a command, restic's too, but not the "
         "database server's.",
     )
+    if any(options.rows):
+        _measure_memory(options)
+
+
+def _measure_memory(options: Options) -> None:
+    """Print how much a comparison holds at once, by the number of rows."""
+    most = [_measured(Content.small_rows(rows), options.rounds, _OF_MEMORY).most for rows in options.rows]
+    print_table(
+        f"Memory of a comparison, in MB, by the number of rows ({of_rounds(options)})",
+        ["what", *(f"{rows:,} rows" for rows in options.rows), "most to least rows"],
+        [
+            [name, *(figure(of[name], 0) for of in most), ratio(most[-1][name], most[0][name])]
+            for name in _OF_MEMORY
+        ],
+        f"One table of three short values a row; one row of {_CHANGED_OF} is changed. Memory is as above.",
+    )
+
+
+def _run(connection: Any, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.commit()
+
+
+def _fill(connection: Any, rows: int) -> None:
+    _run(connection, "CREATE TABLE small (id INT PRIMARY KEY, v INT NOT NULL, w VARCHAR(20) NOT NULL)")
+    for first in range(1, rows + 1, _FILLED_AT_ONCE):
+        last = min(first + _FILLED_AT_ONCE - 1, rows)
+        _run(
+            connection,
+            f"INSERT INTO small SELECT seq, seq % 1000, CONCAT('row ', seq) FROM seq_{first}_to_{last}",
+        )
 
 
 def _alter(connection: Any, change: str) -> None:
@@ -146,14 +212,14 @@ def _alter(connection: Any, change: str) -> None:
             cursor.execute(f"ALTER TABLE `{table}` {change}")
 
 
-def _of_size(megabytes: float, rounds: int) -> Subject:
+def _measured(content: Content, rounds: int, names: Collection[str] = ()) -> Subject:
     with DatabaseServer("mariadb", options=["--innodb-buffer-pool-size=512M"]) as server:
         shop = make_shop(server, "", name="orders_tracker", grants=["ALL ON *.*"])
-        say(f"filling a private MariaDB with a sample of {megabytes:g} MB …")
-        with_connection(shop, lambda c: sample.load(c, megabytes / sample.MEGABYTES_PER_SCALE))
+        say(f"filling a private MariaDB with {content.called} …")
+        with_connection(shop, content.fill)
         with work_folder() as folder:
-            subject = Subject(shop, folder, find_restic())
+            subject = Subject(shop, folder, find_restic(), content.change)
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds} …")
-                subject.round(number)
+                subject.round(number, names)
     return subject

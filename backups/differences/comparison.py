@@ -91,6 +91,21 @@ class Comparison:
 
         return Recorder(self.before, self.digests, layout_for or layout, held.collations)
 
+    def readers_of_left(self, held: Held) -> tuple[Recorder, Recorder]:
+        """Take in what was left to a server, of the earlier dump and of the later one: there is none."""
+        shapes = self.before.shapes, self.after.shapes
+        for side in (self.before, self.after):
+            side.left.clear()
+
+        def layout(table: str, _: Shape) -> Layout | None:
+            then, now = (of_side.get(table) for of_side in shapes)
+            return layout_of(then, now) if then is not None and now is not None else None
+
+        before, after = (
+            Recorder(side, self.digests, layout, held.collations) for side in (self.before, self.after)
+        )
+        return before, after
+
     def begin_again(self) -> None:
         """Let go of all that was learned of either side."""
         self.close_kept()

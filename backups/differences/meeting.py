@@ -75,8 +75,13 @@ class Meeting:
 
     def layout(self, table: str) -> Layout | None:
         """How rows of a table are compared that both have come to."""
-        then, now = (shapes.get(table) for shapes in self._shapes)
+        then, now = self.shapes(table)
         return None if then is None or now is None or table not in self.met else layout_of(then, now)
+
+    def shapes(self, table: str) -> tuple[Shape | None, Shape | None]:
+        """How each side defines a table, as far as it has come to it."""
+        then, now = self._shapes
+        return then.get(table), now.get(table)
 
     # ------------------------------------------------------------ Rows
 

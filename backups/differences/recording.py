@@ -38,6 +38,8 @@ class Recorded:
     kept_bytes: int = 0
     # Tables of which the rows are not written as the dump programs write them.
     uncut: set[str] = field(default_factory=set)
+    # Tables of which nothing was taken in, for a server to compare them.
+    left: set[str] = field(default_factory=set)
 
     def rows(self, table: str) -> int | None:
         """How many rows a table has; None where nobody counted."""
@@ -83,7 +85,8 @@ class Recorder:
     """Takes in the statements of one dump.
 
     `layout_for` says how a table is compared, once its shape is known. `is_same` is asked at the end of a
-    table's rows whether the other side has just the same ones: then nothing of them is kept.
+    table's rows whether the other side has just the same ones: then nothing of them is kept. Of tables that
+    are left (`is_left`) no row is taken in.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Recorder:
         self._layout_for = layout_for
         self._collations = collations
         self._is_same = is_same
+        self.is_left: Callable[[str], bool] = lambda _: False
         self._table = ""
         self._begin = 0
         # Of the table that is being read, how many bytes are kept to be shown.
@@ -107,16 +111,17 @@ class Recorder:
 
     def take(self, ready: Ready) -> None:
         """Take in the next statement."""
+        recorded = self._recorded
         if ready.does == Does.TABLE:
             self.close()
             self._open(ready)
-        elif ready.does == Does.ROWS and ready.table not in self._recorded.uncut:
+        elif ready.does == Does.ROWS and not (ready.table in recorded.uncut or ready.table in recorded.left):
             try:
                 self._take_rows(ready)
             except NotCut:
-                self._recorded.uncut.add(ready.table)
+                recorded.uncut.add(ready.table)
         elif ready.does == Does.SEQUENCE:
-            self._recorded.sequences[ready.name or ready.table] = ready.text
+            recorded.sequences[ready.name or ready.table] = ready.text
 
     def close(self) -> None:
         """The rows of the table that was being read have come to an end."""
@@ -143,6 +148,9 @@ class Recorder:
             recorded.uncut.add(ready.table)
             return
         recorded.shapes[ready.table] = shape
+        if self.is_left(ready.table):
+            recorded.left.add(ready.table)
+            return
         layout = self._layout_for(ready.table, shape)
         if layout is not None and layout.columns:
             recorded.layouts[ready.table] = layout

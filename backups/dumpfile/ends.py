@@ -11,21 +11,24 @@ _INSERT_INTO = re.compile(rb"[A-Z ]++`(?:[^`]|``)*+`(?=[^`])")
 _LONGEST_INSERT_INTO = 1024
 # Ends of row data: mysqldump escapes newlines in values, so a real one stands between rows only.
 ROWS_END = b";\n"
-_SEMICOLONS = 100
+_SEMICOLONS = 8
+_FINDS_ROWS_END = re.compile(re.escape(ROWS_END))
 LONGEST_ALTER_DATABASE = 1024
 
 
 def find_rows_end(data: bytes, at: int) -> int:
     """Where the first ";" before a newline stands, -1 where there is none.
 
-    A search for one byte is ten times as fast as one for two, except in rows that are full of it.
+    A search for one byte is ten times as fast as one for two, except in rows that are full of it. There a
+    pattern takes a third of what `find` does.
     """
     for _ in range(_SEMICOLONS):
         at = data.find(b";", at)
         if at < 0 or data.startswith(b"\n", at + 1):
             return at
         at += 1
-    return data.find(ROWS_END, at)
+    found = _FINDS_ROWS_END.search(data, at)
+    return -1 if found is None else found.start()
 
 
 def end_of_insert_into(data: bytes, at: int) -> int:

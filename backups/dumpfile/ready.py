@@ -139,7 +139,8 @@ class LoadOptions:
     """Into which database a dump of `source` goes, and what of it. An empty `tables` is all of it.
 
     With `current_user_defines` all runs in the name of the user that loads. With `without_what_is_denied`
-    a definition that this user's rights do not reach is left unmade like others, and ends no load.
+    a definition that this user's rights do not reach is left unmade like others, and ends no load. With
+    `to_be_read_once` tables need no keys but those by which their rows lie.
     """
 
     database: str
@@ -147,6 +148,7 @@ class LoadOptions:
     tables: frozenset[str] = frozenset()
     current_user_defines: bool = False
     without_what_is_denied: bool = False
+    to_be_read_once: bool = False
 
 
 @dataclass

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from backups import mysql
-from backups.dumpfile.ready import Does, Ready, Unmade
+from backups.dumpfile.ready import Does, LoadOptions, Ready, Unmade
 from backups.loading.chunks import TableInChunks
 from backups.loading.connection_pool import Hand, Job, LoadPool
-from backups.loading.table_plan import plan_for, referenced_by
+from backups.loading.table_plan import Plan, plan_for, referenced_by
 from backups.text.sentences import phrase
 
 _INSERT = b"INSERT INTO "
@@ -48,8 +48,9 @@ class StatementDispatcher:
     """Deals the statements of one dump out.
 
     `assert_complete` is asked, once all rows are there, to raise where they are not the whole dump. What
-    is `unmade` in the end stopped nothing that came behind it; `views` are those that were tried. With
-    `leaves_denied` that holds for what we may not reach as well.
+    is `unmade` in the end stopped nothing that came behind it; `views` are those that were tried. By the
+    `options` that may hold for what we may not reach as well, and tables that are taken apart may get neither
+    secondary nor foreign keys: `bare` has their definitions.
     """
 
     def __init__(
@@ -59,14 +60,18 @@ class StatementDispatcher:
         before: HeldBefore,
         *,
         assert_complete: Callable[[], None],
-        leaves_denied: bool = False,
+        options: LoadOptions,
     ) -> None:
         self._main = main
         self._pool = pool
         # The server does not make a table without the key to which a foreign key refers.
         self._referenced = {name.lower() for name in before.referenced}
         self._assert_complete = assert_complete
-        self._leaves_denied = leaves_denied
+        self._leaves_denied = options.without_what_is_denied
+        self._makes_keys = not options.to_be_read_once
+        self.bare: dict[str, bytes] = {}
+        # What makes these keys all the same, should one be needed, and the table then; by lower-case names.
+        self._withheld: dict[str, tuple[Ready, bytes]] = {}
         self._collation: Ready | None = None
         self.unmade: list[Unmade] = []
         self._left_bytes = 0
@@ -146,16 +151,30 @@ class StatementDispatcher:
         if plan is not None:
             if ready.table.lower() in self._referenced:
                 plan = replace(plan, bare=plan.whole, keys=b"")
+            elif not self._makes_keys:
+                plan = self._without_keys(ready, plan)
             self._table = TableInChunks(ready, plan, self._drops)
             self._drops = []
             return
         if b"FOREIGN KEY" in ready.text:
             # It looks at others while it is made, which then must not be in the middle of it.
             self._pool.drain()
-            self._referenced |= referenced_by(ready.text)
+            referenced = referenced_by(ready.text)
+            self._referenced |= referenced
+            for name in referenced & self._withheld.keys():
+                keys, self.bare[keys.table] = self._withheld.pop(name)
+                self._main.run(keys)
         self._send_drops()
         self._before_definition()
         self._main.run(ready)
+
+    def _without_keys(self, ready: Ready, plan: Plan) -> Plan:
+        """Of a table that nothing refers to so far."""
+        if plan.keys or plan.foreign_keys:
+            self.bare[ready.table] = plan.bare
+        if plan.keys:
+            self._withheld[ready.table.lower()] = ready._replace(text=plan.keys), plan.whole
+        return replace(plan, whole=plan.bare, keys=b"", foreign_keys=b"")
 
     def _send_drops(self) -> None:
         if self._drops:

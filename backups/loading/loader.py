@@ -124,7 +124,7 @@ def load(
                 pool,
                 before,
                 assert_complete=lambda: _refuse_cut_off(loading),
-                leaves_denied=options.without_what_is_denied,
+                options=options,
             )
 
         def work() -> None:
@@ -161,7 +161,8 @@ def load(
         loading.found.leave_unmade([*dispatcher.unmade, *fallen])
     loading.found.leave_out_events(hands[0].past_events, ITS_TIME_HAS_PASSED)
     loading.found.without_role = _without_role(loading.found, server, database)
-    loading.altered = _altered(loading.found.definitions, server, database, dialect)
+    made = {**loading.found.definitions, **dispatcher.bare}
+    loading.altered = _altered(made, server, database, dialect)
     for hand in hands:
         loading.warned.update(hand.warned)
     if loading.altered:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from backups import mysql
-from backups.actions.steps import scratch
+from backups.actions.steps import compared_by_server, scratch
 from backups.differences.told import how_words, way_of
 from backups.endpoints import scratch_server
 from backups.models import Database, Run
@@ -133,6 +134,69 @@ def test_who_may_make_no_scratch_database_is_told_what_the_dumps_alone_say(
     assert "may not create the scratch database" in found["server"]["why_not"]
     assert "without a server" in log_of(run)
     assert found["server"]["why_not"] in way_of(found)[1]
+
+
+def test_where_no_server_is_to_be_had_two_stored_dumps_are_read_once_more(
+    shop: Shop, make_database: MakeDatabase
+) -> None:
+    shop.execute(TABLES)
+    database = make_database(with_least(shop, "dump"))
+    before = back_up(database)
+    shop.execute(CHANGES)
+
+    run = compare(database, before, back_up(database))
+
+    found = difference(run)
+    assert counts(found) == {**ROWS, "typed": (1, 1, 0)}, "its price is of another type"
+    assert [each["table"] for each in found["tables"] if each["by_server"]] == []
+    assert {each["table"]: each["rows_before"] for each in found["tables"]}["loose"] == 5
+    assert "may not create the scratch database" in found["server"]["why_not"]
+
+
+def test_the_server_makes_no_key_that_nothing_needs_while_rows_are_compared(
+    shop: Shop, make_database: MakeDatabase, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The last one is not taken apart, and refers to a key of the one before.
+    shop.execute(
+        "CREATE TABLE bare (id INT PRIMARY KEY, n INT, KEY (n), FOREIGN KEY (n) REFERENCES bare (id)) "
+        "ENGINE=InnoDB; CREATE TABLE parts (id INT PRIMARY KEY, code INT NOT NULL, n INT, UNIQUE KEY (code),"
+        " KEY (n)) ENGINE=InnoDB; CREATE TABLE uses (id INT PRIMARY KEY, code INT, FOREIGN KEY (code)"
+        " REFERENCES parts (code)) ENGINE=InnoDB ROW_FORMAT=REDUNDANT;"
+        "INSERT INTO bare VALUES (1, 1), (2, 1);"
+        "INSERT INTO parts VALUES (1, 7, 1); INSERT INTO uses VALUES (1, 7)"
+    )
+    settings.RESTORE_CONNECTIONS = 2
+    database = make_database(with_least(shop, "dump", "verify"))
+    before = back_up(database)
+    shop.execute("".join(f"ALTER TABLE {table} ADD w INT;" for table in ("bare", "parts", "uses")))
+    shop.execute("UPDATE bare SET n = 2 WHERE id = 2; DELETE FROM uses")
+    compared_there = compared_by_server._compared
+    keys: dict[tuple[str, str], set[str]] = {}
+
+    def looked_at(then: Any, now: Any, table: str, *more: Any) -> mysql.RowCounts:
+        for side in (then, now):
+            keys[side.database, table] = {
+                name
+                for (name,) in shop.server.query(
+                    "SELECT INDEX_NAME FROM information_schema.STATISTICS"
+                    " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+                    arguments=[side.database, table],
+                )
+            }
+        return compared_there(then, now, table, *more)
+
+    monkeypatch.setattr(compared_by_server, "_compared", looked_at)
+
+    found = difference(compare(database, before, back_up(database)))
+
+    assert counts(found) == {"bare": (0, 0, 1), "parts": (0, 0, 0), "uses": (1, 0, 0)}
+    assert all(each["by_server"] for each in found["tables"])
+    by_table = {table: [of for (_, each), of in keys.items() if each == table] for _, table in keys}
+    assert by_table == {
+        "bare": [{"PRIMARY"}] * 2,
+        "parts": [{"PRIMARY", "code", "n"}] * 2,
+        "uses": [{"PRIMARY", "code"}] * 2,
+    }
 
 
 def test_rows_of_such_tables_are_kept_as_far_as_the_dumps_tell_them(

@@ -568,7 +568,8 @@ def test_memory_is_bounded_however_slow_the_server_is() -> None:
 
     tracemalloc.start()
     before = HeldBefore(is_fresh=True, referenced=[])
-    spread = StatementDispatcher(main, pool, before, assert_complete=lambda: None)
+    options = LoadOptions("x", source="x")
+    spread = StatementDispatcher(main, pool, before, assert_complete=lambda: None, options=options)
     spread.send(statements)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

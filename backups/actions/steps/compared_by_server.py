@@ -1,18 +1,20 @@
 """Tables that both sides define otherwise: loaded into two scratch databases, whose server compares them.
 
-The dumps alone were compared before, by the columns that both write alike. A server can also tell whether
-values of two types are the same. Where none can be had, what the dumps tell stands.
+The dumps alone can be compared by the columns that both write alike. A server can also tell whether values of
+two types are the same. Where none can be had, what the dumps tell stands; of stored dumps that is read then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from backups import mysql
+from backups.actions.steps.compared_pairs import Pair
 from backups.actions.steps.compared_sides import Side, Story
+from backups.actions.steps.compared_streams import snapshot_read
 from backups.actions.steps.findings import Scratch
 from backups.actions.steps.load_connections import chosen_for
 from backups.actions.steps.loading import load_snapshot
@@ -22,7 +24,6 @@ from backups.actions.steps.rows_moment import StoredDump
 from backups.actions.steps.scratch import scratch_database
 from backups.actions.steps.whole import refuse_unless_complete
 from backups.differences.result import Differences, TableDifference
-from backups.differences.shapes import Layout, Shape, layout_of
 from backups.dumpfile.digesting import Digester
 from backups.dumpfile.quoted import unquoted
 from backups.dumpfile.ready import LoadOptions
@@ -33,34 +34,6 @@ from backups.models import Run
 from backups.runs import notes
 from backups.runs.progress import Progress
 from backups.text.sentences import phrase, plural
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A table as both sides define it."""
-
-    layout: Layout
-    then: Shape
-    now: Shape
-
-    @property
-    def both(self) -> list[bytes]:
-        """Columns of both sides."""
-        return [name for name in self.now.columns if name in self.then.columns]
-
-    def column(self, name: bytes) -> mysql.ComparedColumn:
-        """A column with its types."""
-        kinds = (shape.columns[name].decode(errors="replace") for shape in (self.then, self.now))
-        return mysql.ComparedColumn(unquoted(name), *kinds)
-
-    @property
-    def key(self) -> list[mysql.ComparedColumn]:
-        """The columns that tell rows apart."""
-        return [self.column(name) for name in self.layout.key]
-
-    def compared(self) -> list[mysql.ComparedColumn]:
-        """The columns of which a server can tell whether values are the same."""
-        return [column for name in self.both if mysql.may_be_compared(column := self.column(name))]
 
 
 def compare_by_server(run: Run, story: Story, after: Side, found: Differences) -> Mapping[str, Any] | None:
@@ -83,12 +56,31 @@ def compare_by_server(run: Run, story: Story, after: Side, found: Differences) -
                 why=problem.what,
             )
         )
+        _by_dumps(story, after, found)
         return {"why_not": str(problem.what)}
     for at, each in enumerate(found.tables):
         if each.table in counts:
             found.tables[at] = _as_counted(each, pairs[each.table], counts[each.table])
             _tell_not_kept(story, each, found.tables[at])
     return {"address": place.server.address, "server": str(place.info), "tables": len(counts)}
+
+
+def _by_dumps(story: Story, after: Side, found: Differences) -> None:
+    """Compare what was left to a server by both dumps alone, which are read once more. Raises Problem."""
+    both, progress = story.both, story.progress
+    left = both.before.left & both.after.left
+    if not left:
+        return
+    readers = both.readers_of_left(story.before.held)
+    for side, reader in zip((story.before, after), readers, strict=True):
+        assert side.snapshot is not None  # noqa: S101  of what is live nothing is left
+        progress.phase("dumps once more", expected=story.expected(side.snapshot))
+        stored = OpenedSnapshot(side.snapshot, story.stored.access, side.file)
+        read = story.wish(left, reader, side).read
+        snapshot_read(stored, read, progress, Loading(Digester(side.snapshot.source)))
+    progress.phase("compare")
+    again = both.found(story.before.held, after.held, progress.tick)
+    found.tables, found.same_tables = again.tables, again.same_tables
 
 
 def _tell_not_kept(story: Story, before: TableDifference, after: TableDifference) -> None:
@@ -111,15 +103,14 @@ def _rows(table: TableDifference) -> int:
     return sum((table.gone or 0, table.new or 0, table.changed or 0))
 
 
-def _pair(story: Story, table: TableDifference) -> _Pair | None:
+def _pair(story: Story, table: TableDifference) -> Pair | None:
     """A table that both sides have and write otherwise, or of which rows could not be told apart."""
     then, now = (side.shapes.get(table.table) for side in (story.both.before, story.both.after))
     if table.change or then is None or now is None:
         return None
-    pair = _Pair(layout_of(then, now), then, now)
+    pair = Pair.of(then, now)
     is_wanted = table.gone is None or not pair.layout.is_alike
-    is_fit = pair.compared() and all(map(mysql.may_be_compared, pair.key))
-    return pair if is_wanted and is_fit else None
+    return pair if is_wanted and pair.is_fit else None
 
 
 def _no_room() -> Problem:
@@ -129,7 +120,7 @@ def _no_room() -> Problem:
 
 
 def _counted(
-    run: Run, story: Story, after: Side, pairs: Mapping[str, _Pair]
+    run: Run, story: Story, after: Side, pairs: Mapping[str, Pair]
 ) -> tuple[Scratch, Mapping[str, mysql.RowCounts]]:
     """Load both sides and count. Raises Problem, Cancelled."""
     progress, snapshot = story.progress, story.stored.snapshot
@@ -199,13 +190,18 @@ def _load_file(file: IO[bytes], destination: Destination, loading: Loading, prog
 
 def _destination(scratch: Scratch, source: str, tables: Sequence[str], size: int) -> Destination:
     options = LoadOptions(
-        scratch.database, source, frozenset(tables), current_user_defines=True, without_what_is_denied=True
+        scratch.database,
+        source,
+        frozenset(tables),
+        current_user_defines=True,
+        without_what_is_denied=True,
+        to_be_read_once=True,
     )
     connections, _ = chosen_for(size, scratch.server)
     return Destination(scratch.server, scratch.info, options, connections)
 
 
-def _compared(then: Scratch, now: Scratch, table: str, pair: _Pair, story: Story) -> mysql.RowCounts:
+def _compared(then: Scratch, now: Scratch, table: str, pair: Pair, story: Story) -> mysql.RowCounts:
     tables = mysql.TwoTables(then.database, now.database, table, pair.key, pair.compared())
     found: list[mysql.RowCounts] = []
 
@@ -216,7 +212,7 @@ def _compared(then: Scratch, now: Scratch, table: str, pair: _Pair, story: Story
     return found[0]
 
 
-def _as_counted(table: TableDifference, pair: _Pair, counts: mysql.RowCounts) -> TableDifference:
+def _as_counted(table: TableDifference, pair: Pair, counts: mysql.RowCounts) -> TableDifference:
     layout = pair.layout
     told = {column.name for column in pair.compared()}
     return replace(

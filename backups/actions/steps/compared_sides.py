@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backups import mysql
 from backups.actions.preflight import make_ready
+from backups.actions.steps.compared_pairs import left_to_server
 from backups.actions.steps.compared_streams import (
     NOW,
     Beside,
@@ -327,17 +328,18 @@ def _at_once(story: Story, later: _Later) -> None:
 
     story.progress.phase("both dumps", expected=story.expected(None, later.side.snapshot))
     loading = Loading(Digester(later.source))
-    before = story.wish(
-        wanted,
+    readers = (
         both.reader_of_before(held, lambda table, _: meeting.layout(table)),
-        story.before,
-        Sifter(meeting, BEFORE, may_settle),
-    )
-    after = story.wish_of_later(
-        later,
         both.reader_of_after(held, loading.digester, lambda table, _: meeting.layout(table)),
-        lambda table: meeting.layout(table.name),
-        Sifter(meeting, AFTER, may_settle),
+    )
+    if not both.is_asked and not _is_live(later):
+        # Should no server be had, both are read once more.
+        for reader in readers:
+            reader.is_left = left_to_server(meeting)
+    sifters = [Sifter(meeting, side, may_settle) for side in (BEFORE, AFTER)]
+    before = story.wish(wanted, readers[BEFORE], story.before, sifters[BEFORE])
+    after = story.wish_of_later(
+        later, readers[AFTER], lambda table: meeting.layout(table.name), sifters[AFTER]
     )
     with snapshot_beside(story.stored, before.read, story.progress, meeting.call_off) as beside:
         if _is_live(later) and tables:
