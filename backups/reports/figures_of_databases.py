@@ -121,7 +121,7 @@ def read(found: Standing) -> Figures:
     """By the rows of now; what was found as it was before is not put into words again."""
     before = _held[0].databases if _held else {}
     every = sorted(found.found.items())
-    proofs = _older_proofs(pk for pk, each in every if each.proof and not _is_good(each.proof))
+    proofs = _older_proofs(pk for pk, each in every if each.proof and not _is_good(each.proof, pk))
     gaps = _with_gap(pk for pk, each in every if _has_log(each))
     told: dict[int, _OfDatabase] = {}
     for pk, each in every:
@@ -135,9 +135,13 @@ def read(found: Standing) -> Figures:
     return figures
 
 
-def _is_good(proof: NewestRun) -> bool:
-    """Whether the newest verification proved a snapshot of which nothing bad was found since."""
-    return proof.verdict == Verdict.IDENTICAL and proof.proved_verdict not in BAD_VERDICTS
+def _is_good(proof: NewestRun, database: int) -> bool:
+    """Whether the newest verification proved a snapshot of which nothing bad was found since.
+
+    What was found of one that is another row's by now, nothing that is written to this one's tells.
+    """
+    is_its_own = proof.proved_of == database
+    return is_its_own and proof.verdict == Verdict.IDENTICAL and proof.proved_verdict not in BAD_VERDICTS
 
 
 def _older_proofs(databases: Iterable[int]) -> dict[int, _Proof]:
@@ -145,7 +149,7 @@ def _older_proofs(databases: Iterable[int]) -> dict[int, _Proof]:
     keys = [*databases]
     if not keys:
         return {}
-    proofs = proofs_of(OuterRef("pk")).filter(verdict=Verdict.IDENTICAL)
+    proofs = proofs_of(OuterRef("pk")).filter(verdict=Verdict.IDENTICAL, snapshot__database=OuterRef("pk"))
     proofs = proofs.exclude(snapshot__verdict__in=BAD_VERDICTS).order_by("-finished_at")
     newest = Database.objects.filter(pk__in=keys).order_by().values_list("pk", first(proofs))
     of = {proof: pk for pk, proof in newest if proof}
@@ -197,7 +201,7 @@ def _of(stands: OfDatabase, others: tuple[_Proof | None, bool]) -> _OfDatabase:
 
 def _proof(stands: OfDatabase, older: _Proof | None) -> _Proof | None:
     newest = stands.proof
-    if newest and newest.proved_at and _is_good(newest):
+    if newest and newest.proved_at and _is_good(newest, stands.row.pk):
         return _Proof(newest.proved_at, newest.restore_seconds)
     return older
 

@@ -34,7 +34,8 @@ class NewestRun(NamedTuple):
     verdict: str | None
     proved_at: datetime | None
     proved_id: str | None
-    # What is known of that snapshot by now, and how long its restore took.
+    # Whose snapshot that is by now, what is known of it, and how long its restore took.
+    proved_of: int | None
     proved_verdict: str | None
     restore_seconds: float | None
 
@@ -73,7 +74,8 @@ def runs(keys: Iterable[int]) -> dict[int, NewestRun]:
         "pk", "action", "error", as_stored("queued_at"), as_stored("started_at"), as_stored("finished_at"),
         KT("result__heartbeat"), KT("result__withheld_because"), "verification__pk", "verification__verdict",
         as_stored("verification__finished_at"), "verification__snapshot__snapshot_id",
-        "verification__snapshot__verdict", "verification__restore_seconds",
+        "verification__snapshot__database", "verification__snapshot__verdict",
+        "verification__restore_seconds",
     )  # fmt: skip
     return _RUNS.read(Run.objects.values_list(*columns), keys)
 

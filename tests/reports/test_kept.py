@@ -323,11 +323,9 @@ class History:
         self.clock.go(timedelta(hours=hours, seconds=self.random.randrange(3600)))
 
 
-@pytest.mark.larger
-@pytest.mark.django_db(transaction=True)
-def test_what_is_kept_is_what_would_be_read(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def clock(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Of a portal with seven databases whose time goes on by it alone."""
     settings.SENTINEL = replace(settings.SENTINEL, heartbeat_path=tmp_path / "last_ok")
     settings.TIME_ZONE = "UTC"
     clock = Clock()
@@ -335,6 +333,41 @@ def test_what_is_kept_is_what_would_be_read(
     monkeypatch.setattr(time, "time", lambda: 1.8e9 + clock.bounds * marks.BOUND_SECONDS)
     many.make(7, days=1, now=clock.now)
     monkeypatch.setattr(timezone, "now", clock)
+    return clock
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_proof_is_no_figure_once_its_snapshot_is_another_rows(clock: Clock) -> None:
+    """It was found by a seed: what was found of the snapshot then was written to the other row's alone."""
+    first, second = Database.objects.order_by("pk")[:2]
+    snapshot = Snapshot.objects.filter(database=first).latest("time")
+    history = History(clock)
+    run = history.run(Status.SUCCEEDED, first, action=Action.VERIFY)
+    Verification.objects.create(
+        run=run, snapshot=snapshot, verdict=Verdict.IDENTICAL, finished_at=clock.now, restore_seconds=2.5
+    )
+
+    def proved() -> list[str]:
+        """What metrics tell of its proof, kept and read anew alike."""
+        kept = answers(clock.now)
+        with afresh():
+            assert differing(kept, answers(clock.now)) == []
+        told = f'vedetta_restore_duration_seconds{{database="{first.name}"}}'
+        return [line for line in kept[5] if line.startswith(told)]
+
+    before = proved()
+    assert before[0].endswith(" 2.5")
+    Snapshot.objects.filter(pk=snapshot.pk).update(database=second)
+    assert proved() != before
+    snapshot.refresh_from_db()
+    snapshot.verdict = Verdict.DIFFERENT
+    snapshot.save(update_fields=["verdict"])
+    assert proved() != before
+
+
+@pytest.mark.larger
+@pytest.mark.django_db(transaction=True)
+def test_what_is_kept_is_what_would_be_read(clock: Clock) -> None:
     history = History(clock)
     done = [f"VEDETTA_SEED={SEED}"]
     for _ in range(STEPS):
