@@ -559,6 +559,8 @@ def test_several_are_undone_together_only_if_there_is_room_for_the_bytes_of_all(
 def test_a_number_of_a_sequence_stays_taken_and_a_table_made_anew_is_no_change_of_rows(
     family: Family,
 ) -> None:
+    if family.shipped.shop.server.flavour == "mysql":
+        pytest.skip("MySQL has no sequences")
     database = family.shipped.database
     family.execute("CREATE SEQUENCE numbers START WITH 70 NOCACHE")
     family.shipped.look()
@@ -784,7 +786,7 @@ def test_the_guide_undoes_a_delete_that_is_on_the_list(
 
     assert said.code == 0, said.err
     assert (said["transactions"], said["transactions_done_again"]) == ([delete], False)
-    assert "/transactions/?gtid=0-7-" in transaction_url(family.shipped.database, delete)
+    assert "/transactions/?gtid=" in transaction_url(family.shipped.database, delete)
     assert family.rows() == {**then, "others": now["others"]}
     undo = ("rows_back", "--undo", str(said["applied_by"]), "--apply", "--yes", "--knows-triggers")
     undone = called(capsys, *undo)

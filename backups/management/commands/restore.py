@@ -84,13 +84,13 @@ class Command(VedettaCommand):
     def work(self, **options: Any) -> Mapping[str, Any]:
         database = database_named(options["database"])
         until = options["moment"] or options["before_transaction"]
-        snapshot = _snapshot(database, options, until)
         mode, target = _where(database, options)
         if target == STANDARD_OUTPUT and self.as_json:
             raise WrongUsage(phrase("--output - and --json both want standard output."))
         if options["across"] and mode not in OVERWRITING_MODES:
             raise WrongUsage(phrase("--across goes with --replace or --in-place only."))
         self.stdout_is_data = target == STANDARD_OUTPUT
+        snapshot = _snapshot(database, options, until)
         wanted = RestoreRequest(
             database,
             snapshot,
