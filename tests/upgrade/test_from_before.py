@@ -9,21 +9,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.backups.light_key import make_light
-from tests.backups.worlds import PROJECT, RESTIC_PASSWORD, Portal, Shop
+from tests.backups.worlds import PROJECT, Portal
 from tests.restoring.stories import content, may_restore
 from tests.servers import DatabaseServer
+from tests.upgrade.earlier import earlier_portal, earlier_shop, written
 
 BEFORE = Path(__file__).with_name("before")
 KEPT = "shop__before_7"
@@ -44,18 +41,11 @@ def server() -> Iterator[DatabaseServer]:
 def portal(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory, restic_path: Path) -> Portal:
     """The portal of before, where only the server's port and the folders are others."""
     folder = tmp_path_factory.mktemp("upgrade")
-    with tarfile.open(BEFORE / "repository.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
-    make_light(folder / "repository", RESTIC_PASSWORD)
-    shop = Shop(server, "shop", "vedetta", "of-the-fixture")
     # That version had no key.
-    portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"), {"VEDETTA_KEY": ""})
-    shutil.copytree(BEFORE / "status", portal.folder / "status", dirs_exist_ok=True)
-    with closing(sqlite3.connect(portal.database_file)) as connection:
-        connection.executescript((BEFORE / "portal.sql").read_text())
-        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
-        connection.execute("UPDATE backups_database SET port = ?", [server.port])
-        connection.commit()
+    environment = {"VEDETTA_KEY": ""}
+    rows = BEFORE / "portal.sql"
+    portal = earlier_portal(rows, BEFORE, folder, earlier_shop(server), restic_path, environment)
+    written(portal, "UPDATE backups_database SET port = ?", server.port)
     return portal
 
 

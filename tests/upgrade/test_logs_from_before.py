@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
-import tarfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.backups.light_key import make_light
-from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop
+from tests.backups.worlds import Portal, Shop
 from tests.moments.conftest import MAY_REPLAY
 from tests.restoring.stories import may_restore
 from tests.servers import DatabaseServer
 from tests.shipping.conftest import logging, may_ship
+from tests.upgrade.earlier import earlier_portal, earlier_shop, written
 
 BEFORE = Path(__file__).with_name("before_logs")
 # The server's.
@@ -57,17 +54,9 @@ def server() -> Iterator[DatabaseServer]:
 def portal(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory, restic_path: Path) -> Portal:
     """The portal of before, where only the server's port and the folders are others."""
     folder = tmp_path_factory.mktemp("upgrade")
-    with tarfile.open(BEFORE / "repository.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
-    make_light(folder / "repository", RESTIC_PASSWORD)
-    shop = Shop(server, "shop", "vedetta", "of-the-fixture")
-    portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"))
-    with closing(sqlite3.connect(portal.database_file)) as connection:
-        connection.executescript((BEFORE / "portal.sql").read_text())
-        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
-        connection.execute("UPDATE backups_server SET port = ?", [server.port])
-        connection.execute("UPDATE backups_logarchive SET address = ?", [f"{server.host}:{server.port}"])
-        connection.commit()
+    portal = earlier_portal(BEFORE / "portal.sql", BEFORE, folder, earlier_shop(server), restic_path, {})
+    written(portal, "UPDATE backups_server SET port = ?", server.port)
+    written(portal, "UPDATE backups_logarchive SET address = ?", f"{server.host}:{server.port}")
     return portal
 
 

@@ -7,20 +7,16 @@ a key already: one pin, a second database whose server was never asked, an opera
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-import tarfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.backups.light_key import make_light
-from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop
+from tests.backups.worlds import Portal
 from tests.restoring.stories import may_restore
 from tests.servers import DatabaseServer
 from tests.servers.inbox import inbox
+from tests.upgrade.earlier import earlier_portal, earlier_shop, written
 
 FOLDER = Path(__file__).parent
 # By which that version signed what it made.
@@ -42,18 +38,10 @@ def server() -> Iterator[DatabaseServer]:
 def portal(server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory, restic_path: Path) -> Portal:
     """The portal of before, where only the server's port and the folders are others."""
     folder = tmp_path_factory.mktemp("people")
-    with tarfile.open(FOLDER / "before" / "repository.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
-    make_light(folder / "repository", RESTIC_PASSWORD)
-    shop = Shop(server, "shop", "vedetta", "of-the-fixture")
-    environment = {"VEDETTA_KEY": KEY}
-    portal = Portal(folder / "portal", shop, restic_path, str(folder / "repository"), environment)
-    shutil.copytree(FOLDER / "before" / "status", portal.folder / "status", dirs_exist_ok=True)
-    with closing(sqlite3.connect(portal.database_file)) as connection:
-        connection.executescript((FOLDER / "before_people" / "portal.sql").read_text())
-        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
-        connection.execute("UPDATE backups_server SET port = ?", [server.port])
-        connection.commit()
+    rows, environment = FOLDER / "before_people" / "portal.sql", {"VEDETTA_KEY": KEY}
+    kept = FOLDER / "before"
+    portal = earlier_portal(rows, kept, folder, earlier_shop(server), restic_path, environment)
+    written(portal, "UPDATE backups_server SET port = ?", server.port)
     return portal
 
 

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import sqlite3
-import tarfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.backups.conftest import MakePortal
-from tests.backups.light_key import make_light
-from tests.backups.worlds import RESTIC_PASSWORD, Portal, Shop
+from tests.backups.worlds import Portal, Shop
 from tests.portal_copy.conftest import NewDatabase, new_database
 from tests.portal_copy.test_recover import store_copy
 from tests.restoring.stories import may_restore
 from tests.servers import DatabaseServer
+from tests.upgrade.earlier import earlier_portal, earlier_shop, written
 
 __all__ = ["new_database"]
 
@@ -102,17 +98,9 @@ def server() -> Iterator[DatabaseServer]:
 @pytest.fixture
 def portal(server: DatabaseServer, tmp_path: Path, restic_path: Path) -> Portal:
     """The portal of before, where only the server's port and the folders are others."""
-    with tarfile.open(BEFORE / "repository.tar.gz") as tar:
-        tar.extractall(tmp_path, filter="data")
-    make_light(tmp_path / "repository", RESTIC_PASSWORD)
-    shop = Shop(server, "shop", "vedetta", "of-the-fixture")
-    portal = Portal(tmp_path / "portal", shop, restic_path, str(tmp_path / "repository"), {"VEDETTA_KEY": ""})
-    shutil.copytree(BEFORE / "status", portal.folder / "status", dirs_exist_ok=True)
-    with closing(sqlite3.connect(portal.database_file)) as connection:
-        connection.executescript((BEFORE / "servers" / "portal.sql").read_text())
-        connection.execute("UPDATE backups_repository SET url = ?", [portal.repository])
-        connection.execute("UPDATE backups_database SET port = ? WHERE host = ?", [server.port, server.host])
-        connection.commit()
+    rows, environment = BEFORE / "servers" / "portal.sql", {"VEDETTA_KEY": ""}
+    portal = earlier_portal(rows, BEFORE, tmp_path, earlier_shop(server), restic_path, environment)
+    written(portal, "UPDATE backups_database SET port = ? WHERE host = ?", server.port, server.host)
     return portal
 
 
